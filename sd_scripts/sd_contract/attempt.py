@@ -1,0 +1,78 @@
+"""The folder of one attempt at a run, as both sides see it: the trainer finds it by its environment.
+
+    events.jsonl   what happened, one JSON object a line (see `events`)
+    stop           put there by whoever wants the trainer to end early; polled after each step
+    result.json    how the trainer ended, written last and whole (house.md, queue protocol 9)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+EVENTS_VARIABLE = "TRAIN_TOOLS_EVENTS"
+Outcome = Literal["done", "cancelled", "failed"]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Paths inside one attempt's folder; the only place that spells these names."""
+
+    folder: Path
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Attempt | None:
+        """The attempt this process was started for, or None when it was started by hand."""
+        events = environment.get(EVENTS_VARIABLE)
+        return cls(Path(events).parent) if events else None
+
+    @property
+    def events(self) -> Path:
+        return self.folder / "events.jsonl"
+
+    @property
+    def stop(self) -> Path:
+        return self.folder / "stop"
+
+    @property
+    def result(self) -> Path:
+        return self.folder / "result.json"
+
+    @property
+    def stop_requested(self) -> bool:
+        return self.stop.exists()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a trainer ended. `files` are the checkpoints it wrote, oldest first, relative to the output folder."""
+
+    outcome: Outcome
+    step: int
+    total_steps: int
+    files: tuple[str, ...] = ()
+    message: str = ""
+    format: int = 1
+
+
+def write_result(attempt: Attempt, result: Result) -> None:
+    """Writes result.json so that it is there whole and on the disk, or not at all."""
+    temporary = attempt.result.with_suffix(".json.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(asdict(result), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(attempt.result)
+
+
+def read_result(attempt: Attempt) -> Result | None:
+    """The result, or None when the trainer has not (or not wholly) written one."""
+    try:
+        fields = json.loads(attempt.result.read_text(encoding="utf-8"))
+        return Result(**{**fields, "files": tuple(fields.get("files", ()))})
+    except (OSError, ValueError, TypeError):
+        return None
