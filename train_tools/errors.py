@@ -1,0 +1,45 @@
+"""The errors a user can see. Each says what happened with the value, what is allowed, what to do next.
+
+Programmer mistakes are asserts; everything here is caught at the border (command line, API, page) and shown as
+one sentence.
+"""
+
+
+class TrainToolsError(ValueError):
+    """The root of all errors that are told in one sentence, without a traceback."""
+
+
+class NameNotAllowedError(TrainToolsError):
+    """A project or version name can't be a folder name on every system."""
+
+
+class NotFoundError(TrainToolsError):
+    """The project, version, run or job does not exist."""
+
+
+class AlreadyExistsError(TrainToolsError):
+    """Something of this name is there already; nothing was overwritten."""
+
+
+class OptionValueError(TrainToolsError):
+    """An option is unknown, or a value in a list can't be read as the option's type."""
+
+
+class DatasetNotUsableError(TrainToolsError):
+    """There is nothing to train on, or the sources can't be read."""
+
+
+class BaseModelNotUsableError(TrainToolsError):
+    """The base model is missing, broken, or not one the chosen engine trains."""
+
+
+class JobMoveError(TrainToolsError):
+    """A job was asked for a move its state does not allow, or it moved on meanwhile."""
+
+
+class StorageError(TrainToolsError):
+    """A file could not be written or read: disk full, no permission, unknown format."""
+
+
+class AddressInUseError(TrainToolsError):
+    """The port the service wants is taken."""

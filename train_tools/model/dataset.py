@@ -1,0 +1,86 @@
+"""What a version trains on: the settings that make `processed` from `origin`, and what came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from train_tools.errors import DatasetNotUsableError
+
+AUTOMATIC_REPEATS = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """How originals become training images. The steps run in this order: turn by EXIF, lay on a background,
+    resize to cover and crop the centre, mirror."""
+
+    width_px: int = 512
+    height_px: int = 512
+    mirrored_copies: bool = False
+    background: str = "#ffffff"
+    """What shows through transparent pixels."""
+    repeats: int = AUTOMATIC_REPEATS
+    class_name: str = ""
+    """The `<class>` of `<repeats>_<class>`; empty = the project's name."""
+
+    def __post_init__(self) -> None:
+        for side, value in (("width", self.width_px), ("height", self.height_px)):
+            if not 64 <= value <= 4096 or value % 8:
+                raise DatasetNotUsableError(
+                    f"The {side} {value} can't be used: it has to be a multiple of 8 from 64 to 4096."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """A source that was not imported, and why, in words."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportReport:
+    """What an import did. Nothing is dropped without being listed."""
+
+    images: int
+    captions: int
+    rejected: tuple[Rejected, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    """(source, name in origin) where the name was taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingImage:
+    """One file of `processed` with its caption ("" = none)."""
+
+    path: Path
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetFolder:
+    """One `<repeats>_<class>` folder."""
+
+    path: Path
+    repeats: int
+    class_name: str
+    images: tuple[TrainingImage, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """What a run would train on now. `content` is a sha256 over images, captions, repeats and classes."""
+
+    folders: tuple[DatasetFolder, ...]
+    regularisation: tuple[DatasetFolder, ...]
+    content: str
+
+    @property
+    def image_count(self) -> int:
+        return sum(len(folder.images) for folder in self.folders)
+
+    @property
+    def images_per_epoch(self) -> int:
+        return sum(len(folder.images) * folder.repeats for folder in self.folders)

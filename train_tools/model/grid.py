@@ -1,0 +1,125 @@
+"""A grid: options of which some take several values; its cells are the runs. And the identity of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+LabelledValues = Mapping[str, Any]
+LONGEST_LABEL_BYTES = 60
+
+SHORT_NAMES = {
+    "train_batch_size": "bs",
+    "max_train_epochs": "ep",
+    "optimizer_type": "op",
+    "learning_rate": "lr",
+    "network_dim": "net",
+    "network_alpha": "ap",
+}
+"""How run labels abbreviate the options that everybody sweeps (S1-44)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Base options plus the axes that vary: the cartesian product, first axis outermost."""
+
+    base: Mapping[str, Any]
+    axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return math.prod(len(values) for values in self.axes.values())
+
+    def cells(self) -> Iterator[Mapping[str, Any]]:
+        """The options of each run."""
+        for values in itertools.product(*self.axes.values()):
+            yield {**self.base, **dict(zip(self.axes, values, strict=True))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """Everything that decides the result of one run; frozen once queued.
+
+    `options` are canonical: typed values, defaults left out, nothing that only says where files go.
+    """
+
+    options: Mapping[str, Any]
+    dataset: str
+    """sha256 of the dataset's content."""
+    base_model: str
+    """sha256 of the base model's file."""
+    engine: str
+    contract: int
+    """Version of the engine's contract: raised when the same options would give another result."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The run's identity: equal when the results would be, however the values were spelt."""
+        identity = {
+            "options": {key: canonical(value) for key, value in self.options.items()},
+            "dataset": self.dataset,
+            "base_model": self.base_model,
+            "engine": self.engine,
+            "contract": self.contract,
+        }
+        text = json.dumps(identity, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def canonical(value: Any) -> Any:
+    """The value as JSON that keeps types apart: 1 and 1.0 differ only where the option's type does."""
+    if isinstance(value, float):
+        return {"float": float(value).hex()}
+    if isinstance(value, tuple | list):
+        return [canonical(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A spec with its folder name, what makes it differ from its neighbours, and where its base model lies."""
+
+    name: str
+    spec: RunSpec
+    varied: LabelledValues
+    base_model: str
+    """Path as the user gave it."""
+
+    @property
+    def label(self) -> str:
+        """What varies, for people: `network_dim=8 learning_rate=0.005`."""
+        return " ".join(f"{key}={value}" for key, value in self.varied.items()) or "single run"
+
+
+def run_name(spec: RunSpec, base_stem: str, varied: LabelledValues) -> str:
+    """A readable label of at most 60 bytes, what varies last, + `-` + 8 hex of the fingerprint.
+
+    Never parsed: the folder's run.toml says what the run is.
+    """
+    shown = ("train_batch_size", "max_train_epochs", "optimizer_type")
+    fixed = [_part(key, spec.options[key]) for key in shown if key in spec.options and key not in varied]
+    head = _safe("-".join([base_stem, *fixed]))
+    tail = _safe("-".join(_part(key, value) for key, value in varied.items()))
+    room = LONGEST_LABEL_BYTES - len(tail.encode()) - 1
+    if tail:
+        label = f"{_cut(head, room)}-{tail}" if room > 0 else _cut(tail, LONGEST_LABEL_BYTES)
+    else:
+        label = _cut(head, LONGEST_LABEL_BYTES)
+    return f"{label.strip('-') or 'run'}-{spec.fingerprint[:8]}"
+
+
+def _part(key: str, value: Any) -> str:
+    return f"{SHORT_NAMES.get(key, key)}-{value}"
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^\w\-+]+", "_", text.replace(" ", "")).strip("_")
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode("utf-8")[: max(0, size)].decode("utf-8", "ignore")

@@ -1,0 +1,167 @@
+"""Where everything lies below the outputs folder; the only place that spells these names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class OutputsPaths:
+    """The folder `outputs/train_tools`."""
+
+    folder: Path
+
+    @property
+    def projects(self) -> Path:
+        return self.folder / "projects"
+
+    @property
+    def trash(self) -> Path:
+        return self.folder / "trash"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    @property
+    def queue(self) -> Path:
+        return self.folder / "queue.sqlite3"
+
+    @property
+    def selection(self) -> Path:
+        """The project and version chosen last. The name is that of older layouts (S1-05)."""
+        return self.projects / "train_tools_config.json"
+
+    def project(self, name: str) -> ProjectPaths:
+        return ProjectPaths(self.projects / name)
+
+
+@dataclass(frozen=True)
+class ProjectPaths:
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "project.toml"
+
+    @property
+    def versions(self) -> Path:
+        return self.folder / "versions"
+
+    def version(self, name: str) -> VersionPaths:
+        return VersionPaths(self.versions / name)
+
+
+@dataclass(frozen=True)
+class VersionPaths:
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "version.toml"
+
+    @property
+    def origin(self) -> Path:
+        """The user's pictures as they came; never changed, never trained on."""
+        return self.folder / "dataset" / "origin"
+
+    @property
+    def processed(self) -> Path:
+        """Holds `<repeats>_<class>` folders: what is trained on."""
+        return self.folder / "dataset" / "processed"
+
+    @property
+    def regularisation(self) -> Path:
+        return self.folder / "dataset" / "reg"
+
+    @property
+    def trains(self) -> Path:
+        return self.folder / "trains"
+
+    @property
+    def grids(self) -> Path:
+        return self.folder / "grids"
+
+    @property
+    def base_images(self) -> Path:
+        """Previews of the base model alone: weight 0, shared by all runs of the version."""
+        return self.folder / "base" / "images"
+
+    def run(self, name: str) -> RunPaths:
+        return RunPaths(self.trains / name)
+
+    def grid(self, name: str) -> GridPaths:
+        return GridPaths(self.grids / name)
+
+
+@dataclass(frozen=True)
+class GridPaths:
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "grid.toml"
+
+    @property
+    def matrix(self) -> Path:
+        return self.folder / "matrix.png"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """A run's folder: the frozen spec, the attempts at it, and the checkpoints that were published."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "run.toml"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.toml"
+
+    @property
+    def dataset(self) -> Path:
+        return self.folder / "dataset.toml"
+
+    @property
+    def previews(self) -> Path:
+        """The folder of the job that renders this run's previews; the images lie by their checkpoints."""
+        return self.folder / "previews"
+
+    def images_of(self, checkpoint: str) -> Path:
+        return self.folder / checkpoint / "images"
+
+
+@dataclass(frozen=True)
+class AttemptPaths:
+    """One attempt at a job. What trainer and app share (events, stop, result) is `sd_contract.attempt`."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, job_folder: Path, attempt: int) -> AttemptPaths:
+        return cls(job_folder / "attempts" / f"{attempt:03}")
+
+    @property
+    def launch(self) -> Path:
+        """What the supervisor is to start: command, environment, working folder."""
+        return self.folder / "launch.json"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "run.log"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.folder / "supervisor.log"
+
+    @property
+    def exit(self) -> Path:
+        return self.folder / "exit.json"
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "out"

@@ -1,0 +1,44 @@
+"""What a grid would do, told before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from train_tools.model.grid import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """One run of a plan. `done` = a run of the same fingerprint has finished in this version."""
+
+    run: Run
+    steps: int
+    epochs: int
+    checkpoints: int
+    done: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The runs, and their cost. Time is None where nothing comparable has run on this machine."""
+
+    project: str
+    version: str
+    runs: tuple[PlannedRun, ...]
+    images: int
+    pictures: int
+    """Previews that would be rendered."""
+    seconds: float | None
+    seconds_from: str
+    """Where the estimate comes from, in words."""
+    disk_bytes: int
+    free_bytes: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def to_train(self) -> tuple[PlannedRun, ...]:
+        return tuple(planned for planned in self.runs if not planned.done)
+
+    @property
+    def steps(self) -> int:
+        return sum(planned.steps for planned in self.to_train)
