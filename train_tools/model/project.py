@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from train_tools.model.dataset import Preparation
 from train_tools.model.paths import ProjectPaths, VersionPaths
+from train_tools.model.preview import PreviewSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,3 +35,13 @@ class Version:
     notes: str = ""
     legacy: bool = False
     """Written by an older Train Tools: opened as it is, never changed by being read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionSettings:
+    """What a version remembers between visits: how to prepare, what to train with, what to preview."""
+
+    preparation: Preparation = field(default_factory=Preparation)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Typed values of engine options, by option name; what isn't here is the engine's default."""
+    previews: PreviewSettings = field(default_factory=PreviewSettings)

@@ -1,0 +1,60 @@
+"""What a job does, as the queue needs to know it; one class per kind of work, in the room that owns the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from sd_contract.attempt import Attempt, Result
+from sd_contract.events import Event
+from train_tools.model.job import Job, NewJob, Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How to start an attempt. The command is a list, never a shell string; no secrets in it."""
+
+    command: tuple[str, ...]
+    folder: Path
+    """Working folder of the process."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to the worker's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exit:
+    """What the supervisor saw. `code` is None when nobody saw the end (supervisor killed)."""
+
+    code: int | None
+    stopped: bool = False
+    """It was asked to stop, or had to be killed."""
+    reason: str = ""
+
+
+class JobKind(Protocol):
+    """Gives a job's command, environment, success check and follow-up jobs.
+
+    All methods are called in the worker, with the job's folder as an absolute path. `prepare` and `judge` may
+    raise TrainToolsError or ContractError: the job then fails with that sentence.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def prepare(self, job: Job, folder: Path, attempt: Attempt) -> Launch:
+        """Writes what the process needs into the attempt's fresh folder and says how to start it."""
+        ...
+
+    def observe(self, job: Job, folder: Path, attempt: Attempt, event: Event) -> None:
+        """Called for each event of the attempt while it is the current one: publish a checkpoint, say."""
+        ...
+
+    def judge(self, job: Job, folder: Path, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
+        """How the attempt ended: done, failed, cancelled, or queued (try again)."""
+        ...
+
+    def follow_ups(self, job: Job, folder: Path, verdict: Verdict) -> Sequence[NewJob]:
+        """Jobs to be queued in the same transaction as the move to a finished state; at most one per kind."""
+        ...
