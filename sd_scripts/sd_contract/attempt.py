@@ -1,8 +1,8 @@
 """The folder of one attempt at a run, as both sides see it: the trainer finds it by its environment.
 
-    events.jsonl   what happened, one JSON object a line (see `events`)
-    stop           put there by whoever wants the trainer to end early; polled after each step
-    result.json    how the trainer ended, written last and whole (house.md, queue protocol 9)
+events.jsonl   what happened, one JSON object a line (see `events`)
+stop           put there by whoever wants the trainer to end early; polled after each step
+result.json    how the trainer ended, written last and whole (house.md, queue protocol 9)
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """How a trainer ended. `files` are the checkpoints it wrote, oldest first, relative to the output folder."""
+    """How a trainer ended. `files` are the checkpoints it wrote, oldest first, relative to the output
+    folder."""
 
     outcome: Outcome
     step: int

@@ -91,7 +91,8 @@ def from_line(line: str) -> Event | None:
 
 
 class EventLog:
-    """Appends events to a file, each line in one write, so that readers see whole lines or a torn last one."""
+    """Appends events to a file, each line in one write, so that readers see whole lines or a torn last
+    one."""
 
     def __init__(self, path: Path) -> None:
         self._file: IO[str] = path.open("a", encoding="utf-8", newline="\n", buffering=1)

@@ -1,0 +1,40 @@
+"""What options a trainer has, which values they take, and how they are read from a command line and a
+file."""
+
+from sd_contract.options.settings import (
+    Settings,
+    build_parser,
+    parse_resolution,
+    read_config_file,
+    read_settings,
+    require,
+    settings_from,
+)
+from sd_contract.options.table import (
+    OPTIONS,
+    OptionSpec,
+    Value,
+    check,
+    kohya_options,
+    option,
+    parse,
+    supported,
+)
+
+__all__ = [
+    "OPTIONS",
+    "OptionSpec",
+    "Settings",
+    "Value",
+    "build_parser",
+    "check",
+    "kohya_options",
+    "option",
+    "parse",
+    "parse_resolution",
+    "read_config_file",
+    "read_settings",
+    "require",
+    "settings_from",
+    "supported",
+]

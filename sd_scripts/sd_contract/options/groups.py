@@ -1,0 +1,160 @@
+"""The options that the bundled engine supports, one frozen dataclass a group, with kohya's names and
+defaults.
+
+A field's metadata holds what the annotation can't say: kind, choices, smallest value, help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def option(
+    kind: str,
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] = (),
+    minimum: float | None = None,
+) -> Any:
+    """A dataclass field that is an option. `minimum` is the smallest number allowed."""
+    return field(
+        default=default, metadata={"kind": kind, "help": help, "choices": choices, "minimum": minimum}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """The base model that is trained on."""
+
+    pretrained_model_name_or_path: str | None = option(
+        "str", None, "base model: a single .safetensors file with the SD1 layout"
+    )
+    tokenizer_cache_dir: str | None = option(
+        "str",
+        None,
+        "folder that holds the CLIP vocabulary (vocab.json and merges.txt), or kohya's cache of it",
+    )
+    clip_skip: int | None = option(
+        "int",
+        None,
+        "which text-encoder layer is used, counted from the end; 1 or unset is the last",
+        minimum=1,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """The LoRA that is trained."""
+
+    network_module: str = option("str", "networks.lora", "kind of network", choices=("networks.lora",))
+    network_dim: int | None = option("int", None, "rank of the LoRA; unset is 4", minimum=1)
+    network_alpha: float = option(
+        "float", 1.0, "the LoRA is scaled by alpha / rank; 0 is the rank", minimum=0
+    )
+    network_train_unet_only: bool = option("bool", False, "leave the text encoder as it is")
+    network_train_text_encoder_only: bool = option("bool", False, "leave the U-Net as it is")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions:
+    """Images and captions: where they are, how they are read, how they are gathered into batches."""
+
+    dataset_config: str | None = option("str", None, "TOML file that describes the datasets")
+    train_data_dir: str | None = option(
+        "str", None, "folder of <repeats>_<class> folders; used without dataset_config"
+    )
+    reg_data_dir: str | None = option("str", None, "the same for regularisation images")
+    resolution: str | None = option("str", None, 'size of the training images in pixels: "512" or "768,512"')
+    train_batch_size: int = option("int", 1, "images a batch", minimum=1)
+    caption_extension: str = option("str", ".caption", "suffix of the caption files")
+    shuffle_caption: bool = option("bool", False, "shuffle the comma-separated tags of each caption")
+    keep_tokens: int = option("int", 0, "leave the first tags in place when shuffling", minimum=0)
+    flip_aug: bool = option("bool", False, "mirror half of the images that are drawn")
+    cache_latents: bool = option("bool", False, "draw each image's latent once instead of at each step")
+    vae_batch_size: int = option("int", 1, "accepted; images are always encoded one at a time", minimum=1)
+    max_data_loader_n_workers: int = option("int", 8, "accepted; no loader processes are needed", minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How long and how precisely to train."""
+
+    max_train_steps: int = option("int", 1600, "optimizer steps", minimum=1)
+    max_train_epochs: int | None = option(
+        "int", None, "passes over the dataset; overrides the steps", minimum=1
+    )
+    seed: int | None = option("int", None, "start of all random numbers; unset draws one", minimum=0)
+    mixed_precision: str = option(
+        "str", "no", "number format of the base model", choices=("no", "fp16", "bf16")
+    )
+    gradient_accumulation_steps: int = option("int", 1, "batches that share one optimizer step", minimum=1)
+    gradient_checkpointing: bool = option("bool", False, "save memory by computing activations twice")
+    sdpa: bool = option("bool", False, "accepted; PyTorch's fast attention is always used")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerOptions:
+    """How the weights follow the gradient."""
+
+    optimizer_type: str = option("str", "AdamW", "optimizer", choices=("AdamW",))
+    optimizer_args: tuple[str, ...] = option(
+        "strings", (), 'more settings of the optimizer, as "weight_decay=0.1" or "betas=0.9,0.99"'
+    )
+    learning_rate: float = option("float", 2e-6, "learning rate", minimum=0)
+    unet_lr: float | None = option(
+        "float", None, "learning rate of the U-Net part; 0 leaves it out", minimum=0
+    )
+    text_encoder_lr: tuple[float, ...] | None = option(
+        "floats", None, "learning rate of the text-encoder part; 0 leaves it out", minimum=0
+    )
+    lr_scheduler: str = option(
+        "str",
+        "constant",
+        "course of the learning rate",
+        choices=("constant", "constant_with_warmup", "linear", "cosine"),
+    )
+    lr_warmup_steps: int | float = option(
+        "int_or_float", 0, "steps of rising learning rate; below 1 a share of all steps", minimum=0
+    )
+    max_grad_norm: float = option("float", 1.0, "longest gradient; 0 is no limit", minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossOptions:
+    """What the loss weighs and what the noise looks like."""
+
+    min_snr_gamma: float | None = option(
+        "float", None, "limit the weight of easy timesteps; usual is 5", minimum=0
+    )
+    noise_offset: float | None = option(
+        "float", None, "shift the noise's brightness; usual is 0.05", minimum=0
+    )
+    prior_loss_weight: float = option("float", 1.0, "weight of regularisation images", minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """What is written, where and when."""
+
+    output_dir: str | None = option("str", None, "folder of the trained files; made if missing")
+    output_name: str | None = option("str", None, "file name of the trained LoRA, without suffix")
+    save_model_as: str = option("str", "safetensors", "file format", choices=("safetensors",))
+    save_precision: str | None = option(
+        "str", None, "number format of the files; unset is float", choices=("float", "fp16", "bf16")
+    )
+    save_every_n_epochs: int | None = option("int", None, "also save after each n-th epoch", minimum=1)
+    save_every_n_steps: int | None = option("int", None, "also save after each n-th step", minimum=1)
+    save_last_n_epochs: int | None = option("int", None, "keep only the last n epoch files", minimum=1)
+    training_comment: str | None = option("str", None, "text kept in the file's metadata")
+
+
+GROUPS: dict[str, type] = {
+    "model": ModelOptions,
+    "network": NetworkOptions,
+    "dataset": DatasetOptions,
+    "training": TrainingOptions,
+    "optimizer": OptimizerOptions,
+    "loss": LossOptions,
+    "output": OutputOptions,
+}

@@ -1,0 +1,225 @@
+"""The settings of one run: values of all options, read from a command line and the config file it names."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sd_contract.errors import OptionError
+from sd_contract.options.groups import (
+    GROUPS,
+    DatasetOptions,
+    LossOptions,
+    ModelOptions,
+    NetworkOptions,
+    OptimizerOptions,
+    OutputOptions,
+    TrainingOptions,
+)
+from sd_contract.options.table import (
+    OPTIONS,
+    OptionSpec,
+    Value,
+    check,
+    kohya_options,
+    option,
+    parse_words,
+    supported,
+)
+
+COMMAND_LINE = "command line"
+RESOLUTION = re.compile(r"\s*(\d+)\s*(?:,\s*(\d+)\s*)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Values of all options, checked, in groups: `settings.network.network_dim`."""
+
+    model: ModelOptions = field(default_factory=ModelOptions)
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    dataset: DatasetOptions = field(default_factory=DatasetOptions)
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    loss: LossOptions = field(default_factory=LossOptions)
+    output: OutputOptions = field(default_factory=OutputOptions)
+
+    def __post_init__(self) -> None:
+        network, output = self.network, self.output
+        if network.network_train_unet_only and network.network_train_text_encoder_only:
+            raise OptionError(
+                "network_train_unet_only and network_train_text_encoder_only are both set, "
+                "so nothing would be trained. Set at most one."
+            )
+        if output.save_last_n_epochs and not output.save_every_n_epochs:
+            raise OptionError(
+                f"save_last_n_epochs = {output.save_last_n_epochs} keeps files that are never written. "
+                "Set save_every_n_epochs too."
+            )
+        if self.dataset.resolution is not None:
+            parse_resolution(self.dataset.resolution)
+        warmup = self.optimizer.lr_warmup_steps
+        if isinstance(warmup, float) and warmup > 1:
+            raise OptionError(
+                f"lr_warmup_steps = {warmup}: a number with a point is a share of all steps, 1.0 at most. "
+                f"Write {warmup:.0f} for steps."
+            )
+
+    def get(self, name: str) -> Value:
+        """The value of the option of that name."""
+        value: Value = getattr(getattr(self, option(name).group), name)
+        return value
+
+    def values(self) -> dict[str, Value]:
+        """All values by option name."""
+        return {spec.name: self.get(spec.name) for spec in OPTIONS}
+
+    @property
+    def resolution(self) -> tuple[int, int] | None:
+        """Width and height in pixels that the option `resolution` asks for."""
+        text = self.dataset.resolution
+        return None if text is None else parse_resolution(text)
+
+    @property
+    def rank(self) -> int:
+        return self.network.network_dim or 4
+
+    @property
+    def alpha(self) -> float:
+        return self.network.network_alpha or float(self.rank)
+
+
+def parse_resolution(text: str) -> tuple[int, int]:
+    """Width and height from "512" or "768,512"."""
+    match = RESOLUTION.fullmatch(text)
+    if match is None:
+        raise OptionError(f'resolution = "{text}" is not a size. Write "512" or "768,512" (width, height).')
+    width = int(match[1])
+    return width, int(match[2] or width)
+
+
+def settings_from(values: Mapping[str, object], where: str = "") -> Settings:
+    """Settings with these values and every other option's default. OptionError names the key and `where`."""
+    checked = {name: check(name, value, where) for name, value in values.items()}
+    return Settings(**{group: _group(cls, checked) for group, cls in GROUPS.items()})
+
+
+def _group(cls: type, values: Mapping[str, Value]) -> Any:
+    return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Settings from a command line and the `--config_file` it names; the command line wins."""
+    given = vars(build_parser().parse_args(arguments))
+    config_file = given.pop("config_file", None)
+    values = read_config_file(Path(config_file)) if config_file else {}
+    for name, words in given.items():
+        values[name] = words if words is True else parse_words(name, _listed(words), COMMAND_LINE)
+    return settings_from(values)
+
+
+def require(settings: Settings, names: Iterable[str]) -> None:
+    """OptionError for the first of these options that has no value."""
+    for name in names:
+        if settings.get(name) in (None, ""):
+            raise OptionError(
+                f"option {name!r} is missing: {option(name).help}. "
+                f"Give --{name} on the command line or {name} in the config file."
+            )
+
+
+def read_config_file(path: Path) -> dict[str, object]:
+    """Checked values from a flat TOML file; one level of sections is allowed and their names mean nothing."""
+    if path.suffix != ".toml":
+        path = path.with_name(path.name + ".toml")
+    where = str(path)
+    values: dict[str, object] = {}
+    for key, value in _flat(_toml(path), where):
+        if key in values:
+            raise OptionError(f"{where}: option {key!r} stands there twice. Remove one of them.")
+        values[key] = value
+    return {
+        key: check(key, value, where) for key, value in values.items() if not _unsupported_default(key, value)
+    }
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionError(f"config file {path} can't be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OptionError(f"{path} is not TOML: {error}.") from error
+
+
+def _flat(table: Mapping[str, Any], where: str) -> Iterable[tuple[str, object]]:
+    for key, value in table.items():
+        if not isinstance(value, dict):
+            yield key, value
+            continue
+        for inner_key, inner_value in value.items():
+            if isinstance(inner_value, dict):
+                raise OptionError(
+                    f"{where}: [{key}.{inner_key}] is a table inside a table. Only one level of sections is "
+                    f"allowed: move its options to [{key}]."
+                )
+            yield inner_key, inner_value
+
+
+def _unsupported_default(key: str, value: object) -> bool:
+    """A kohya option that this engine lacks, written with the value that it would have anyway."""
+    kohya = kohya_options().get(key)
+    return (
+        not supported(key)
+        and kohya is not None
+        and type(value) is type(kohya.default)
+        and value == kohya.default
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(f"{COMMAND_LINE}: {message}.")
+
+    def parse_args(self, arguments: Any = None, namespace: Any = None) -> Any:
+        known, unknown = self.parse_known_args(arguments, namespace)
+        for word in unknown:
+            if word.startswith("--"):
+                option(word[2:].partition("=")[0], COMMAND_LINE)
+            raise OptionError(f"{COMMAND_LINE}: {word!r} belongs to no option.")
+        return known
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line `--name value`; it yields only what was given, as words."""
+    width = int(os.environ.get("COLUMNS", "110"))
+    parser = _Parser(
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=42, width=width),
+    )
+    parser.add_argument("--config_file", metavar="FILE", help="TOML file with options; the command line wins")
+    for group in GROUPS:
+        section = parser.add_argument_group(group)
+        for spec in OPTIONS:
+            if spec.group == group:
+                section.add_argument(f"--{spec.name}", **_argument(spec))
+    return parser
+
+
+def _argument(spec: OptionSpec) -> dict[str, Any]:
+    if spec.type == "bool":
+        return {"action": "store_true", "help": spec.help}
+    default = "" if spec.default in (None, ()) else f" (default {spec.default})"
+    allowed = f"; one of {', '.join(map(str, spec.choices))}" if spec.choices else ""
+    nargs = {"nargs": "*"} if spec.type in ("strings", "floats") else {}
+    return {"metavar": spec.type.upper(), "help": spec.help + allowed + default, **nargs}
+
+
+def _listed(words: str | list[str]) -> list[str]:
+    return [words] if isinstance(words, str) else words

@@ -1,0 +1,50 @@
+"""How many batches, steps and epochs a run has: the arithmetic that the app's plan and the engine share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+
+from sd_contract.datasets import CollectedDataset
+from sd_contract.options.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPlan:
+    """A step is one move of the optimizer; several batches share one when gradients are accumulated. An
+    epoch's last step may have fewer batches. The last epoch may be cut short by `total_steps`."""
+
+    batches_per_epoch: int
+    steps_per_epoch: int
+    total_steps: int
+    epochs: int
+
+
+def batches_of(samples: int, batch_size: int) -> int:
+    """Batches that hold `samples` images: the last one may be short, none is dropped."""
+    return ceil(samples / batch_size)
+
+
+def plan_steps(settings: Settings, datasets: Iterable[CollectedDataset]) -> StepPlan:
+    """The plan for these datasets. `max_train_epochs` overrides `max_train_steps`."""
+    batches = sum(batches_of(collected.samples, collected.dataset.batch_size) for collected in datasets)
+    return plan_batches(settings, batches)
+
+
+def plan_batches(settings: Settings, batches_per_epoch: int) -> StepPlan:
+    per_epoch = ceil(batches_per_epoch / settings.training.gradient_accumulation_steps)
+    epochs = settings.training.max_train_epochs
+    total = epochs * per_epoch if epochs else settings.training.max_train_steps
+    return StepPlan(
+        batches_per_epoch=batches_per_epoch,
+        steps_per_epoch=per_epoch,
+        total_steps=total,
+        epochs=ceil(total / per_epoch),
+    )
+
+
+def warmup_steps(settings: Settings, total_steps: int) -> int:
+    """Steps of rising learning rate: a whole number is steps, a number with a point a share of all steps."""
+    warmup = settings.optimizer.lr_warmup_steps
+    return int(warmup * total_steps) if isinstance(warmup, float) else warmup

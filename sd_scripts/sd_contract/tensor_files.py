@@ -1,0 +1,189 @@
+"""What a safetensors file says about itself, without torch: its header, whether it is whole, its hashes.
+
+Layout: 8 bytes header length (little endian), the header as JSON, then the tensors' bytes without gaps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from sd_contract.errors import CheckpointError
+
+HEADER_LIMIT = 100_000_000
+LEGACY_WINDOW = slice(0x100000, 0x110000)
+BYTES_OF = {
+    "BOOL": 1,
+    "U8": 1,
+    "I8": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+    "U16": 2,
+    "I16": 2,
+    "F16": 2,
+    "BF16": 2,
+    "U32": 4,
+    "I32": 4,
+    "F32": 4,
+    "U64": 8,
+    "I64": 8,
+    "F64": 8,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorEntry:
+    """One tensor as the header describes it; `begin` and `end` count from the end of the header."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """The header of one file: its tensors by name, its metadata, where the tensors' bytes begin, the file's
+    size."""
+
+    tensors: Mapping[str, TensorEntry]
+    metadata: Mapping[str, str]
+    data_start: int
+    file_size: int
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: entry.shape for name, entry in self.tensors.items()}
+
+
+def read_header(path: Path) -> Header:
+    """The header of a safetensors file. CheckpointError when there is no such file or it is of another
+    format."""
+    try:
+        with path.open("rb") as file:
+            file_size = os.fstat(file.fileno()).st_size
+            length = _header_length(file.read(8), file_size, path)
+            text = file.read(length)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} does not exist.") from error
+    except IsADirectoryError as error:
+        raise CheckpointError(f"{path} is a folder; a single .safetensors file is wanted.") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} can't be read: {error.strerror}.") from error
+    return _parsed(text, 8 + length, file_size, path)
+
+
+def verify_safetensors(path: Path) -> Header:
+    """The header of a file that is whole: tensors lie end to end and end where the file ends; else
+    CheckpointError."""
+    header = read_header(path)
+    position = 0
+    for name, entry in sorted(header.tensors.items(), key=lambda item: (item[1].begin, item[1].end)):
+        if entry.begin != position or entry.end - entry.begin != _size(entry, path):
+            raise CheckpointError(
+                f"{path} is damaged: the place of tensor {name!r} does not fit its neighbours."
+            )
+        position = entry.end
+    wanted = header.data_start + position
+    if wanted != header.file_size:
+        what = "is cut short" if header.file_size < wanted else "has bytes too many"
+        raise CheckpointError(
+            f"{path} {what}: {header.file_size} bytes instead of {wanted}. Copy or download it again."
+        )
+    return header
+
+
+def data_sha256(path: Path) -> str:
+    """sha256 of everything after the header: what `sshs_model_hash` holds. The metadata does not change
+    it."""
+    return _sha256(path, read_header(path).data_start)
+
+
+def legacy_hash(content: bytes) -> str:
+    """The eight digits that old programs know a file by: a hash of 64 KiB from its second MiB on."""
+    return hashlib.sha256(content[LEGACY_WINDOW]).hexdigest()[:8]
+
+
+def legacy_file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(LEGACY_WINDOW.start)
+        return hashlib.sha256(file.read(LEGACY_WINDOW.stop - LEGACY_WINDOW.start)).hexdigest()[:8]
+
+
+def file_sha256(path: Path, cache_folder: Path | None = None) -> str:
+    """sha256 of the whole file. With a cache folder it is remembered for this path, size and time of
+    change."""
+    if cache_folder is None:
+        return _sha256(path, 0)
+    status = path.stat()
+    key = f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}"
+    note = cache_folder / "file_hashes" / hashlib.sha256(key.encode()).hexdigest()
+    try:
+        return note.read_text(encoding="ascii")
+    except FileNotFoundError:
+        digest = _sha256(path, 0)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    temporary = note.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(digest, encoding="ascii")
+    temporary.replace(note)
+    return digest
+
+
+def _header_length(prefix: bytes, file_size: int, path: Path) -> int:
+    if len(prefix) < 8:
+        raise CheckpointError(f"{path} is no safetensors file: it has only {file_size} bytes.")
+    length: int = struct.unpack("<Q", prefix)[0]
+    if length > HEADER_LIMIT:
+        raise CheckpointError(
+            f"{path} is no safetensors file: its first bytes ask for a header of {length} bytes."
+        )
+    if 8 + length > file_size:
+        raise CheckpointError(f"{path} is cut short: {file_size} bytes, the header alone needs {8 + length}.")
+    return length
+
+
+def _parsed(text: bytes, data_start: int, file_size: int, path: Path) -> Header:
+    try:
+        table = json.loads(text)
+        metadata = table.pop("__metadata__", None) or {}
+        tensors = {name: _entry(record) for name, record in table.items()}
+        if not all(isinstance(value, str) for value in metadata.values()):
+            raise TypeError("metadata that is not text")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path} is no safetensors file: its header can't be read ({error})."
+        ) from error
+    return Header(tensors=tensors, metadata=metadata, data_start=data_start, file_size=file_size)
+
+
+def _entry(record: Mapping[str, Any]) -> TensorEntry:
+    begin, end = (_count(number) for number in record["data_offsets"])
+    shape = tuple(_count(number) for number in record["shape"])
+    return TensorEntry(dtype=str(record["dtype"]), shape=shape, begin=begin, end=end)
+
+
+def _count(number: object) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise ValueError(f"{number!r} is not a count")
+    return number
+
+
+def _size(entry: TensorEntry, path: Path) -> int:
+    if entry.dtype not in BYTES_OF:
+        raise CheckpointError(f"{path} holds numbers of type {entry.dtype!r}, which is unknown here.")
+    return prod(entry.shape) * BYTES_OF[entry.dtype]
+
+
+def _sha256(path: Path, start: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        file.seek(start)
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+    return digest.hexdigest()
