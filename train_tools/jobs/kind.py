@@ -21,6 +21,8 @@ class Launch:
     """Working folder of the process."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the worker's own."""
+    stop_grace_s: float = 120.0
+    """How long the process may take to end by itself once it was asked to; 0 = it does not listen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,8 @@ class Exit:
     stopped: bool = False
     """It was asked to stop, or had to be killed."""
     reason: str = ""
+    slot_busy: bool = False
+    """Nothing was started: another job has the slot."""
 
 
 class JobKind(Protocol):

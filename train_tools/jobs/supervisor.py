@@ -1,0 +1,175 @@
+"""The process between worker and trainer: `python -m train_tools.jobs.supervisor ATTEMPT_FOLDER`.
+
+It is tiny, outlives worker and service, holds the job's lease, passes on requests to stop, and writes exit.json
+when the whole tree has ended. It knows neither training nor projects.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from sd_contract.attempt import Attempt
+from train_tools.jobs.kind import Exit
+from train_tools.jobs.lease import Lease
+from train_tools.jobs.queue import Queue
+from train_tools.jobs.slots import Slot
+from train_tools.jobs.tree import ProcessTree, bearers, kill_bearers
+from train_tools.model.paths import AttemptPaths
+
+LEASE_PATIENCE_S = 3.0
+TERMINATE_GRACE_S = 10.0
+STRAGGLER_GRACE_S = 10.0
+POLL_S = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a supervisor is to do; `launch.json` in the attempt's folder."""
+
+    database: str
+    job: int
+    attempt: int
+    lease: str
+    slot: str
+    cookie: str
+    command: tuple[str, ...]
+    folder: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_grace_s: float = 120.0
+    format: int = 1
+
+
+def write_order(paths: AttemptPaths, order: Order) -> None:
+    paths.launch.write_text(json.dumps(asdict(order), ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def read_order(paths: AttemptPaths) -> Order:
+    fields = json.loads(paths.launch.read_text(encoding="utf-8"))
+    return Order(**{**fields, "command": tuple(fields["command"])})
+
+
+def write_exit(paths: AttemptPaths, exit_: Exit) -> None:
+    """Writes exit.json so that it survives a power cut whole, or is not there."""
+    temporary = paths.exit.with_suffix(".json.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump({**asdict(exit_), "format": 1, "ended_at": time.time()}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(paths.exit)
+    if sys.platform != "win32":
+        folder = os.open(paths.folder, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+
+def read_exit(paths: AttemptPaths) -> Exit | None:
+    try:
+        fields = json.loads(paths.exit.read_text(encoding="utf-8"))
+        return Exit(
+            code=fields["code"],
+            stopped=fields["stopped"],
+            reason=fields["reason"],
+            slot_busy=fields.get("slot_busy", False),
+        )
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+class Supervisor:
+    """Starts one attempt's process tree, follows it to its end, and writes down how it ended."""
+
+    def __init__(self, paths: AttemptPaths) -> None:
+        self.paths = paths
+        self.attempt = Attempt(paths.folder)
+        self.order = read_order(paths)
+
+    def run(self) -> None:
+        lease = Lease.take(Path(self.order.lease), LEASE_PATIENCE_S)
+        if lease is None:
+            print(f"The lease {self.order.lease} is held: another process has this job.", file=sys.stderr)
+            return
+        slot = Slot(self.order.slot).take(Path(self.order.lease))
+        if slot is None:
+            write_exit(self.paths, Exit(code=None, slot_busy=True, reason="another job has the slot"))
+            return
+        if not Queue(Path(self.order.database)).start(self.order.job, self.order.attempt):
+            print(f"Attempt {self.order.attempt} is no longer the current one.", file=sys.stderr)
+            return
+        write_exit(self.paths, self._run_tree(lease))
+
+    def _run_tree(self, lease: Lease) -> Exit:
+        with self.paths.log.open("ab", buffering=0) as log:
+            try:
+                tree = ProcessTree(
+                    self.order.command,
+                    folder=Path(self.order.folder),
+                    environment={**os.environ, **self.order.environment},
+                    stdin=lease.file,
+                    log=log,
+                    cookie=self.order.cookie,
+                )
+            except OSError as error:
+                return Exit(code=127, reason=f"{self.order.command[0]} could not be started: {error}")
+            return self._follow(tree)
+
+    def _follow(self, tree: ProcessTree) -> Exit:
+        """Waits until no process of the tree is left. The launcher's death is not the run's end."""
+        stop = StopLadder(tree, self.attempt, self.order.stop_grace_s)
+        while (code := tree.wait(POLL_S)) is None:
+            stop.climb()
+        ended_by_itself = code >= 0
+        deadline = time.monotonic() + STRAGGLER_GRACE_S
+        while bearers(self.order.cookie):
+            if ended_by_itself and time.monotonic() > deadline:
+                kill_bearers(self.order.cookie)
+            stop.climb()
+            time.sleep(POLL_S)
+        return Exit(code=code, stopped=stop.asked)
+
+
+class StopLadder:
+    """Stop politely, then firmly: the stop file, then terminate, then kill."""
+
+    def __init__(self, tree: ProcessTree, attempt: Attempt, grace_s: float) -> None:
+        self._tree = tree
+        self._attempt = attempt
+        self._grace_s = grace_s
+        self._asked_at: float | None = None
+        self._terminated_at: float | None = None
+
+    @property
+    def asked(self) -> bool:
+        return self._asked_at is not None
+
+    def climb(self) -> None:
+        """Takes the next step when its time has come; does nothing as long as nobody asked."""
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now if self._attempt.stop_requested else None
+        elif self._terminated_at is None:
+            if now - self._asked_at >= self._grace_s:
+                self._tree.terminate()
+                self._terminated_at = now
+        elif now - self._terminated_at >= TERMINATE_GRACE_S:
+            self._tree.kill()
+
+
+def main() -> None:
+    paths = AttemptPaths(Path(sys.argv[1]))
+    attempt = Attempt(paths.folder)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: attempt.request_stop())
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    Supervisor(paths).run()
+
+
+if __name__ == "__main__":
+    main()

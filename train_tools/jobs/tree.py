@@ -1,0 +1,144 @@
+"""A process tree that can be ended whole: every process of it bears a cookie in its environment.
+
+A launcher may die and leave its trainer behind (measured with accelerate), so the process group is not enough.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+COOKIE = "TRAIN_TOOLS_ATTEMPT"
+APART = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+"""Creation flags that keep a Ctrl-C in the user's terminal from a process; on POSIX a new session does."""
+
+
+class ProcessTree:
+    """A started command and all that descends from it."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        stdin: IO[bytes] | int,
+        log: IO[bytes],
+        cookie: str,
+    ) -> None:
+        """Starts the command in a session of its own. Raises OSError when it can't be started."""
+        self.cookie = cookie
+        self._job = _kill_on_close_job() if sys.platform == "win32" else None
+        self.launcher: subprocess.Popen[bytes] = subprocess.Popen(
+            list(command),
+            cwd=folder,
+            env={**environment, COOKIE: cookie},
+            stdin=stdin,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            creationflags=APART,
+            start_new_session=True,
+        )
+        if self._job is not None:
+            _put_into_job(self._job, self.launcher)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The launcher's exit code, or None when it still runs after `timeout_s`."""
+        try:
+            return self.launcher.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def terminate(self) -> None:
+        """Asks every process to end."""
+        for process in bearers(self.cookie):
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+
+    def kill(self) -> None:
+        """Ends every process, also such as start while this runs."""
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                os.killpg(self.launcher.pid, signal.SIGKILL)
+        kill_bearers(self.cookie)
+
+
+def bearers(cookie: str) -> list[psutil.Process]:
+    """The living processes of a tree, found by their cookie."""
+    return [process for process in psutil.process_iter() if _bears(process, cookie)]
+
+
+def kill_bearers(cookie: str) -> None:
+    """Kills until nobody is left, ten rounds at most: a dying process may have started another."""
+    for _ in range(10):
+        left = bearers(cookie)
+        if not left:
+            return
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, timeout=1.0)
+
+
+def _bears(process: psutil.Process, cookie: str) -> bool:
+    try:
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return alive and bool(process.environ().get(COOKIE) == cookie)
+    except (psutil.Error, OSError):
+        return False  # another user's, or gone meanwhile
+
+
+if sys.platform == "win32":
+    import ctypes
+    from ctypes import wintypes
+
+    class _BasicLimits(ctypes.Structure):
+        _fields_ = [
+            ("PerProcessUserTimeLimit", ctypes.c_int64),
+            ("PerJobUserTimeLimit", ctypes.c_int64),
+            ("LimitFlags", wintypes.DWORD),
+            ("MinimumWorkingSetSize", ctypes.c_size_t),
+            ("MaximumWorkingSetSize", ctypes.c_size_t),
+            ("ActiveProcessLimit", wintypes.DWORD),
+            ("Affinity", ctypes.c_size_t),
+            ("PriorityClass", wintypes.DWORD),
+            ("SchedulingClass", wintypes.DWORD),
+        ]
+
+    class _ExtendedLimits(ctypes.Structure):
+        _fields_ = [
+            ("BasicLimitInformation", _BasicLimits),
+            ("IoInfo", ctypes.c_uint64 * 6),
+            ("ProcessMemoryLimit", ctypes.c_size_t),
+            ("JobMemoryLimit", ctypes.c_size_t),
+            ("PeakProcessMemoryUsed", ctypes.c_size_t),
+            ("PeakJobMemoryUsed", ctypes.c_size_t),
+        ]
+
+    def _kill_on_close_job() -> int:
+        """A job object whose processes end when its last handle (this process's) is closed."""
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        job = kernel.CreateJobObjectW(None, None)
+        limits = _ExtendedLimits()
+        limits.BasicLimitInformation.LimitFlags = 0x2000  # JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
+        kernel.SetInformationJobObject(job, 9, ctypes.byref(limits), ctypes.sizeof(limits))
+        return int(job)
+
+    def _put_into_job(job: int, process: subprocess.Popen[bytes]) -> None:
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.AssignProcessToJobObject(job, int(process._handle))
+else:
+
+    def _kill_on_close_job() -> int:
+        raise AssertionError("job objects exist on Windows only")
+
+    def _put_into_job(job: int, process: subprocess.Popen[bytes]) -> None:
+        raise AssertionError("job objects exist on Windows only")
