@@ -21,6 +21,10 @@ class AlreadyExistsError(TrainToolsError):
     """Something of this name is there already; nothing was overwritten."""
 
 
+class InUseError(TrainToolsError):
+    """A folder can't be moved while a job works in it."""
+
+
 class OptionValueError(TrainToolsError):
     """An option is unknown, or a value in a list can't be read as the option's type."""
 

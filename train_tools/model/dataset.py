@@ -48,7 +48,27 @@ class ImportReport:
     captions: int
     rejected: tuple[Rejected, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
-    """(source, name in origin) where the name was taken."""
+    """(source, name in origin) where the name was taken, or is not one that every step can write."""
+    already_there: tuple[str, ...] = ()
+    """Sources whose picture lies in origin already, under whatever name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparationReport:
+    """What a preparation made of the originals. When it was stopped, nothing has changed."""
+
+    folder: Path
+    """The `<repeats>_<class>` folder."""
+    originals: int
+    images: int
+    """Training images, mirrored copies included."""
+    captions: int
+    repeats: int
+    class_name: str
+    skipped: tuple[Rejected, ...] = ()
+    kept_captions: tuple[str, ...] = ()
+    """Originals whose caption was edited in `processed` since it was written there: the edit was kept."""
+    stopped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +96,8 @@ class Dataset:
     folders: tuple[DatasetFolder, ...]
     regularisation: tuple[DatasetFolder, ...]
     content: str
+    problems: tuple[Rejected, ...] = ()
+    """Files and folders that lie there but will not be trained on, and why."""
 
     @property
     def image_count(self) -> int:

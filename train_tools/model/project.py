@@ -22,6 +22,8 @@ class Project:
     notes: str = ""
     versions: tuple[str, ...] = ()
     """Names, newest first."""
+    problem: str = ""
+    """Why project.toml can't be read, in words; the project is listed all the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,8 @@ class Version:
     notes: str = ""
     legacy: bool = False
     """Written by an older Train Tools: opened as it is, never changed by being read."""
+    problem: str = ""
+    """Why version.toml can't be read, in words; the version is listed all the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,4 +48,25 @@ class VersionSettings:
     preparation: Preparation = field(default_factory=Preparation)
     options: Mapping[str, Any] = field(default_factory=dict)
     """Typed values of engine options, by option name; what isn't here is the engine's default."""
+    axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Options that took several values in the grid planned last, first axis outermost."""
     previews: PreviewSettings = field(default_factory=PreviewSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trashed:
+    """A project or version that was put away and can be brought back by its token."""
+
+    token: str
+    what: str
+    """For people: `project "cat"`, `version "v1" of "cat"`."""
+    trashed: datetime
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The project and version a page opens with; None where there is none."""
+
+    project: str | None = None
+    version: str | None = None
