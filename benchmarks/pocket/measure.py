@@ -198,9 +198,7 @@ def _fitted(mask, cells=24):
     return mask[np.ix_(rows, columns)]
 
 
-TEMPLATES = {
-    shape: _fitted(coverage(shape, height=96, width=96, x=48, y=48, radius=36) > 0.5) for shape in SHAPES
-}
+TEMPLATES = {shape: _fitted(coverage(shape, height=96, width=96, x=48, y=48, radius=36) > 0.5) for shape in SHAPES}
 
 
 def _connected(mask, smallest_px):
