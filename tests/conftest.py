@@ -1,0 +1,40 @@
+"""What every test may ask for: names that break careless code, and a browser."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+AWKWARD_NAMES = [
+    "two words",
+    'it\'s "quoted" & $HOME',
+    "проект",
+    "画像",
+    "night 🌙",
+    "#1 [50%]",
+    "x" * 200,
+]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def pytest_configure() -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # inherited by every process a test starts
+
+
+@pytest.fixture(params=AWKWARD_NAMES, ids=lambda name: ascii(name[:20]))
+def awkward_name(request: pytest.FixtureRequest) -> str:
+    """A folder or file name that is legal and unpleasant."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser on PATH. Missing, it fails the test in CI and skips it elsewhere."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found:
+        return Path(found)
+    missing = f"no browser on PATH (looked for {', '.join(BROWSERS)})"
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)
