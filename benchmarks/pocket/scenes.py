@@ -72,7 +72,9 @@ class Mixture:
 
 
 def draw_scene(rng: np.random.Generator, *, height=64, width=64, mixture: Mixture | None = None) -> Scene:
-    """Draw a random scene of the training world."""
+    """Draw a random scene of the training world. ValueError for sizes below 32 pixels."""
+    if min(height, width) < 32:
+        raise ValueError(f"scenes do not fit into {width}x{height} pixels; use at least 32x32")
     mixture = mixture or Mixture()
     background = _pick(rng, BACKGROUNDS)
     shorter = min(height, width)
@@ -208,7 +210,7 @@ def _places(rng, number, height, width, radii, shorter):
                 places.append((x, y, radius))
             if len(places) == number:
                 return places if number > 1 else [_often_centred(rng, height, width, *places[0])]
-    raise ValueError(f"{number} objects do not fit into {width}x{height} pixels; use at least 32x32")
+    raise AssertionError(f"{number} objects found no place in {width}x{height} pixels, however small")
 
 
 def _often_centred(rng, height, width, x, y, radius):
