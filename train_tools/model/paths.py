@@ -112,6 +112,11 @@ class GridPaths:
     def matrix(self) -> Path:
         return self.folder / "matrix.png"
 
+    @property
+    def previews(self) -> Path:
+        """The folder of the job that renders the missing previews of all runs."""
+        return self.folder / "previews"
+
 
 @dataclass(frozen=True)
 class RunPaths:

@@ -1,0 +1,208 @@
+"""The job that renders the missing previews of a run or of a whole grid, and redraws the grid's sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from sd_contract.attempt import Attempt, Result
+from sd_contract.events import Event
+from train_tools.errors import StorageError
+from train_tools.jobs.kind import Exit, Launch
+from train_tools.model.job import Job, JobState, NewJob, Verdict
+from train_tools.model.paths import AttemptPaths, OutputsPaths, VersionPaths
+from train_tools.model.preview import PreviewMatrix, PreviewSettings
+from train_tools.previews.matrix import (
+    BaseModelFile,
+    LabelledCheckpoint,
+    matrix_of,
+    missing,
+    picture_count,
+    share,
+)
+from train_tools.previews.picture_file import is_whole
+from train_tools.previews.renderer import (
+    REQUEST_NAME,
+    Renderer,
+    RenderRequest,
+    WantedPicture,
+    read_request,
+)
+
+KIND = "preview"
+DRAWN_AT_ONCE = 1000
+"""A sheet of more pictures is drawn only when its last picture is there: it takes seconds."""
+
+
+class RowsOf(Protocol):
+    """Where a grid's rows come from: its runs' labels and checkpoints, in the order they are shown in."""
+
+    def __call__(self, version: VersionPaths, grid: str) -> Sequence[LabelledCheckpoint]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewWork:
+    """What one preview job works on. `run` None = all runs of the grid."""
+
+    grid: str
+    run: str | None
+    base: BaseModelFile
+    settings: PreviewSettings
+
+    def subject(self) -> dict[str, Any]:
+        """As the queue keeps it."""
+        return {
+            "grid": self.grid,
+            "run": self.run,
+            "base_model": str(self.base.path),
+            "base_sha256": self.base.sha256,
+            "settings": asdict(self.settings),
+        }
+
+    @classmethod
+    def of(cls, subject: Mapping[str, Any]) -> PreviewWork:
+        """The work a subject names. Raises StorageError when it is not one."""
+        try:
+            return cls(
+                grid=subject["grid"],
+                run=subject["run"],
+                base=BaseModelFile(path=Path(subject["base_model"]), sha256=subject["base_sha256"]),
+                settings=settings_from(subject["settings"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise StorageError(
+                f"This preview job does not say what to render ({error}). Remove it and make the previews again."
+            ) from error
+
+
+def settings_from(values: Mapping[str, Any]) -> PreviewSettings:
+    """The settings in a JSON object; what a newer version added is left out."""
+    known = {field.name for field in fields(PreviewSettings)}
+    typed: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key in known
+    }
+    return PreviewSettings(**typed)
+
+
+def preview_job(
+    outputs: OutputsPaths,
+    version: VersionPaths,
+    *,
+    grid: str,
+    run: str | None,
+    settings: PreviewSettings,
+    base: BaseModelFile,
+    title: str,
+    checkpoints: int = 0,
+) -> NewJob:
+    """A job for what is missing when it starts. `checkpoints` = how many are expected, for the progress bar."""
+    work = PreviewWork(grid=grid, run=run, base=base, settings=settings)
+    folder = version.run(run).previews if run is not None else version.grid(grid).previews
+    return NewJob(
+        kind=KIND,
+        title=title,
+        folder=folder.relative_to(outputs.folder).as_posix(),
+        subject=work.subject(),
+        total_steps=picture_count(settings, checkpoints),
+        attempt=_last_attempt(folder),
+    )
+
+
+def _last_attempt(job_folder: Path) -> int:
+    attempts = (folder.name for folder in job_folder.glob("attempts/[0-9]*"))
+    return max((int(name) for name in attempts if name.isdecimal()), default=0)
+
+
+def version_of(job_folder: Path) -> VersionPaths:
+    """The version that a preview job's folder belongs to: a run's and a grid's lie equally deep."""
+    return VersionPaths(job_folder.parents[2])
+
+
+class PreviewJob:
+    """Renders with one renderer; a JobKind. `device` as in `RenderRequest`."""
+
+    name = KIND
+
+    def __init__(self, renderer: Renderer, rows_of: RowsOf, device: str = "auto") -> None:
+        self._renderer = renderer
+        self._rows_of = rows_of
+        self._device = device
+
+    def prepare(self, job: Job, folder: Path, attempt: Attempt) -> Launch:
+        work = PreviewWork.of(job.subject)
+        version = version_of(folder)
+        matrix = self._matrix(version, work, work.run)
+        share(matrix)
+        request = RenderRequest(
+            base=work.base,
+            folder=version.folder,
+            wanted=tuple(
+                WantedPicture(picture=cell.picture, file=cell.file, checkpoint=cell.checkpoint)
+                for cell in missing(matrix)
+            ),
+            device=self._device,
+        )
+        return self._renderer.launch(request, attempt)
+
+    def observe(self, job: Job, folder: Path, attempt: Attempt, event: Event) -> None:
+        """Pictures lie where they belong as soon as they are rendered; there is nothing to do."""
+
+    def judge(self, job: Job, folder: Path, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
+        """By the pictures first: when all are there, it does not matter how the process ended."""
+        verdict = _verdict(attempt, exit_, result)
+        if verdict.state.finished:
+            self._finish(version_of(folder), PreviewWork.of(job.subject))
+        return verdict
+
+    def follow_ups(self, job: Job, folder: Path, verdict: Verdict) -> Sequence[NewJob]:
+        return ()
+
+    def _matrix(self, version: VersionPaths, work: PreviewWork, run: str | None) -> PreviewMatrix:
+        """The matrix of the grid, or of one run of it."""
+        rows = self._rows_of(version, work.grid)
+        if run is not None:
+            rows = [(label, checkpoint) for label, checkpoint in rows if checkpoint.run == run]
+        return matrix_of(version, rows, work.settings, work.base)
+
+    def _finish(self, version: VersionPaths, work: PreviewWork) -> None:
+        matrix = self._matrix(version, work, None)
+        share(matrix)
+        if len(matrix.cells) <= DRAWN_AT_ONCE or not missing(matrix):
+            from train_tools.previews.sheet import draw_sheet
+
+            draw_sheet(matrix, version.grid(work.grid).matrix, title=work.grid)
+
+
+def _verdict(attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
+    if _all_rendered(attempt):
+        return Verdict(state=JobState.DONE)
+    if exit_.stopped or (result is not None and result.outcome == "cancelled"):
+        return Verdict(state=JobState.CANCELLED, message=result.message if result else "Stopped.")
+    if result is not None:
+        return Verdict(state=JobState.FAILED, message=result.message)
+    if exit_.code is None or exit_.code < 0:
+        return Verdict(state=JobState.QUEUED, message="The renderer was killed from outside.")
+    return Verdict(
+        state=JobState.FAILED,
+        message=f"The renderer ended with code {exit_.code} and did not say why. {_last_words(attempt)}".strip(),
+    )
+
+
+def _all_rendered(attempt: Attempt) -> bool:
+    try:
+        request = read_request(attempt.folder / REQUEST_NAME)
+    except StorageError:
+        return False
+    return all(is_whole(wanted.file) for wanted in request.wanted)
+
+
+def _last_words(attempt: Attempt) -> str:
+    """The last line of the attempt's log that is not empty."""
+    try:
+        lines = AttemptPaths(attempt.folder).log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"Its last words: {last}" if last else ""

@@ -1,0 +1,193 @@
+"""Which pictures a matrix has, where each belongs on the disk, and which of them are still missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from sd_contract.errors import CheckpointError
+from sd_contract.tensor_files import data_sha256, file_sha256, read_header
+from train_tools.errors import OptionValueError
+from train_tools.files import link_or_copy
+from train_tools.model.checkpoint import Checkpoint
+from train_tools.model.paths import VersionPaths
+from train_tools.model.preview import Cell, Column, Picture, PreviewMatrix, PreviewSettings, Row
+from train_tools.previews.picture_file import is_whole, make_folder
+from train_tools.previews.samplers import sampler_named
+
+HASH_KEY = "sshs_model_hash"
+BASE_RUN = "base model"
+LabelledCheckpoint = tuple[str, Checkpoint]
+"""A run's label for people, and one of its checkpoints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseModelFile:
+    """The base model of a matrix: where it lies, and the sha256 of the file."""
+
+    path: Path
+    sha256: str
+
+
+def matrix_of(
+    version: VersionPaths,
+    checkpoints: Sequence[LabelledCheckpoint],
+    settings: PreviewSettings,
+    base: BaseModelFile,
+) -> PreviewMatrix:
+    """The base model in the first row, then the checkpoints in their order; columns are prompts x seeds x weights.
+
+    The base model is there whether or not the weights hold a 0. It has one cell for each prompt and seed, in the
+    first column of that group: the same picture stands for all weights. Raises OptionValueError for a sampler
+    that is not known or a seed below 0.
+    """
+    settings = replace(settings, sampler=sampler_named(settings.sampler))
+    columns = columns_of(settings)
+    places = list(_places(version, checkpoints, base))
+    return PreviewMatrix(
+        rows=tuple(place.row for place in places),
+        columns=columns,
+        cells=tuple(
+            cell for place in places for cell in _cells(place, columns, settings, base, version.base_images)
+        ),
+        settings=settings,
+    )
+
+
+def columns_of(settings: PreviewSettings) -> tuple[Column, ...]:
+    """Prompts outermost, weights innermost; repeated values count once. Only when all weights are 0, 0 is one."""
+    for seed in settings.seeds:
+        if seed < 0:
+            raise OptionValueError(f"Seed {seed} can't be used for previews: seeds are whole numbers from 0.")
+    weights = tuple(dict.fromkeys(float(weight) for weight in settings.weights if weight)) or (0.0,)
+    prompts, seeds = dict.fromkeys(settings.prompts), dict.fromkeys(settings.seeds)
+    return tuple(
+        Column(prompt=prompt, seed=seed, weight=w) for prompt, seed, w in product(prompts, seeds, weights)
+    )
+
+
+def picture_count(settings: PreviewSettings, checkpoints: int) -> int:
+    """How many pictures a matrix of that many checkpoints has; the base model's are counted once."""
+    columns = columns_of(settings)
+    rendered = [column for column in columns if column.weight]
+    return len(_firsts(columns)) + checkpoints * len(rendered)
+
+
+def missing(matrix: PreviewMatrix) -> tuple[Cell, ...]:
+    """The cells whose file is not a whole PNG, one for each picture, in the matrix's order."""
+    wanted: dict[str, Cell] = {}
+    for cell in matrix.cells:
+        if not is_whole(cell.file):
+            wanted.setdefault(cell.picture.key, cell)
+    return tuple(wanted.values())
+
+
+def share(matrix: PreviewMatrix) -> None:
+    """Gives every cell the file of another cell that shows the same picture, where there is one.
+
+    The last checkpoint of a run often equals the one saved a moment before under its number.
+    """
+    whole = {cell.picture.key: cell.file for cell in matrix.cells if is_whole(cell.file)}
+    for cell in matrix.cells:
+        source = whole.get(cell.picture.key)
+        if source is not None and not is_whole(cell.file):
+            make_folder(cell.file.parent)
+            link_or_copy(source, cell.file)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A row, where its pictures go and what they show."""
+
+    number: int
+    row: Row
+    images: Path
+    lora: str | None
+
+
+def _places(
+    version: VersionPaths, checkpoints: Sequence[LabelledCheckpoint], base: BaseModelFile
+) -> Iterator[_Place]:
+    yield _Place(0, Row(run=BASE_RUN, label=base.path.stem, checkpoint=None), version.base_images, None)
+    for number, (run, checkpoint) in enumerate(checkpoints, 1):
+        row = Row(run=run, label=checkpoint_label(checkpoint), checkpoint=checkpoint.path)
+        yield _Place(
+            number,
+            row,
+            version.run(checkpoint.run).images_of(checkpoint.name),
+            lora_hash(checkpoint.path),
+        )
+
+
+def _cells(
+    place: _Place,
+    columns: Sequence[Column],
+    settings: PreviewSettings,
+    base: BaseModelFile,
+    base_images: Path,
+) -> Iterator[Cell]:
+    chosen = _firsts(columns) if place.lora is None else range(len(columns))
+    for number in chosen:
+        column = columns[number]
+        alone = place.lora is None or not column.weight
+        picture = _picture(column, settings, base.sha256, None if alone else place.lora)
+        yield Cell(
+            row=place.number,
+            column=number,
+            picture=picture,
+            file=(base_images if alone else place.images) / _file_name(picture),
+            checkpoint=None if alone else place.row.checkpoint,
+        )
+
+
+def _firsts(columns: Sequence[Column]) -> list[int]:
+    """The first column of each prompt and seed."""
+    firsts: dict[tuple[str, int], int] = {}
+    for number, column in enumerate(columns):
+        firsts.setdefault((column.prompt, column.seed), number)
+    return list(firsts.values())
+
+
+def _picture(column: Column, settings: PreviewSettings, base: str, lora: str | None) -> Picture:
+    return Picture(
+        base=base.lower(),
+        lora=lora,
+        weight=0.0 if lora is None else float(column.weight),
+        prompt=column.prompt,
+        negative_prompt=settings.negative_prompt,
+        seed=int(column.seed),
+        width_px=int(settings.width_px),
+        height_px=int(settings.height_px),
+        steps=int(settings.steps),
+        guidance=float(settings.guidance),
+        sampler=settings.sampler,
+        clip_skip=max(1, int(settings.clip_skip)),
+    )
+
+
+def _file_name(picture: Picture) -> str:
+    if picture.lora is None:
+        return f"{picture.key[:16]}.png"
+    return f"{picture.seed}-{picture.weight:g}-{picture.key[:12]}.png"
+
+
+def checkpoint_label(checkpoint: Checkpoint) -> str:
+    """For people: "epoch 5", "step 200", "final, epoch 10"."""
+    reached = (
+        f"epoch {checkpoint.epoch}" if checkpoint.epoch else f"step {checkpoint.step}" if checkpoint.step else ""
+    )
+    return ", ".join(part for part in ("final" if checkpoint.final else "", reached) if part) or checkpoint.name
+
+
+def lora_hash(checkpoint: Path) -> str:
+    """The hash of the tensors: from the header where the trainer wrote it, else of the bytes.
+
+    A file that is no readable checkpoint has one too: its row exists, and the renderer says what is wrong.
+    """
+    try:
+        said = read_header(checkpoint).metadata.get(HASH_KEY, "")
+        return said.lower() if len(said) == 64 else data_sha256(checkpoint)
+    except CheckpointError:
+        return file_sha256(checkpoint) if checkpoint.is_file() else "missing"

@@ -1,0 +1,73 @@
+"""Preview pictures as files: PNGs that say what they show, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from train_tools.files import storage_error, whole_file
+from train_tools.model.preview import Picture
+from train_tools.previews.infotext import infotext
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+BEGINNING = b"\x89PNG\r\n\x1a\n"
+END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+INFOTEXT, PICTURE = "parameters", "train_tools.picture"
+"""Names of the text chunks: the infotext where WebUIs look for it, and the exact picture as JSON."""
+
+
+def is_whole(file: Path) -> bool:
+    """The file is there, and is a PNG from its first to its last byte."""
+    try:
+        with file.open("rb") as content:
+            if content.read(len(BEGINNING)) != BEGINNING:
+                return False
+            content.seek(-len(END), 2)
+            return content.read() == END
+    except OSError:
+        return False
+
+
+def write_picture(file: Path, image: Image, picture: Picture, *, base_stem: str, lora_stem: str | None) -> None:
+    """Writes the PNG with its infotext, making the folder when it is not there. Raises StorageError."""
+    from PIL.PngImagePlugin import PngInfo
+
+    texts = PngInfo()
+    texts.add_text(INFOTEXT, infotext(picture, base_stem=base_stem, lora_stem=lora_stem))
+    texts.add_text(PICTURE, json.dumps(asdict(picture)))
+    make_folder(file.parent)
+    with whole_file(file) as content:
+        image.save(content, "PNG", pnginfo=texts)
+
+
+def read_infotext(file: Path) -> str:
+    """The infotext a PNG carries, "" when it has none."""
+    return _texts(file).get(INFOTEXT, "")
+
+
+def read_picture(file: Path) -> Picture | None:
+    """What the PNG shows, exactly, or None when it was not written by `write_picture`."""
+    try:
+        return Picture(**json.loads(_texts(file)[PICTURE]))
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def _texts(file: Path) -> dict[str, str]:
+    from PIL import Image
+
+    with Image.open(file) as image:
+        image.load()
+        return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+
+
+def make_folder(folder: Path) -> None:
+    """The folder and its parents. Raises StorageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error

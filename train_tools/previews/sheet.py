@@ -1,0 +1,285 @@
+"""The matrix as one labelled picture: a row for each checkpoint below the base model, a column for each weight."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image, ImageDraw
+
+from train_tools.files import whole_file
+from train_tools.model.preview import Cell, Column, PreviewMatrix, PreviewSettings, Row
+from train_tools.previews.lettering import draw_lines, line_height, width_of, wrapped
+from train_tools.previews.picture_file import is_whole, make_folder
+from train_tools.previews.samplers import SAMPLERS
+
+TEXT_PX, TITLE_PX = 15, 20
+MARGIN, GAP, BAND_GAP = 24, 6, 8
+WIDEST_LABEL = 260
+SHOWN_SIDES = (256, 192, 160, 128, 96, 64, 48)
+"""Longest side of a picture on the sheet, in the order in which they are tried."""
+ENLARGED_TO = 192
+LONGEST_SIDE, MOST_PIXELS = 12_000, 40_000_000
+PROMPT_LINES, FOOTER_LINES, LABEL_LINES = 2, 8, 6
+
+PAPER, BASE_PAPER, EMPTY, HATCH = "#fbfbf9", "#eef1f5", "#ececea", "#dcdcd8"
+INK, QUIET = "#1c1c1a", "#6a6a64"
+NOT_RENDERED = "not rendered"
+
+Key = TypeVar("Key")
+
+
+def draw_sheet(matrix: PreviewMatrix, target: Path, title: str = "") -> None:
+    """Writes the sheet as a PNG, whole or not at all. Pictures that are not there are marked as not rendered.
+
+    Small pictures are enlarged by a whole factor, large ones reduced. A matrix that is too large for one picture
+    is drawn as far as it goes, and the sheet says how much is left out. Raises StorageError.
+    """
+    sheet = _Sheet(_fitting(matrix, title)).drawn()
+    make_folder(target.parent)
+    with whole_file(target) as file:
+        sheet.save(file, "PNG")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where everything goes, in pixels, for the rows and columns that are drawn."""
+
+    matrix: PreviewMatrix
+    title: str
+    shown_side: int
+    rows: int
+    columns: int
+
+    @cached_property
+    def shown_px(self) -> tuple[int, int]:
+        """Width and height of a picture on the sheet."""
+        settings = self.matrix.settings
+        longest = max(settings.width_px, settings.height_px)
+        if longest <= min(ENLARGED_TO, self.shown_side):
+            factor = min(ENLARGED_TO, self.shown_side) // longest
+            return settings.width_px * factor, settings.height_px * factor
+        scale = min(1.0, self.shown_side / longest)
+        return max(1, round(settings.width_px * scale)), max(1, round(settings.height_px * scale))
+
+    @cached_property
+    def label_px(self) -> int:
+        texts = [text for row in self.shown_rows for text in (row.run, row.label)]
+        return round(min(WIDEST_LABEL, max(width_of(text, TEXT_PX) for text in texts))) + 1
+
+    @property
+    def shown_rows(self) -> Sequence[Row]:
+        return self.matrix.rows[: self.rows]
+
+    @property
+    def shown_columns(self) -> Sequence[Column]:
+        return self.matrix.columns[: self.columns]
+
+    def label_of(self, row: Row) -> tuple[list[str], list[str]]:
+        """The run's lines and the checkpoint's."""
+        return (
+            wrapped(row.run, TEXT_PX, self.label_px, LABEL_LINES),
+            wrapped(row.label, TEXT_PX, self.label_px, LABEL_LINES),
+        )
+
+    @cached_property
+    def row_heights(self) -> list[int]:
+        return [
+            max(self.shown_px[1], line_height(TEXT_PX) * sum(map(len, self.label_of(row))))
+            for row in self.shown_rows
+        ]
+
+    @cached_property
+    def title_lines(self) -> list[str]:
+        return wrapped(self.title, TITLE_PX, self.inner_width, 2) if self.title else []
+
+    @cached_property
+    def bands(self) -> list[list[tuple[int, int, list[str]]]]:
+        """The lines above the pictures: first column, last column and text of each label."""
+        prompts = list(dict.fromkeys(column.prompt for column in self.matrix.columns))
+        numbers = [prompts.index(column.prompt) for column in self.shown_columns]
+        seeds = [(number, column.seed) for number, column in zip(numbers, self.shown_columns, strict=True)]
+        bands = [
+            [(*span, self._fitted(f"seed {key[1]}", span)) for key, span in _spans(seeds)],
+            [(n, n, self._fitted(_weight_label(c), (n, n))) for n, c in enumerate(self.shown_columns)],
+        ]
+        if len(prompts) > 1:
+            bands.insert(0, [(*s, self._fitted(f"{n + 1}: {prompts[n]}", s)) for n, s in _spans(numbers)])
+        return bands
+
+    def _fitted(self, text: str, span: tuple[int, int]) -> list[str]:
+        width = self.left_of(span[1]) + self.shown_px[0] - self.left_of(span[0])
+        return wrapped(text, TEXT_PX, width, PROMPT_LINES)
+
+    @cached_property
+    def band_heights(self) -> list[int]:
+        return [line_height(TEXT_PX) * max(len(label[2]) for label in band) for band in self.bands]
+
+    @cached_property
+    def footer(self) -> list[str]:
+        texts = list(_footer(self.matrix))
+        if self.rows < len(self.matrix.rows):
+            texts.append(f"{len(self.matrix.rows) - self.rows} more rows have no room on this sheet.")
+        if self.columns < len(self.matrix.columns):
+            texts.append(f"{len(self.matrix.columns) - self.columns} more columns have no room on this sheet.")
+        return [line for text in texts for line in wrapped(text, TEXT_PX, self.inner_width, FOOTER_LINES)]
+
+    @cached_property
+    def inner_width(self) -> int:
+        pictures = self.label_px + 2 * GAP + self.columns * (self.shown_px[0] + GAP) - GAP
+        return max(pictures, 480)
+
+    @property
+    def width(self) -> int:
+        return self.inner_width + 2 * MARGIN
+
+    @cached_property
+    def tops(self) -> list[int]:
+        """Upper edge of each row; one more for the end of the last."""
+        return list(itertools.accumulate((height + GAP for height in self.row_heights), initial=self.pictures_top))
+
+    @cached_property
+    def pictures_top(self) -> int:
+        title = line_height(TITLE_PX) * len(self.title_lines) + (BAND_GAP if self.title_lines else 0)
+        return MARGIN + title + sum(self.band_heights) + BAND_GAP
+
+    @property
+    def bands_top(self) -> int:
+        return self.pictures_top - BAND_GAP - sum(self.band_heights)
+
+    @property
+    def footer_top(self) -> int:
+        return self.tops[-1] + MARGIN // 2
+
+    @property
+    def height(self) -> int:
+        return self.footer_top + line_height(TEXT_PX) * len(self.footer) + MARGIN
+
+    def left_of(self, column: int) -> int:
+        return MARGIN + self.label_px + 2 * GAP + column * (self.shown_px[0] + GAP)
+
+    @property
+    def fits(self) -> bool:
+        return max(self.width, self.height) <= LONGEST_SIDE and self.width * self.height <= MOST_PIXELS
+
+
+def _fitting(matrix: PreviewMatrix, title: str) -> _Layout:
+    """The layout with the largest pictures that fits; where the smallest do not, with fewer rows and columns."""
+    whole = _Layout(matrix, title, SHOWN_SIDES[0], len(matrix.rows), len(matrix.columns))
+    for side in SHOWN_SIDES:
+        layout = replace(whole, shown_side=side)
+        if layout.fits:
+            return layout
+    while not layout.fits:
+        if layout.width > LONGEST_SIDE or layout.rows == 1:
+            layout = replace(layout, columns=max(1, layout.columns * 3 // 4))
+        else:
+            layout = replace(layout, rows=max(1, layout.rows * 3 // 4))
+    return layout
+
+
+class _Sheet:
+    """Draws a layout."""
+
+    def __init__(self, layout: _Layout) -> None:
+        self._layout = layout
+        self._image = Image.new("RGB", (layout.width, layout.height), PAPER)
+        self._canvas = ImageDraw.Draw(self._image)
+
+    def drawn(self) -> Image.Image:
+        layout = self._layout
+        draw_lines(self._canvas, (MARGIN, MARGIN), layout.title_lines, TITLE_PX, INK)
+        self._draw_bands()
+        self._draw_labels()
+        for cell in layout.matrix.cells:
+            if cell.row < layout.rows and cell.column < layout.columns:
+                self._draw_cell(cell)
+        draw_lines(self._canvas, (MARGIN, layout.footer_top), layout.footer, TEXT_PX, QUIET)
+        return self._image
+
+    def _draw_bands(self) -> None:
+        layout, top = self._layout, self._layout.bands_top
+        for band, height in zip(layout.bands, layout.band_heights, strict=True):
+            for first, _, lines in band:
+                draw_lines(self._canvas, (layout.left_of(first), top), lines, TEXT_PX, INK)
+            top += height
+
+    def _draw_labels(self) -> None:
+        layout = self._layout
+        for row, top, height in zip(layout.shown_rows, layout.tops[:-1], layout.row_heights, strict=True):
+            if row.checkpoint is None:
+                edges = (0, top - GAP // 2, layout.width, top + height + GAP // 2 - 1)
+                self._canvas.rectangle(edges, fill=BASE_PAPER)
+            run, checkpoint = layout.label_of(row)
+            draw_lines(self._canvas, (MARGIN, top), run, TEXT_PX, INK)
+            draw_lines(self._canvas, (MARGIN, top + len(run) * line_height(TEXT_PX)), checkpoint, TEXT_PX, QUIET)
+
+    def _draw_cell(self, cell: Cell) -> None:
+        place = self._layout.left_of(cell.column), self._layout.tops[cell.row]
+        picture = _shown(cell.file, self._layout.shown_px)
+        if picture is None:
+            self._draw_empty(place)
+        else:
+            self._image.paste(picture, place)
+
+    def _draw_empty(self, place: tuple[int, int]) -> None:
+        width, height = self._layout.shown_px
+        field = Image.new("RGB", (width, height), EMPTY)
+        canvas = ImageDraw.Draw(field)
+        for start in range(-height, width, 12):
+            canvas.line((start, height, start + height, 0), fill=HATCH, width=3)
+        size = TEXT_PX if width_of(NOT_RENDERED, TEXT_PX) <= width - GAP else 10
+        lines = wrapped(NOT_RENDERED, size, width - 2, 2)
+        top = (height - len(lines) * line_height(size)) / 2
+        for number, line in enumerate(lines):
+            left = (width - width_of(line, size)) / 2
+            draw_lines(canvas, (left, top + number * line_height(size)), [line], size, QUIET)
+        self._image.paste(field, place)
+
+
+def _shown(file: Path, size: tuple[int, int]) -> Image.Image | None:
+    """The picture in the size it is shown in, or None when the file is not a whole picture."""
+    if not is_whole(file):
+        return None
+    try:
+        with Image.open(file) as image:
+            enlarged = size[0] >= image.width
+            return image.convert("RGB").resize(
+                size, Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS
+            )
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+def _spans(keys: Sequence[Key]) -> Iterator[tuple[Key, tuple[int, int]]]:
+    """Each stretch of equal keys with its first and last position."""
+    for key, group in itertools.groupby(enumerate(keys), key=lambda pair: pair[1]):
+        positions = [position for position, _ in group]
+        yield key, (positions[0], positions[-1])
+
+
+def _weight_label(column: Column) -> str:
+    return f"weight {column.weight:g}"
+
+
+def _footer(matrix: PreviewMatrix) -> Iterator[str]:
+    settings = matrix.settings
+    prompts = list(dict.fromkeys(settings.prompts))
+    for number, prompt in enumerate(prompts, 1):
+        yield f"prompt{f' {number}' if len(prompts) > 1 else ''}: {prompt or '(empty)'}"
+    yield f"negative prompt: {settings.negative_prompt or '(empty)'}"
+    yield ", ".join(_how(settings))
+    yield f"base model: {matrix.rows[0].label}"
+
+
+def _how(settings: PreviewSettings) -> Iterator[str]:
+    yield SAMPLERS.get(settings.sampler, settings.sampler)
+    yield f"{settings.steps} steps"
+    yield f"CFG {settings.guidance:g}"
+    yield f"{settings.width_px}x{settings.height_px}"
+    if settings.clip_skip > 1:
+        yield f"clip skip {settings.clip_skip}"

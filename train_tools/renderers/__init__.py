@@ -1,0 +1,1 @@
+"""What renders pictures: each module knows one program that can."""
