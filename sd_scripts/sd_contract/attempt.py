@@ -46,6 +46,10 @@ class Attempt:
     def stop_requested(self) -> bool:
         return self.stop.exists()
 
+    def request_stop(self) -> None:
+        """Asks the process to save and end after its current step."""
+        self.stop.touch()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Result:

@@ -83,9 +83,7 @@ def inspect(path: Path) -> BaseModel:
     try:
         return _sd1(path, header)
     except (KeyError, IndexError, StopIteration) as error:
-        raise BaseModelError(
-            f"base model: {path} is an SD1 file, but tensors are missing ({error})."
-        ) from error
+        raise BaseModelError(f"base model: {path} is an SD1 file, but tensors are missing ({error}).") from error
 
 
 def inspect_trainable(path: Path) -> BaseModel:
@@ -145,19 +143,14 @@ def _unsaid(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
         number = said["format"]
         merged = {part: {**values, **said.get(part, {})} for part, values in UNSAID.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BaseModelError(
-            f"base model: {path}: header key {HEADER_KEY} can't be read ({error})."
-        ) from error
+        raise BaseModelError(f"base model: {path}: header key {HEADER_KEY} can't be read ({error}).") from error
     if number != HEADER_FORMAT:
         raise BaseModelError(
-            f"base model: {path}: header key {HEADER_KEY} has format {number}; this version reads "
-            f"{HEADER_FORMAT}."
+            f"base model: {path}: header key {HEADER_KEY} has format {number}; this version reads {HEADER_FORMAT}."
         )
     kind = merged["scheduler"]["prediction_type"]
     if kind not in ("epsilon", "v_prediction"):
-        raise BaseModelError(
-            f"base model: {path}: prediction type {kind!r}; known are epsilon and v_prediction."
-        )
+        raise BaseModelError(f"base model: {path}: prediction type {kind!r}; known are epsilon and v_prediction.")
     return {**merged, "resolution": int(said.get("resolution", SD1_RESOLUTION))}
 
 

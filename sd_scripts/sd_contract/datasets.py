@@ -160,9 +160,7 @@ def dataset_config_from(table: Mapping[str, Any], settings: Settings, where: str
     """The datasets that the parsed content of a dataset file describes; `where` names it in errors."""
     for key in table:
         if key not in ("general", "datasets"):
-            raise DatasetError(
-                f"{where}: {key!r} can't stand at the top; allowed: [general] and [[datasets]]."
-            )
+            raise DatasetError(f"{where}: {key!r} can't stand at the top; allowed: [general] and [[datasets]].")
     general = _checked(_table(table.get("general", {}), f"{where}: [general]"), "general", where)
     tables = _tables(table.get("datasets"), f"{where}: [[datasets]]")
     return DatasetConfig(
@@ -296,8 +294,7 @@ def _resolution(value: int | list[int] | None, settings: Settings, name: str) ->
     width, height = size
     if min(size) < LATENT_CELL or width % LATENT_CELL or height % LATENT_CELL:
         raise DatasetError(
-            f"{name}: resolution {width}x{height} can't be used: both sides must be multiples of "
-            f"{LATENT_CELL}."
+            f"{name}: resolution {width}x{height} can't be used: both sides must be multiples of {LATENT_CELL}."
         )
     return width, height
 
@@ -305,9 +302,7 @@ def _resolution(value: int | list[int] | None, settings: Settings, name: str) ->
 def _refuse_twice(folders: Sequence[Path], name: str) -> None:
     for place, folder in enumerate(folders):
         if folder in folders[:place]:
-            raise DatasetError(
-                f"{name}: image_dir {folder} stands there twice. Raise its num_repeats instead."
-            )
+            raise DatasetError(f"{name}: image_dir {folder} stands there twice. Raise its num_repeats instead.")
 
 
 def _table(value: object, name: str) -> Mapping[str, Any]:
@@ -403,9 +398,7 @@ def _subset_folders(
     if not parent:
         return
     if not Path(parent).is_dir():
-        raise DatasetError(
-            f"folder {parent} does not exist. Correct {'reg' if is_reg else 'train'}_data_dir."
-        )
+        raise DatasetError(f"folder {parent} does not exist. Correct {'reg' if is_reg else 'train'}_data_dir.")
     found = False
     for folder in sorted(entry for entry in Path(parent).iterdir() if entry.is_dir()):
         repeats, _, name = folder.name.partition("_")

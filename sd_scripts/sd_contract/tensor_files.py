@@ -86,9 +86,7 @@ def verify_safetensors(path: Path) -> Header:
     position = 0
     for name, entry in sorted(header.tensors.items(), key=lambda item: (item[1].begin, item[1].end)):
         if entry.begin != position or entry.end - entry.begin != _size(entry, path):
-            raise CheckpointError(
-                f"{path} is damaged: the place of tensor {name!r} does not fit its neighbours."
-            )
+            raise CheckpointError(f"{path} is damaged: the place of tensor {name!r} does not fit its neighbours.")
         position = entry.end
     wanted = header.data_start + position
     if wanted != header.file_size:
@@ -156,9 +154,7 @@ def _parsed(text: bytes, data_start: int, file_size: int, path: Path) -> Header:
         if not all(isinstance(value, str) for value in metadata.values()):
             raise TypeError("metadata that is not text")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path} is no safetensors file: its header can't be read ({error})."
-        ) from error
+        raise CheckpointError(f"{path} is no safetensors file: its header can't be read ({error}).") from error
     return Header(tensors=tensors, metadata=metadata, data_start=data_start, file_size=file_size)
 
 

@@ -1,6 +1,7 @@
 """What options a trainer has, which values they take, and how they are read from a command line and a
 file."""
 
+from sd_contract.options.optimizers import optimizer_arguments
 from sd_contract.options.settings import (
     Settings,
     build_parser,
@@ -29,6 +30,7 @@ __all__ = [
     "build_parser",
     "check",
     "kohya_options",
+    "optimizer_arguments",
     "option",
     "parse",
     "parse_resolution",

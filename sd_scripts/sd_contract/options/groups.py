@@ -18,9 +18,7 @@ def option(
     minimum: float | None = None,
 ) -> Any:
     """A dataclass field that is an option. `minimum` is the smallest number allowed."""
-    return field(
-        default=default, metadata={"kind": kind, "help": help, "choices": choices, "minimum": minimum}
-    )
+    return field(default=default, metadata={"kind": kind, "help": help, "choices": choices, "minimum": minimum})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +47,7 @@ class NetworkOptions:
 
     network_module: str = option("str", "networks.lora", "kind of network", choices=("networks.lora",))
     network_dim: int | None = option("int", None, "rank of the LoRA; unset is 4", minimum=1)
-    network_alpha: float = option(
-        "float", 1.0, "the LoRA is scaled by alpha / rank; 0 is the rank", minimum=0
-    )
+    network_alpha: float = option("float", 1.0, "the LoRA is scaled by alpha / rank; 0 is the rank", minimum=0)
     network_train_unet_only: bool = option("bool", False, "leave the text encoder as it is")
     network_train_text_encoder_only: bool = option("bool", False, "leave the U-Net as it is")
 
@@ -81,13 +77,9 @@ class TrainingOptions:
     """How long and how precisely to train."""
 
     max_train_steps: int = option("int", 1600, "optimizer steps", minimum=1)
-    max_train_epochs: int | None = option(
-        "int", None, "passes over the dataset; overrides the steps", minimum=1
-    )
+    max_train_epochs: int | None = option("int", None, "passes over the dataset; overrides the steps", minimum=1)
     seed: int | None = option("int", None, "start of all random numbers; unset draws one", minimum=0)
-    mixed_precision: str = option(
-        "str", "no", "number format of the base model", choices=("no", "fp16", "bf16")
-    )
+    mixed_precision: str = option("str", "no", "number format of the base model", choices=("no", "fp16", "bf16"))
     gradient_accumulation_steps: int = option("int", 1, "batches that share one optimizer step", minimum=1)
     gradient_checkpointing: bool = option("bool", False, "save memory by computing activations twice")
     sdpa: bool = option("bool", False, "accepted; PyTorch's fast attention is always used")
@@ -102,9 +94,7 @@ class OptimizerOptions:
         "strings", (), 'more settings of the optimizer, as "weight_decay=0.1" or "betas=0.9,0.99"'
     )
     learning_rate: float = option("float", 2e-6, "learning rate", minimum=0)
-    unet_lr: float | None = option(
-        "float", None, "learning rate of the U-Net part; 0 leaves it out", minimum=0
-    )
+    unet_lr: float | None = option("float", None, "learning rate of the U-Net part; 0 leaves it out", minimum=0)
     text_encoder_lr: tuple[float, ...] | None = option(
         "floats", None, "learning rate of the text-encoder part; 0 leaves it out", minimum=0
     )
@@ -127,9 +117,7 @@ class LossOptions:
     min_snr_gamma: float | None = option(
         "float", None, "limit the weight of easy timesteps; usual is 5", minimum=0
     )
-    noise_offset: float | None = option(
-        "float", None, "shift the noise's brightness; usual is 0.05", minimum=0
-    )
+    noise_offset: float | None = option("float", None, "shift the noise's brightness; usual is 0.05", minimum=0)
     prior_loss_weight: float = option("float", 1.0, "weight of regularisation images", minimum=0)
 
 

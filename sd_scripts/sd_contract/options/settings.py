@@ -22,6 +22,7 @@ from sd_contract.options.groups import (
     OutputOptions,
     TrainingOptions,
 )
+from sd_contract.options.optimizers import optimizer_arguments
 from sd_contract.options.table import (
     OPTIONS,
     OptionSpec,
@@ -63,11 +64,16 @@ class Settings:
             )
         if self.dataset.resolution is not None:
             parse_resolution(self.dataset.resolution)
+        optimizer_arguments(self.optimizer)
         warmup = self.optimizer.lr_warmup_steps
         if isinstance(warmup, float) and warmup > 1:
             raise OptionError(
                 f"lr_warmup_steps = {warmup}: a number with a point is a share of all steps, 1.0 at most. "
                 f"Write {warmup:.0f} for steps."
+            )
+        if output.output_name and Path(output.output_name).name != output.output_name:
+            raise OptionError(
+                f"output_name = {output.output_name!r} is not a plain file name. Put the folder in output_dir."
             )
 
     def get(self, name: str) -> Value:
@@ -143,9 +149,7 @@ def read_config_file(path: Path) -> dict[str, object]:
         if key in values:
             raise OptionError(f"{where}: option {key!r} stands there twice. Remove one of them.")
         values[key] = value
-    return {
-        key: check(key, value, where) for key, value in values.items() if not _unsupported_default(key, value)
-    }
+    return {key: check(key, value, where) for key, value in values.items() if not _unsupported_default(key, value)}
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -175,10 +179,7 @@ def _unsupported_default(key: str, value: object) -> bool:
     """A kohya option that this engine lacks, written with the value that it would have anyway."""
     kohya = kohya_options().get(key)
     return (
-        not supported(key)
-        and kohya is not None
-        and type(value) is type(kohya.default)
-        and value == kohya.default
+        not supported(key) and kohya is not None and type(value) is type(kohya.default) and value == kohya.default
     )
 
 

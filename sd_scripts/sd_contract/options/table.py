@@ -143,8 +143,7 @@ def _check_minimum(spec: OptionSpec, value: Value, where: str) -> None:
         return
     if any(isinstance(number, (int, float)) and number < spec.minimum for number in numbers):
         raise OptionError(
-            f"{_prefix(where)}{spec.name} = {_written(value)} is too small. {spec.minimum:g} or more is "
-            "allowed."
+            f"{_prefix(where)}{spec.name} = {_written(value)} is too small. {spec.minimum:g} or more is allowed."
         )
 
 

@@ -1,0 +1,85 @@
+"""The order of a run: which images make up which batch of which step of which epoch.
+
+Which dataset a batch is taken from depends on the datasets and the epoch alone, so that runs with other
+seeds that are trained together see the same sizes at the same step; which images it holds depends on the
+run's seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lora_engine.maths.streams import Streams
+from sd_contract.datasets import CollectedDataset, Dataset, DatasetItem
+from sd_contract.steps import StepPlan
+
+SHARED_ORDER = Streams(0)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One draw of an image. `number` counts all draws of the run from 0 and is its place in the random
+    streams."""
+
+    item: DatasetItem
+    number: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one dataset that go through the model together."""
+
+    dataset: Dataset
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One move of the optimizer: its number and epoch, both counted from 1, and the batches it learns
+    from."""
+
+    number: int
+    epoch: int
+    batches: tuple[Batch, ...]
+    ends_epoch: bool
+
+
+def run_steps(
+    datasets: Sequence[CollectedDataset], plan: StepPlan, streams: Streams, accumulation: int
+) -> Iterator[Step]:
+    """All steps of a run. An epoch's last step may have fewer batches; the last epoch may be cut short."""
+    number = 0
+    for epoch in range(1, plan.epochs + 1):
+        batches = epoch_batches(datasets, streams, epoch)
+        for start in range(0, len(batches), accumulation):
+            if number == plan.total_steps:
+                return
+            number += 1
+            ends_epoch = start + accumulation >= len(batches)
+            yield Step(number, epoch, tuple(batches[start : start + accumulation]), ends_epoch)
+
+
+def epoch_batches(datasets: Sequence[CollectedDataset], streams: Streams, epoch: int) -> list[Batch]:
+    """The batches of one epoch: each dataset's images with their repeats, shuffled, then batches in mixed
+    order."""
+    piles = [_shuffled(collected, place, streams, epoch) for place, collected in enumerate(datasets)]
+    turns = [
+        (place, start)
+        for place, collected in enumerate(datasets)
+        for start in range(0, len(piles[place]), collected.dataset.batch_size)
+    ]
+    SHARED_ORDER.random("batches", epoch).shuffle(turns)
+    number = (epoch - 1) * sum(len(pile) for pile in piles)
+    batches = []
+    for place, start in turns:
+        dataset = datasets[place].dataset
+        items = piles[place][start : start + dataset.batch_size]
+        batches.append(Batch(dataset, tuple(Sample(item, number + i) for i, item in enumerate(items))))
+        number += len(items)
+    return batches
+
+
+def _shuffled(collected: CollectedDataset, place: int, streams: Streams, epoch: int) -> list[DatasetItem]:
+    pile = [item for item in collected.items for _ in range(item.repeats)]
+    streams.random("order", place, epoch).shuffle(pile)
+    return pile

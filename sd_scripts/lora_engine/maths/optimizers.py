@@ -1,0 +1,40 @@
+"""Optimizers by the names that sd-scripts gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import Parameter
+from torch.optim import AdamW, Optimizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterGroup:
+    """Weights that share a learning rate."""
+
+    name: str
+    parameters: Sequence[Parameter]
+    learning_rate: float
+
+
+CLASSES: Mapping[str, Callable[..., Optimizer]] = {"AdamW": AdamW}
+
+
+def make_optimizer(
+    name: str, groups: Iterable[ParameterGroup], arguments: Mapping[str, Any]
+) -> torch.optim.Optimizer:
+    """The optimizer of that name; each of its groups remembers its full rate as `initial_lr`."""
+    table = [
+        {"params": list(group.parameters), "lr": group.learning_rate, "initial_lr": group.learning_rate}
+        for group in groups
+    ]
+    return CLASSES[name](table, **arguments)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Gives every group its full rate times `factor`."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor

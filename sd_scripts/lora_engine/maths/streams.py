@@ -1,0 +1,32 @@
+"""Named random streams: every draw of a run comes from a generator made of (seed, stream name, position).
+
+So no option shifts another's draws, worker counts change nothing, a run can go on in the middle, and runs that
+are trained together draw what each would draw alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Streams:
+    """All random streams of one run. Positions are numbers or names; equal arguments give equal draws."""
+
+    seed: int
+
+    def number(self, name: str, *position: int | str) -> int:
+        """A number below 2**63 that belongs to this place in this stream."""
+        digest = hashlib.sha256(json.dumps([self.seed, name, *position]).encode("utf-8")).digest()
+        return int.from_bytes(digest[:8], "big") >> 1
+
+    def generator(self, name: str, *position: int | str) -> torch.Generator:
+        """A generator on the CPU: its draws are the same whatever device they are moved to."""
+        return torch.Generator().manual_seed(self.number(name, *position))
+
+    def random(self, name: str, *position: int | str) -> random.Random:
+        return random.Random(self.number(name, *position))

@@ -1,0 +1,1 @@
+"""Small networks that are trained beside a frozen model's layers: attach, collect, save, load, detach."""

@@ -1,0 +1,278 @@
+"""LoRA (Hu et al., arXiv 2106.09685) beside the linear and convolution layers of a U-Net and a text
+encoder, with the names and file layout of kohya's networks.lora. Knows layers and tensors, not training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lora_engine.maths.streams import Streams
+from sd_contract.errors import CheckpointError
+from sd_contract.tensor_files import verify_safetensors
+from sd_contract.tensor_names import ALPHA, DOWN, UP, Part, lora_name
+
+TARGET_CLASSES: Mapping[Part, frozenset[str]] = {
+    "text_encoder": frozenset({"CLIPAttention", "CLIPMLP"}),
+    "unet": frozenset({"Transformer2DModel"}),
+}
+
+
+@dataclass(frozen=True)
+class LoraWeights:
+    """The trained weights of one layer as they stand in a file. The rank is the first side of `down`."""
+
+    down: Tensor
+    up: Tensor
+    alpha: float
+
+
+class LoraModule(nn.Module):
+    """Takes a layer's place: its output plus multiplier * alpha / rank * up(down(input)).
+
+    `down` is [rank, in] or, for a convolution, [rank, in, height, width]; `up` is [out, rank] or [out,
+    rank, 1, 1]. With multiplier 0 the output is the layer's own to the last bit."""
+
+    def __init__(self, base: nn.Linear | nn.Conv2d, weights: LoraWeights) -> None:
+        super().__init__()
+        self.base = base
+        self.down = nn.Parameter(weights.down)
+        self.up = nn.Parameter(weights.up)
+        self.alpha = weights.alpha
+        self.multiplier = 1.0
+
+    @property
+    def rank(self) -> int:
+        return self.down.shape[0]
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.base(x)
+        if self.multiplier == 0:
+            return y
+        return y + self._up(self._down(x)) * (self.scale * self.multiplier)
+
+    def _down(self, x: Tensor) -> Tensor:
+        if isinstance(self.base, nn.Conv2d):
+            return F.conv2d(x, self.down, None, self.base.stride, self.base.padding, self.base.dilation)
+        return F.linear(x, self.down)
+
+    def _up(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.up) if isinstance(self.base, nn.Conv2d) else F.linear(x, self.up)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A layer that can carry a LoRA: where it hangs in the model and what its tensors are called."""
+
+    part: Part
+    parent: nn.Module
+    attribute: str
+    name: str
+    layer: nn.Linear | nn.Conv2d
+
+
+class LoraNetwork:
+    """All LoRA modules of one U-Net and, if given, one text encoder."""
+
+    def __init__(self, unet: nn.Module | None, text_encoder: nn.Module | None) -> None:
+        roots: dict[Part, nn.Module | None] = {"text_encoder": text_encoder, "unet": unet}
+        self._places = {place.name: place for part, root in roots.items() for place in _places(part, root)}
+        self.modules: dict[str, LoraModule] = {}
+        self._multiplier = 1.0
+
+    @classmethod
+    def attach(
+        cls,
+        unet: nn.Module | None,
+        text_encoder: nn.Module | None,
+        *,
+        rank: int,
+        alpha: float,
+        streams: Streams,
+        dtype: torch.dtype = torch.float32,
+    ) -> LoraNetwork:
+        """A new LoRA on every target layer; a model given as None is left out. It changes nothing until
+        trained."""
+        network = cls(unet, text_encoder)
+        for place in network._places.values():
+            network._put(place, new_weights(place.layer, place.name, rank, alpha, streams, dtype))
+        return network
+
+    @classmethod
+    def from_file(cls, path: Path, unet: nn.Module | None, text_encoder: nn.Module | None) -> LoraNetwork:
+        """The LoRA of a file, in the number format of the layers it is attached to. CheckpointError as in
+        `load`."""
+        network = cls(unet, text_encoder)
+        network.load(path)
+        return network
+
+    def load(self, path: Path) -> None:
+        """Takes over the LoRA of another file; a file of the same layers and ranks is only copied into place.
+        CheckpointError when it is damaged, no LoRA, or made for another model; nothing is changed then."""
+        self._take(read_lora(path), path)
+
+    @property
+    def multiplier(self) -> float:
+        """How strongly the LoRA acts: 0 not at all, 1 as trained."""
+        return self._multiplier
+
+    @multiplier.setter
+    def multiplier(self, value: float) -> None:
+        self._multiplier = value
+        for module in self.modules.values():
+            module.multiplier = value
+
+    def parameters(self, part: Part | None = None) -> list[nn.Parameter]:
+        """The trainable weights, of one part or of all."""
+        return [
+            parameter
+            for name, module in self.modules.items()
+            if part in (None, self._places[name].part)
+            for parameter in (module.down, module.up)
+        ]
+
+    def tensors(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+        """The content of a LoRA file: three tensors a layer, copied to the CPU in the number format
+        wanted."""
+        content: dict[str, Tensor] = {}
+        for name, module in self.modules.items():
+            numbers = dtype or module.down.dtype
+            content[f"{name}.{DOWN}"] = _copy(module.down, numbers)
+            content[f"{name}.{UP}"] = _copy(module.up, numbers)
+            content[f"{name}.{ALPHA}"] = torch.tensor(module.alpha, dtype=numbers)
+        return content
+
+    def detach(self) -> None:
+        """Puts the layers back that the modules took the place of."""
+        for name in self.modules:
+            place = self._places[name]
+            setattr(place.parent, place.attribute, place.layer)
+        self.modules = {}
+
+    def _take(self, weights: Mapping[str, LoraWeights], path: Path) -> None:
+        for name, layer_weights in weights.items():
+            if name not in self._places:
+                raise CheckpointError(f"{path} has a LoRA for {name!r}, which this model does not have.")
+            _check_fit(self._places[name].layer, layer_weights, name, path)
+        if self._same_shapes(weights):
+            for name, layer_weights in weights.items():
+                _copy_into(self.modules[name], layer_weights)
+            return
+        self.detach()
+        for name, layer_weights in weights.items():
+            self._put(self._places[name], _like_layer(layer_weights, self._places[name].layer))
+
+    def _same_shapes(self, weights: Mapping[str, LoraWeights]) -> bool:
+        return weights.keys() == self.modules.keys() and all(
+            self.modules[name].down.shape == one.down.shape for name, one in weights.items()
+        )
+
+    def _put(self, place: _Place, weights: LoraWeights) -> None:
+        module = LoraModule(place.layer, weights)
+        module.multiplier = self._multiplier
+        module.train(place.layer.training)
+        setattr(place.parent, place.attribute, module)
+        self.modules[place.name] = module
+
+
+def new_weights(
+    layer: nn.Linear | nn.Conv2d,
+    name: str,
+    rank: int,
+    alpha: float,
+    streams: Streams,
+    dtype: torch.dtype = torch.float32,
+) -> LoraWeights:
+    """A LoRA that changes nothing yet: `down` Kaiming-uniform (a = sqrt 5), drawn for this layer's name,
+    `up` 0."""
+    kernel = layer.kernel_size if isinstance(layer, nn.Conv2d) else ()
+    width = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
+    down = torch.empty(rank, width, *kernel)
+    if layer.weight.device.type != "meta":
+        nn.init.kaiming_uniform_(down, a=math.sqrt(5), generator=streams.generator("init", name))
+    up = torch.zeros(layer.weight.shape[0], rank, *(1 for _ in kernel))
+    device = layer.weight.device
+    return LoraWeights(down.to(device, dtype), up.to(device, dtype), alpha)
+
+
+def read_lora(path: Path) -> dict[str, LoraWeights]:
+    """The weights of a LoRA file by layer name. CheckpointError when it is damaged or holds anything else."""
+    from safetensors.torch import load_file
+
+    verify_safetensors(path)
+    return group_tensors(load_file(path), path)
+
+
+def group_tensors(tensors: Mapping[str, Tensor], path: Path) -> dict[str, LoraWeights]:
+    """The weights by layer name. A missing alpha is the rank, as all programs that load LoRAs agree."""
+    leaves: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        name, _, leaf = key.partition(".")
+        if leaf not in (DOWN, UP, ALPHA):
+            raise CheckpointError(f"{path} holds {key!r}, which belongs to no plain LoRA.")
+        leaves.setdefault(name, {})[leaf] = tensor
+    if not leaves:
+        raise CheckpointError(f"{path} holds no tensors.")
+    return {name: _weights(name, found, path) for name, found in leaves.items()}
+
+
+def _weights(name: str, leaves: Mapping[str, Tensor], path: Path) -> LoraWeights:
+    if DOWN not in leaves or UP not in leaves:
+        raise CheckpointError(f"{path}: {name!r} lacks {DOWN} or {UP}.")
+    down = leaves[DOWN]
+    alpha = float(leaves[ALPHA]) if ALPHA in leaves else float(down.shape[0])
+    return LoraWeights(down, leaves[UP], alpha)
+
+
+def _places(part: Part, root: nn.Module | None) -> Iterator[_Place]:
+    for path, module in root.named_modules() if root is not None else ():
+        assert not isinstance(module, LoraModule), f"{path} already carries a LoRA; detach it first"
+        if type(module).__name__ not in TARGET_CLASSES[part]:
+            continue
+        for inner_path, layer in module.named_modules():
+            if isinstance(layer, (nn.Linear, nn.Conv2d)):
+                parent_path, _, attribute = inner_path.rpartition(".")
+                yield _Place(
+                    part=part,
+                    parent=module.get_submodule(parent_path),
+                    attribute=attribute,
+                    name=lora_name(part, f"{path}.{inner_path}"),
+                    layer=layer,
+                )
+
+
+def _check_fit(layer: nn.Linear | nn.Conv2d, weights: LoraWeights, name: str, path: Path) -> None:
+    wanted = (layer.weight.shape[0], *layer.weight.shape[1:])
+    found = (weights.up.shape[0], *weights.down.shape[1:])
+    if found != wanted or weights.up.shape[1] != weights.down.shape[0]:
+        raise CheckpointError(
+            f"{path}: {name!r} is made for a layer of shape {found}, this model's is {wanted}. "
+            "It was trained on another kind of base model."
+        )
+
+
+def _like_layer(weights: LoraWeights, layer: nn.Module) -> LoraWeights:
+    like: Tensor = layer.weight  # type: ignore[assignment]
+    return LoraWeights(
+        weights.down.to(like.device, like.dtype), weights.up.to(like.device, like.dtype), weights.alpha
+    )
+
+
+@torch.no_grad()
+def _copy_into(module: LoraModule, weights: LoraWeights) -> None:
+    module.down.copy_(weights.down)
+    module.up.copy_(weights.up)
+    module.alpha = weights.alpha
+
+
+def _copy(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor.detach().to("cpu", dtype, copy=True).contiguous()

@@ -1,0 +1,117 @@
+"""Writes checkpoints when they are due, so that a reader sees a whole file or none, and removes old ones."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from lora_engine.data.batches import Step
+from lora_engine.output.reporting import Reporter
+from sd_contract.checkpoints import CheckpointName, RunFacts, hashes, model_spec, training_metadata
+from sd_contract.errors import CheckpointError
+
+PRECISIONS = {None: torch.float32, "float": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+Collect = Callable[[torch.dtype], Mapping[str, Tensor]]
+
+
+class Checkpoints:
+    """The checkpoints of one run. `collect` gives the tensors to save in a number format."""
+
+    def __init__(self, folder: Path, facts: RunFacts, collect: Collect, reporter: Reporter) -> None:
+        self._folder = folder
+        self._facts = facts
+        self._options = facts.settings.output
+        self._name = CheckpointName(self._options.output_name)
+        self._collect = collect
+        self._reporter = reporter
+
+    def due(self, step: Step) -> bool:
+        """Whether something is saved after this step, the final file not counted."""
+        return self._due_by_step(step) or self._due_by_epoch(step)
+
+    def after(self, step: Step) -> None:
+        """Saves what is due after a step, and removes the epoch file that `save_last_n_epochs` lets go."""
+        if self._due_by_step(step):
+            self.at_step(step)
+        if self._due_by_epoch(step):
+            self._write(self._name.at_epoch(step.epoch), step, epoch=step.epoch)
+            self._remove_old(step.epoch)
+
+    def at_step(self, step: Step) -> None:
+        """Saves under the step's own name; as in sd-scripts, the metadata then counts epochs from 0."""
+        self._write(self._name.at_step(step.number), step, epoch=step.epoch - 1)
+
+    def at_end(self, step: Step) -> None:
+        self._write(self._name.at_end(), step, epoch=self._facts.plan.epochs)
+
+    def _due_by_step(self, step: Step) -> bool:
+        every = self._options.save_every_n_steps
+        return bool(every) and step.number % (every or 1) == 0
+
+    def _due_by_epoch(self, step: Step) -> bool:
+        every = self._options.save_every_n_epochs
+        is_last = step.epoch == self._facts.plan.epochs
+        return bool(every) and step.ends_epoch and not is_last and step.epoch % (every or 1) == 0
+
+    def _write(self, file: str, step: Step, *, epoch: int) -> None:
+        path = self._folder / file
+        self._reporter.say(f"saving checkpoint: {path}")
+        tensors = self._collect(PRECISIONS[self._options.save_precision])
+        write_checkpoint(path, tensors, self._facts, epoch=epoch, step=step.number)
+        self._reporter.saved(file, step.number, step.epoch)
+
+    def _remove_old(self, epoch: int) -> None:
+        kept, every = self._options.save_last_n_epochs, self._options.save_every_n_epochs
+        if not kept or not every or epoch - kept * every < 1:
+            return
+        file = self._name.at_epoch(epoch - kept * every)
+        if file in self._reporter.files:
+            self._reporter.say(f"removing old checkpoint: {self._folder / file}")
+            (self._folder / file).unlink(missing_ok=True)
+            self._reporter.removed(file)
+
+
+def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: RunFacts, *, epoch: int, step: int) -> None:
+    """Writes a LoRA file with its metadata. CheckpointError when the disk is full or the folder is gone."""
+    saved_at = time.time()
+    trained = training_metadata(facts, epoch=epoch, step=step, saved_at=saved_at)
+    legacy_form = save(dict(tensors), trained)
+    data_start = 8 + int.from_bytes(legacy_form[:8], "little")
+    metadata = trained | model_spec(facts, saved_at=saved_at) | hashes(legacy_form, data_start)
+    try:
+        write_whole(path, save(dict(tensors), metadata))
+    except OSError as error:
+        raise CheckpointError(
+            f"checkpoint {path} can't be written: {error.strerror}. Make room or choose another output_dir."
+        ) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Puts the content on the disk under a temporary name, then gives it its own."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name last through a power cut, where the system can do that."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,92 @@
+"""The running loss and the line that shows it. Losses stay on the device until they are ready, so that a GPU is
+not made to wait at each step."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from lora_engine.data.batches import Step
+from lora_engine.errors import TrainingError
+from lora_engine.output.reporting import Reporter
+
+MOST_PENDING = 16
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A loss on its way from the device; `arrived` is None on a CPU, where nothing has to be waited for."""
+
+    step: Step
+    learning_rate: float
+    loss: Tensor
+    arrived: Any
+
+
+class Progress:
+    """Follows the losses of a run: prints, emits, averages over an epoch's worth of steps as sd-scripts does, and
+    raises TrainingError within MOST_PENDING steps of a loss that is not a number."""
+
+    def __init__(self, reporter: Reporter, total_steps: int, steps_per_epoch: int) -> None:
+        self._reporter = reporter
+        self._recent: deque[float] = deque(maxlen=steps_per_epoch)
+        self._pending: deque[_Pending] = deque()
+        self._bar: Any = tqdm(total=total_steps, desc="steps", smoothing=0)
+
+    def add(self, step: Step, loss: Tensor, learning_rate: float) -> None:
+        """Takes a step's loss without waiting for it, and tells of all that have arrived."""
+        self._pending.append(_Pending(step, learning_rate, *_fetched(loss.detach())))
+        for pending in self._arrived():
+            self._tell(pending)
+
+    def settle(self) -> None:
+        """Waits for all losses: no file is saved after a loss that is not a number."""
+        while self._pending:
+            self._tell(_awaited(self._pending.popleft()))
+
+    def close(self) -> None:
+        self._bar.close()
+
+    def _arrived(self) -> Iterator[_Pending]:
+        while self._pending and (
+            self._pending[0].arrived is None
+            or self._pending[0].arrived.query()
+            or len(self._pending) > MOST_PENDING
+        ):
+            yield _awaited(self._pending.popleft())
+
+    def _tell(self, pending: _Pending) -> None:
+        loss = pending.loss.item()
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} at step {pending.step.number}, so training was stopped. Likely causes: the "
+                f"learning rate ({pending.learning_rate:g}) is too high for this model; fp16 overflowed (try bf16 "
+                "or no mixed precision); the base model is damaged. Checkpoints saved before are kept."
+            )
+        self._recent.append(loss)
+        self._bar.update(1)
+        self._bar.set_postfix(avr_loss=sum(self._recent) / len(self._recent))
+        self._reporter.step_done(pending.step.number, pending.step.epoch, loss, pending.learning_rate)
+
+
+def _fetched(loss: Tensor) -> tuple[Tensor, Any]:
+    if loss.device.type != "cuda":
+        return loss, None
+    copy = torch.empty_like(loss, device="cpu", pin_memory=True).copy_(loss, non_blocking=True)
+    make_event: Any = torch.cuda.Event
+    arrived = make_event()
+    arrived.record(torch.cuda.current_stream(loss.device))
+    return copy, arrived
+
+
+def _awaited(pending: _Pending) -> _Pending:
+    if pending.arrived is not None:
+        pending.arrived.synchronize()
+    return pending

@@ -1,0 +1,92 @@
+"""How a run tells what it does: lines in sd-scripts' form on the console, events in the attempt's file.
+
+Also where a request to stop arrives: the attempt's `stop` file, or a signal. Knows nothing of torch."""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+
+from lora_engine.errors import Stopped
+from sd_contract.attempt import Attempt
+from sd_contract.events import (
+    CheckpointSaved,
+    Event,
+    EventLog,
+    PhaseStarted,
+    StepDone,
+    Warned,
+)
+
+
+class Reporter:
+    """Tells one run's story and remembers how far it has come: `step` of `total_steps`, `files` so far."""
+
+    def __init__(self, attempt: Attempt | None) -> None:
+        self.step = 0
+        self.total_steps = 0
+        self.files: list[str] = []
+        self._attempt = attempt
+        self._events = EventLog(attempt.events) if attempt else None
+        self._signalled = False
+        self._last_step_at = monotonic()
+
+    def emit(self, event: Event) -> None:
+        if self._events:
+            self._events.emit(event)
+
+    def say(self, line: str) -> None:
+        """A line on stdout, at once even into a pipe."""
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    def phase(self, name: str) -> None:
+        """Begins a stretch of work without steps. Raises Stopped when that is what the user wants instead."""
+        self.go_on_or_stop()
+        self.emit(PhaseStarted(name))
+        self.say(name)
+        self._last_step_at = monotonic()
+
+    def warn(self, message: str) -> None:
+        self.emit(Warned(message))
+        sys.stderr.write(f"warning: {message}\n")
+
+    def step_done(self, step: int, epoch: int, loss: float | None, learning_rate: float) -> None:
+        self.step = step
+        now = monotonic()
+        seconds, self._last_step_at = now - self._last_step_at, now
+        self.emit(
+            StepDone(
+                step=step,
+                total_steps=self.total_steps,
+                epoch=epoch,
+                loss=loss,
+                learning_rate=learning_rate,
+                seconds=round(seconds, 4),
+            )
+        )
+
+    def saved(self, file: str, step: int, epoch: int) -> None:
+        if file in self.files:
+            self.files.remove(file)
+        self.files.append(file)
+        self.emit(CheckpointSaved(file, step, epoch))
+
+    def removed(self, file: str) -> None:
+        self.files.remove(file)
+
+    def request_stop(self) -> None:
+        self._signalled = True
+
+    @property
+    def stop_requested(self) -> bool:
+        return self._signalled or bool(self._attempt and self._attempt.stop_requested)
+
+    def go_on_or_stop(self) -> None:
+        """Raises Stopped when a stop was asked for: for the time before there is anything to save."""
+        if self.stop_requested:
+            raise Stopped
+
+    def close(self) -> None:
+        if self._events:
+            self._events.close()

@@ -1,0 +1,1 @@
+"""Training methods, one a file, to be read top to bottom."""

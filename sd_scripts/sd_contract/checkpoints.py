@@ -1,0 +1,216 @@
+"""The files that a training leaves behind: their names, and the metadata that other programs read from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sd_contract.base_model import BaseModel
+from sd_contract.datasets import CollectedDataset, DatasetItem, Subset
+from sd_contract.options.settings import Settings
+from sd_contract.steps import StepPlan, warmup_steps
+from sd_contract.tensor_files import Header, verify_safetensors
+
+SUFFIX = ".safetensors"
+SOFTWARE = "train-tools"
+Metadata = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class CheckpointName:
+    """File names as sd-scripts writes them. `stem` is the option output_name or None."""
+
+    stem: str | None
+
+    def at_epoch(self, epoch: int) -> str:
+        return f"{self.stem or 'epoch'}-{epoch:06d}{SUFFIX}"
+
+    def at_step(self, step: int) -> str:
+        return f"{self.stem or 'at'}-step{step:08d}{SUFFIX}"
+
+    def at_end(self) -> str:
+        return f"{self.stem or 'last'}{SUFFIX}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What the metadata of every checkpoint of a run tells; times are seconds since 1970."""
+
+    settings: Settings
+    seed: int
+    plan: StepPlan
+    base: BaseModel
+    base_sha256: str
+    base_legacy_hash: str
+    datasets: tuple[CollectedDataset, ...]
+    optimizer: str
+    session_id: int
+    started_at: float
+
+
+def verify(path: Path) -> Header:
+    """The header of a whole checkpoint file; CheckpointError says what is wrong with any other."""
+    return verify_safetensors(path)
+
+
+def training_metadata(facts: RunFacts, *, epoch: int, step: int, saved_at: float) -> dict[str, str]:
+    """The `ss_...` keys of sd-scripts. Values are text: Python's spelling of numbers, JSON of tables."""
+    values: dict[str, object] = {
+        **_option_values(facts),
+        **_run_values(facts),
+        "training_finished_at": saved_at,
+        "epoch": epoch,
+        "steps": step,
+    }
+    return {
+        f"ss_{key}": json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+        for key, value in values.items()
+    }
+
+
+def model_spec(facts: RunFacts, *, saved_at: float) -> dict[str, str]:
+    """The `modelspec.` keys (SAI model specification 1.0.1) of a LoRA file. They tell the size trained at."""
+    width, height = facts.datasets[0].dataset.resolution
+    name = facts.settings.output.output_name or "last"
+    clip_skip = facts.settings.model.clip_skip
+    return {
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.architecture": "stable-diffusion-v1/lora",
+        "modelspec.implementation": "diffusers",
+        "modelspec.implementation_version": SOFTWARE,
+        "modelspec.title": name,
+        "modelspec.resolution": f"{width}x{height}",
+        "modelspec.date": datetime.fromtimestamp(saved_at).isoformat(timespec="seconds"),
+        "modelspec.prediction_type": "v" if facts.base.v_prediction else "epsilon",
+        **({"modelspec.encoder_layer": str(clip_skip)} if clip_skip else {}),
+    }
+
+
+def hashes(legacy_form: bytes, data_start: int) -> dict[str, str]:
+    """The `sshs_` keys: what WebUIs know a file by. `legacy_form` is the file with no metadata but `ss_` keys."""
+    legacy = hashlib.sha256(legacy_form[0x100000:0x110000]).hexdigest()[:8]
+    return {
+        "sshs_model_hash": hashlib.sha256(legacy_form[data_start:]).hexdigest(),
+        "sshs_legacy_hash": legacy,
+    }
+
+
+def _option_values(facts: RunFacts) -> dict[str, object]:
+    settings = facts.settings
+    rates = settings.optimizer.text_encoder_lr
+    return {
+        "output_name": settings.output.output_name,
+        "learning_rate": settings.optimizer.learning_rate,
+        "text_encoder_lr": rates[0] if rates else None,
+        "unet_lr": settings.optimizer.unet_lr,
+        "gradient_checkpointing": settings.training.gradient_checkpointing,
+        "gradient_accumulation_steps": settings.training.gradient_accumulation_steps,
+        "lr_warmup_steps": warmup_steps(settings, facts.plan.total_steps),
+        "lr_scheduler": settings.optimizer.lr_scheduler,
+        "network_module": settings.network.network_module,
+        "network_dim": settings.rank,
+        "network_alpha": settings.alpha,
+        "network_dropout": None,
+        "mixed_precision": settings.training.mixed_precision,
+        "full_fp16": False,
+        "clip_skip": settings.model.clip_skip,
+        "max_token_length": None,
+        "cache_latents": settings.dataset.cache_latents,
+        "lowram": False,
+        "noise_offset": settings.loss.noise_offset,
+        "training_comment": settings.output.training_comment,
+        "max_grad_norm": settings.optimizer.max_grad_norm,
+        "prior_loss_weight": settings.loss.prior_loss_weight,
+        "min_snr_gamma": settings.loss.min_snr_gamma,
+        "loss_type": "l2",
+    }
+
+
+def _run_values(facts: RunFacts) -> dict[str, object]:
+    return {
+        "session_id": facts.session_id,
+        "training_started_at": facts.started_at,
+        "num_train_images": sum(collected.samples_of(is_reg=False) for collected in facts.datasets),
+        "num_reg_images": sum(collected.samples_of(is_reg=True) for collected in facts.datasets),
+        "num_validation_images": 0,
+        "num_batches_per_epoch": facts.plan.batches_per_epoch,
+        "num_epochs": facts.plan.epochs,
+        "max_train_steps": facts.plan.total_steps,
+        "seed": facts.seed,
+        "optimizer": facts.optimizer,
+        "v2": False,
+        "base_model_version": "sd_v1_v" if facts.base.v_prediction else "sd_v1",
+        "sd_model_name": facts.base.path.name,
+        "sd_model_hash": facts.base_legacy_hash,
+        "new_sd_model_hash": facts.base_sha256,
+        "sd_scripts_commit_hash": SOFTWARE,
+        "datasets": [_dataset_table(collected) for collected in facts.datasets],
+        "dataset_dirs": _folders(facts.datasets, is_reg=False),
+        "reg_dataset_dirs": _folders(facts.datasets, is_reg=True),
+        "tag_frequency": _tag_frequency(item for collected in facts.datasets for item in collected.items),
+    }
+
+
+def _dataset_table(collected: CollectedDataset) -> dict[str, object]:
+    dataset = collected.dataset
+    return {
+        "is_dreambooth": True,
+        "batch_size_per_device": dataset.batch_size,
+        "num_train_images": collected.samples_of(is_reg=False),
+        "num_reg_images": collected.samples_of(is_reg=True),
+        "resolution": list(dataset.resolution),
+        "enable_bucket": False,
+        "tag_frequency": _tag_frequency(collected.items),
+        "bucket_info": None,
+        "subsets": [_subset_table(subset, collected.items) for subset in dataset.subsets],
+    }
+
+
+def _subset_table(subset: Subset, items: Sequence[DatasetItem]) -> dict[str, object]:
+    return {
+        "img_count": sum(item.subset == subset for item in items),
+        "num_repeats": subset.num_repeats,
+        "flip_aug": subset.flip_aug,
+        "shuffle_caption": subset.shuffle_caption,
+        "keep_tokens": subset.keep_tokens,
+        "image_dir": subset.image_dir.name,
+        "class_tokens": subset.class_tokens,
+        "is_reg": subset.is_reg,
+    }
+
+
+def _folders(datasets: Iterable[CollectedDataset], *, is_reg: bool) -> dict[str, dict[str, int]]:
+    """Repeats and images by folder name; a name that comes again is numbered."""
+    folders: dict[str, dict[str, int]] = {}
+    for collected in datasets:
+        for subset in collected.dataset.subsets:
+            if subset.is_reg != is_reg:
+                continue
+            count = sum(item.subset == subset for item in collected.items)
+            folders[_unused(subset.image_dir.name, folders)] = {
+                "n_repeats": subset.num_repeats,
+                "img_count": count,
+            }
+    return folders
+
+
+def _unused(name: str, taken: Mapping[str, object]) -> str:
+    number, candidate = 1, name
+    while candidate in taken:
+        number += 1
+        candidate = f"{name} ({number})"
+    return candidate
+
+
+def _tag_frequency(items: Iterable[DatasetItem]) -> dict[str, dict[str, int]]:
+    """How many images of each folder bear each tag, repeats not counted."""
+    folders: dict[str, Counter[str]] = {}
+    for item in items:
+        tags = {tag.strip().lower() for tag in item.caption.split(",")} - {""}
+        folders.setdefault(item.subset.image_dir.name, Counter()).update(sorted(tags))
+    return {name: dict(counter) for name, counter in folders.items()}
