@@ -17,7 +17,10 @@ from typing import IO
 import psutil
 
 COOKIE = "TRAIN_TOOLS_ATTEMPT"
-APART = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+if sys.platform == "win32":
+    APART = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+else:
+    APART = 0
 """Creation flags that keep a Ctrl-C in the user's terminal from a process; on POSIX a new session does."""
 
 

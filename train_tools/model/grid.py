@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-LabelledValues = Mapping[str, Any]
 LONGEST_LABEL_BYTES = 60
 
 SHORT_NAMES = {
@@ -82,13 +81,18 @@ def canonical(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A spec with its folder name, what makes it differ from its neighbours, and where its base model lies."""
+    """A spec with its folder name, what makes it differ from its neighbours, and all options it was given."""
 
     name: str
     spec: RunSpec
-    varied: LabelledValues
-    base_model: str
-    """Path as the user gave it."""
+    varied: Mapping[str, Any]
+    options: Mapping[str, Any]
+    """Every option that was set, also those that don't decide the result."""
+
+    @property
+    def base_model(self) -> str:
+        """Where the base model lies on this machine."""
+        return str(self.options["pretrained_model_name_or_path"])
 
     @property
     def label(self) -> str:
@@ -96,7 +100,7 @@ class Run:
         return " ".join(f"{key}={value}" for key, value in self.varied.items()) or "single run"
 
 
-def run_name(spec: RunSpec, base_stem: str, varied: LabelledValues) -> str:
+def run_name(spec: RunSpec, base_stem: str, varied: Mapping[str, Any]) -> str:
     """A readable label of at most 60 bytes, what varies last, + `-` + 8 hex of the fingerprint.
 
     Never parsed: the folder's run.toml says what the run is.

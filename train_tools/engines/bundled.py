@@ -1,0 +1,151 @@
+"""The trainer that ships with Train Tools: `sd_scripts/train_network.py`, started through accelerate."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import sd_contract
+from sd_contract.attempt import Attempt, Result
+from sd_contract.base_model import inspect_trainable
+from sd_contract.datasets import Dataset as TrainedDataset
+from sd_contract.datasets import DatasetConfig, Subset, balanced_repeats, to_toml
+from sd_contract.errors import ContractError
+from sd_contract.options import settings_from
+from sd_contract.options.settings import parse_resolution
+from sd_contract.steps import batches_of, plan_batches
+from train_tools.errors import BaseModelNotUsableError, OptionValueError
+from train_tools.files import write_toml
+from train_tools.jobs.kind import Exit, Launch
+from train_tools.model.dataset import Dataset
+from train_tools.model.job import JobState, Verdict
+from train_tools.model.paths import RunPaths
+from train_tools.options.config import config_table
+from train_tools.runs.engine import RunFiles, StepCount
+
+SCRIPTS = Path(sd_contract.__file__).parent.parent
+CAPTION_SUFFIX = ".txt"
+
+
+class BundledEngine:
+    """Engine `bundled`."""
+
+    name = "bundled"
+    contract = 1
+
+    def __init__(self, python: str = sys.executable, scripts: Path = SCRIPTS) -> None:
+        self._python = python
+        self._scripts = scripts
+
+    def check_base_model(self, path: Path) -> None:
+        try:
+            inspect_trainable(path)
+        except ContractError as error:
+            raise BaseModelNotUsableError(str(error)) from error
+
+    def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount:
+        settings = _settings(options)
+        batches = batches_of(_samples(dataset), settings.dataset.train_batch_size)
+        plan = plan_batches(settings, batches)
+        every_epochs = settings.output.save_every_n_epochs
+        every_steps = settings.output.save_every_n_steps
+        epoch_files = (plan.epochs - 1) // every_epochs if every_epochs else 0
+        kept = settings.output.save_last_n_epochs
+        return StepCount(
+            steps=plan.total_steps,
+            epochs=plan.epochs,
+            checkpoints=1
+            + (min(epoch_files, kept) if kept else epoch_files)
+            + (plan.total_steps // every_steps if every_steps else 0),
+        )
+
+    def write(self, files: RunFiles) -> None:
+        options = {
+            **files.options,
+            "pretrained_model_name_or_path": str(files.base_model),
+            "output_name": files.output_name,
+            "caption_extension": CAPTION_SUFFIX,
+        }
+        write_toml(files.paths.config, config_table(options))
+        write_toml(files.paths.dataset, to_toml(_dataset_config(files.options, files.dataset)))
+
+    def launch(self, paths: RunPaths, output: Path, cache: Path) -> Launch:
+        threads = os.cpu_count() or 1
+        return Launch(
+            command=(
+                self._python,
+                "-m",
+                "accelerate.commands.launch",
+                "--num_processes=1",
+                "--num_machines=1",
+                "--mixed_precision=no",
+                "--dynamo_backend=no",
+                f"--num_cpu_threads_per_process={threads}",
+                str(self._scripts / "train_network.py"),
+                "--config_file",
+                str(paths.config),
+                "--dataset_config",
+                str(paths.dataset),
+                "--output_dir",
+                str(output),
+            ),
+            folder=self._scripts,
+            environment={
+                "HF_HUB_OFFLINE": "1",
+                "PYTHONUNBUFFERED": "1",
+                "COLUMNS": "240",
+                "TRAIN_TOOLS_CACHE": str(cache),
+            },
+        )
+
+    def judge(self, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
+        """The engine's own result decides: it is written last, after every checkpoint is on the disk."""
+        if result is None:
+            return Verdict(state=JobState.QUEUED, message=exit_.reason or _silent_end(exit_))
+        return Verdict(state=JobState(result.outcome), message=result.message)
+
+
+def _silent_end(exit_: Exit) -> str:
+    how = "its end was not seen" if exit_.code is None else f"exit code {exit_.code}"
+    return f"The trainer ended without a result ({how}). See the log."
+
+
+def _settings(options: Mapping[str, Any]) -> Any:
+    try:
+        return settings_from(dict(options))
+    except ContractError as error:
+        raise OptionValueError(str(error)) from error
+
+
+def _samples(dataset: Dataset) -> int:
+    """Images an epoch draws. Regularisation images are drawn until they match the others."""
+    trained = dataset.images_per_epoch
+    kept = [folder.repeats for folder in dataset.regularisation for _ in folder.images]
+    return trained + sum(balanced_repeats(kept, trained))
+
+
+def _dataset_config(options: Mapping[str, Any], dataset: Dataset) -> DatasetConfig:
+    settings = _settings(options)
+    subsets = [
+        Subset(
+            image_dir=folder.path,
+            num_repeats=folder.repeats,
+            class_tokens=folder.class_name,
+            caption_extension=CAPTION_SUFFIX,
+            shuffle_caption=settings.dataset.shuffle_caption,
+            keep_tokens=settings.dataset.keep_tokens,
+            flip_aug=settings.dataset.flip_aug,
+            is_reg=is_reg,
+        )
+        for folders, is_reg in ((dataset.folders, False), (dataset.regularisation, True))
+        for folder in folders
+    ]
+    trained = TrainedDataset(
+        resolution=parse_resolution(settings.dataset.resolution or "512"),
+        batch_size=settings.dataset.train_batch_size,
+        subsets=tuple(subsets),
+    )
+    return DatasetConfig(datasets=(trained,))

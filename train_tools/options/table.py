@@ -1,0 +1,132 @@
+"""The option table of the bundled engine, with our labels and marks. Any option in it may be an axis of a grid."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+from sd_contract.errors import OptionError
+from sd_contract.options import OPTIONS, OptionSpec, check, option, parse
+from train_tools.errors import OptionValueError
+
+
+class Danger(StrEnum):
+    """Why a value needs care: it runs code, or names files."""
+
+    NONE = ""
+    CODE = "code"
+    PATH = "path"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One engine option as a form shows it."""
+
+    name: str
+    label: str
+    spec: OptionSpec
+    danger: Danger = Danger.NONE
+    set_by_app: bool = False
+    """Says only where files go; the app fills it in, and it is no part of a run's identity."""
+
+
+_CODE = {"network_module"}
+_PATHS = {"pretrained_model_name_or_path", "tokenizer_cache_dir"}
+_SET_BY_APP = {
+    "output_dir",
+    "output_name",
+    "logging_dir",
+    "config_file",
+    "dataset_config",
+    "train_data_dir",
+    "reg_data_dir",
+}
+NO_PART_OF_THE_RESULT = frozenset({"pretrained_model_name_or_path", "training_comment", "tokenizer_cache_dir"})
+"""Options that don't decide the result by their value: the base model counts by its hash, not by its path."""
+
+_LABELS = {
+    "pretrained_model_name_or_path": "Base model",
+    "network_dim": "Rank",
+    "network_alpha": "Alpha",
+    "unet_lr": "U-Net learning rate",
+    "text_encoder_lr": "Text encoder learning rate",
+    "train_batch_size": "Batch size",
+    "max_train_epochs": "Epochs",
+    "save_every_n_epochs": "Save every n epochs",
+    "lr_scheduler": "Scheduler",
+    "optimizer_type": "Optimizer",
+    "min_snr_gamma": "Min-SNR gamma",
+    "sdpa": "SDPA attention",
+}
+
+
+@cache
+def bundled_options() -> Mapping[str, Option]:
+    """The table by name, in the engine's order."""
+    return {spec.name: _option(spec) for spec in OPTIONS}
+
+
+def _option(spec: OptionSpec) -> Option:
+    danger = Danger.CODE if spec.name in _CODE else Danger.PATH if spec.name in _PATHS else Danger.NONE
+    return Option(
+        name=spec.name,
+        label=_LABELS.get(spec.name, spec.name.replace("_", " ").capitalize()),
+        spec=spec,
+        danger=danger,
+        set_by_app=spec.name in _SET_BY_APP,
+    )
+
+
+def settable(name: str) -> Option:
+    """The option a user may set. Raises OptionValueError with the nearest name, or the reason why not."""
+    found = bundled_options().get(name)
+    if found is not None and found.set_by_app:
+        raise OptionValueError(
+            f"{name} can't be set: Train Tools chooses it, so that every run has a place of its own."
+        )
+    if found is None:
+        try:
+            option(name)
+        except OptionError as error:
+            raise OptionValueError(str(error) + _nearest(name)) from error
+        raise AssertionError(f"the engine knows {name} but its table does not")
+    return found
+
+
+def _nearest(name: str) -> str:
+    wanted = name.casefold().replace("-", "_").replace(" ", "_")
+    by_label = {entry.label.casefold().replace(" ", "_"): entry.name for entry in bundled_options().values()}
+    near = difflib.get_close_matches(wanted, by_label, n=1, cutoff=0.85)
+    return f' (Is "{by_label[near[0]]}" meant?)' if near else ""
+
+
+def value_from_text(name: str, text: str) -> Any:
+    """The typed value of one item of a list. Raises OptionValueError naming the option and what is allowed."""
+    settable(name)
+    try:
+        return parse(name, text)
+    except OptionError as error:
+        raise OptionValueError(str(error)) from error
+
+
+def checked_value(name: str, value: Any) -> Any:
+    """A typed value as the engine takes it: lists as tuples, whole numbers as floats where those are wanted."""
+    settable(name)
+    try:
+        return check(name, tuple(value) if isinstance(value, list) else value)
+    except OptionError as error:
+        raise OptionValueError(str(error)) from error
+
+
+def canonical_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides a result: checked values, defaults left out, sorted by name."""
+    checked = {name: checked_value(name, value) for name, value in options.items()}
+    return {
+        name: checked[name]
+        for name in sorted(checked)
+        if name not in NO_PART_OF_THE_RESULT and checked[name] != bundled_options()[name].spec.default
+    }

@@ -1,0 +1,68 @@
+"""Checkpoints: whole LoRA files in a run's folder. A trainer's output is published there once it is verified."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sd_contract.errors import CheckpointError
+from sd_contract.tensor_files import verify_safetensors
+from train_tools.files import link_or_copy, storage_error
+from train_tools.model.checkpoint import Checkpoint
+from train_tools.model.paths import RunPaths
+
+_NUMBERED = re.compile(r".*-(?:step\d{8}|\d{6})$")
+
+
+def publish(file: Path, paths: RunPaths) -> Path:
+    """Puts a finished checkpoint into the run's folder, whole or not at all, and returns its new path.
+
+    Raises CheckpointError when header, offsets and size of the file do not agree.
+    """
+    verify_safetensors(file)
+    target = paths.folder / file.name
+    try:
+        link_or_copy(file, target)
+    except OSError as error:
+        raise storage_error(target, error) from error
+    return target
+
+
+def publish_all(output: Path, paths: RunPaths) -> list[str]:
+    """Publishes what lies in an attempt's output folder; returns what was wrong with files left out."""
+    problems = []
+    for file in sorted(output.glob("*.safetensors")):
+        try:
+            publish(file, paths)
+        except CheckpointError as error:
+            problems.append(str(error))
+    return problems
+
+
+def checkpoints_of(paths: RunPaths) -> tuple[Checkpoint, ...]:
+    """The run's checkpoints in the order of training, the final one last. Broken files are left out."""
+    found = []
+    for file in paths.folder.glob("*.safetensors"):
+        try:
+            found.append(_checkpoint(paths.folder.name, file))
+        except (CheckpointError, OSError):
+            continue
+    return tuple(sorted(found, key=lambda checkpoint: (checkpoint.final, checkpoint.step, checkpoint.name)))
+
+
+def _checkpoint(run: str, file: Path) -> Checkpoint:
+    header = verify_safetensors(file)
+    status = file.stat()
+    return Checkpoint(
+        run=run,
+        path=file,
+        size_bytes=status.st_size,
+        modified=status.st_mtime,
+        epoch=_number(header.metadata.get("ss_epoch")),
+        step=_number(header.metadata.get("ss_steps")),
+        final=_NUMBERED.match(file.stem) is None,
+    )
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0

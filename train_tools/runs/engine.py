@@ -1,0 +1,64 @@
+"""What a trainer has to offer; one class per trainer in `engines/`. It never starts anything itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sd_contract.attempt import Attempt, Result
+from train_tools.jobs.kind import Exit, Launch
+from train_tools.model.dataset import Dataset
+from train_tools.model.job import Verdict
+from train_tools.model.paths import RunPaths
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCount:
+    """How long a run is, by the trainer's own arithmetic."""
+
+    steps: int
+    epochs: int
+    checkpoints: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFiles:
+    """Everything a trainer's files are written from."""
+
+    paths: RunPaths
+    options: Mapping[str, Any]
+    base_model: Path
+    dataset: Dataset
+    output_name: str
+
+
+class Engine(Protocol):
+    """Knows one trainer: writes its TOML, gives its command line, reads its progress, judges its files."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def contract(self) -> int:
+        """Raised when the same options would give another result."""
+        ...
+
+    def check_base_model(self, path: Path) -> None:
+        """Raises BaseModelNotUsableError when this trainer can't train the file."""
+        ...
+
+    def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount: ...
+
+    def write(self, files: RunFiles) -> None:
+        """Writes the run's config.toml and dataset.toml, whole."""
+        ...
+
+    def launch(self, paths: RunPaths, output: Path, cache: Path) -> Launch:
+        """The command that trains into `output`, an existing empty folder."""
+        ...
+
+    def judge(self, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
+        """How an attempt ended, by the trainer's own signs of success."""
+        ...

@@ -1,0 +1,97 @@
+"""grid.toml: which runs belong to a grid, and what was typed to get them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from train_tools.errors import NotFoundError, StorageError
+from train_tools.files import read_toml, storage_error, write_toml
+from train_tools.model.grid import Grid
+from train_tools.model.paths import GridPaths, VersionPaths
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridRecord:
+    """A grid that was submitted."""
+
+    name: str
+    grid: Grid
+    runs: tuple[str, ...]
+    created: datetime
+
+
+def write_grid(version: VersionPaths, record: GridRecord) -> None:
+    paths = version.grid(record.name)
+    try:
+        paths.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(paths.folder, error) from error
+    write_toml(
+        paths.record,
+        {
+            "format": FORMAT,
+            "name": record.name,
+            "created": record.created,
+            "runs": list(record.runs),
+            "options": _plain(record.grid.base),
+            "axes": {name: [_item(value) for value in values] for name, values in record.grid.axes.items()},
+        },
+    )
+
+
+def read_grid(paths: GridPaths) -> GridRecord:
+    """Raises NotFoundError when there is no such grid, StorageError when its file is damaged."""
+    if not paths.record.is_file():
+        raise NotFoundError(f"There is no grid {paths.folder.name!r} in this version.")
+    table = read_toml(paths.record)
+    try:
+        return GridRecord(
+            name=paths.folder.name,
+            grid=Grid(
+                base=table["options"],
+                axes={name: tuple(_tuple(value) for value in values) for name, values in table["axes"].items()},
+            ),
+            runs=tuple(table["runs"]),
+            created=table["created"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StorageError(f"{paths.record} is not a whole grid: {error}.") from error
+
+
+def grids_of(version: VersionPaths) -> tuple[GridRecord, ...]:
+    """The version's grids, newest first; damaged ones are left out."""
+    found = []
+    for record in version.grids.glob("*/grid.toml"):
+        try:
+            found.append(read_grid(GridPaths(record.parent)))
+        except (StorageError, NotFoundError):
+            continue
+    return tuple(sorted(found, key=lambda grid: (grid.created, grid.name), reverse=True))
+
+
+def grid_name_for(version: VersionPaths, runs: Sequence[str]) -> str:
+    """The name of the grid that has exactly these runs, else the next free `grid-NNN`."""
+    for record in grids_of(version):
+        if set(record.runs) == set(runs):
+            return record.name
+    number = 1
+    while version.grid(f"grid-{number:03}").folder.exists():
+        number += 1
+    return f"grid-{number:03}"
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _item(value) for name, value in values.items() if value is not None}
+
+
+def _item(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

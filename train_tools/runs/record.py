@@ -1,0 +1,97 @@
+"""run.toml: what a run is, written once before it is queued and never changed. The evidence that outlives the
+queue file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from train_tools.errors import StorageError
+from train_tools.files import read_toml, storage_error, write_toml
+from train_tools.model.grid import Run, RunSpec
+from train_tools.model.paths import RunPaths
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """A run with what was decided around it: its grid, its length, its size for time estimates."""
+
+    run: Run
+    grid: str
+    steps: int
+    work: float
+    """Batch size x pixels x bytes of the base model: what a step's time is roughly proportional to."""
+    created: datetime
+
+
+def write_record(paths: RunPaths, record: RunRecord) -> None:
+    """Makes the run's folder with its record."""
+    try:
+        paths.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(paths.folder, error) from error
+    spec = record.run.spec
+    write_toml(
+        paths.record,
+        {
+            "format": FORMAT,
+            "name": record.run.name,
+            "fingerprint": spec.fingerprint,
+            "grid": record.grid,
+            "created": record.created,
+            "engine": spec.engine,
+            "contract": spec.contract,
+            "steps": record.steps,
+            "work": record.work,
+            "base_model": {"sha256": spec.base_model},
+            "dataset": {"sha256": spec.dataset},
+            "varied": _plain(record.run.varied),
+            "identity": _plain(spec.options),
+            "options": _plain(record.run.options),
+        },
+    )
+
+
+def read_record(paths: RunPaths) -> RunRecord:
+    """The record in a run's folder. Raises StorageError when it is missing, damaged or newer."""
+    table = read_toml(paths.record)
+    if table.get("format", 0) > FORMAT:
+        raise StorageError(f"{paths.record} was written by a newer Train Tools; use that one to open this run.")
+    try:
+        spec = RunSpec(
+            options=_tuples(table["identity"]),
+            dataset=table["dataset"]["sha256"],
+            base_model=table["base_model"]["sha256"],
+            engine=table["engine"],
+            contract=table["contract"],
+        )
+        run = Run(name=table["name"], spec=spec, varied=table["varied"], options=_tuples(table["options"]))
+        return RunRecord(
+            run=run,
+            grid=table["grid"],
+            steps=table["steps"],
+            work=table["work"],
+            created=table["created"],
+        )
+    except (KeyError, TypeError) as error:
+        raise StorageError(f"{paths.record} is not a whole run record: {error} is missing.") from error
+
+
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -1,0 +1,111 @@
+"""The job that trains one run: prepares an attempt, publishes checkpoints, judges the end, asks for previews."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from sd_contract.attempt import Attempt, Result
+from sd_contract.events import CheckpointSaved, Event
+from train_tools.errors import DatasetNotUsableError, TrainToolsError
+from train_tools.jobs.kind import Exit, Launch
+from train_tools.model.dataset import Dataset
+from train_tools.model.job import Job, JobState, NewJob, Verdict
+from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
+from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
+from train_tools.runs.engine import Engine, RunFiles
+from train_tools.runs.record import RunRecord, read_record
+
+TRAIN = "train"
+
+
+def training_job(outputs: OutputsPaths, version: VersionPaths, record: RunRecord, title: str) -> NewJob:
+    """The job for a run whose record is written."""
+    paths = version.run(record.run.name)
+    attempts = [int(folder.name) for folder in paths.folder.glob("attempts/[0-9]*") if folder.name.isdecimal()]
+    return NewJob(
+        kind=TRAIN,
+        title=title,
+        folder=paths.folder.relative_to(outputs.folder).as_posix(),
+        subject={"grid": record.grid, "label": record.run.label, "work": record.work},
+        total_steps=record.steps,
+        attempt=max(attempts, default=0),
+    )
+
+
+class TrainingJob:
+    """JobKind `train`."""
+
+    name = TRAIN
+
+    def __init__(
+        self,
+        outputs: OutputsPaths,
+        engines: Mapping[str, Engine],
+        *,
+        dataset_of: Callable[[VersionPaths], Dataset],
+        previews_of: Callable[[VersionPaths, RunRecord], NewJob | None],
+    ) -> None:
+        self._outputs = outputs
+        self._engines = engines
+        self._dataset_of = dataset_of
+        self._previews_of = previews_of
+
+    def prepare(self, job: Job, folder: Path, attempt: Attempt) -> Launch:
+        run, version = RunPaths(folder), VersionPaths(folder.parent.parent)
+        record = read_record(run)
+        engine = self._engine(record)
+        dataset = self._dataset_of(version)
+        if dataset.content != record.run.spec.dataset:
+            raise DatasetNotUsableError(
+                "The dataset was changed after this run was queued, so it would no longer be the run that was "
+                "asked for. Submit the grid again: only what differs is trained."
+            )
+        base_model = Path(record.run.base_model)
+        engine.check_base_model(base_model)
+        engine.write(
+            RunFiles(
+                paths=run,
+                options=record.run.options,
+                base_model=base_model,
+                dataset=dataset,
+                output_name=output_name(version),
+            )
+        )
+        return engine.launch(run, AttemptPaths(attempt.folder).output, self._outputs.cache)
+
+    def observe(self, job: Job, folder: Path, attempt: Attempt, event: Event) -> None:
+        if isinstance(event, CheckpointSaved):
+            file = AttemptPaths(attempt.folder).output / Path(event.file).name
+            if file.is_file():  # it may have been removed again by save_last_n_epochs
+                publish(file, RunPaths(folder))
+
+    def judge(self, job: Job, folder: Path, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
+        run = RunPaths(folder)
+        verdict = self._engine(read_record(run)).judge(attempt, exit_, result)
+        if verdict.state is JobState.DONE:
+            problems = publish_all(AttemptPaths(attempt.folder).output, run)
+            if problems:
+                return Verdict(state=JobState.FAILED, message=problems[0])
+        return verdict
+
+    def follow_ups(self, job: Job, folder: Path, verdict: Verdict) -> Sequence[NewJob]:
+        run, version = RunPaths(folder), VersionPaths(folder.parent.parent)
+        if verdict.state is JobState.CANCELLED or not checkpoints_of(run):
+            return ()
+        previews = self._previews_of(version, read_record(run))
+        return (previews,) if previews else ()
+
+    def _engine(self, record: RunRecord) -> Engine:
+        try:
+            return self._engines[record.run.spec.engine]
+        except KeyError:
+            raise TrainToolsError(
+                f"The run was made for the trainer {record.run.spec.engine!r}, which is not installed here. "
+                f"There is: {', '.join(self._engines)}."
+            ) from None
+
+
+def output_name(version: VersionPaths) -> str:
+    """The name checkpoints begin with: `<project>-<version>` (S1-45)."""
+    return f"{version.folder.parent.parent.name}-{version.folder.name}"
