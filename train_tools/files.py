@@ -6,7 +6,9 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import tomllib
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +36,23 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         raise storage_error(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside `path` that becomes `path` when the block ends well, and is gone otherwise.
+
+    `path` must not be there. Raises StorageError naming it when something in the block can't be written.
+    """
+    building = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        building.mkdir(parents=True)
+        yield building
+        building.rename(path)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:

@@ -1,0 +1,1 @@
+"""Projects and their versions as folders on disk: kept, listed, moved, copied. Knows no pictures and no jobs."""

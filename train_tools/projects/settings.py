@@ -1,0 +1,115 @@
+"""What a version remembers, read from and written to its version.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from train_tools.errors import StorageError
+from train_tools.model.dataset import Preparation
+from train_tools.model.paths import VersionPaths
+from train_tools.model.preview import PreviewSettings
+from train_tools.model.project import VersionSettings
+from train_tools.projects.legacy import is_legacy, legacy_settings
+from train_tools.projects.records import change_record, read_record
+
+Settings = TypeVar("Settings", Preparation, PreviewSettings)
+
+
+def read_settings(version: VersionPaths) -> VersionSettings:
+    """The version's settings; defaults where it says nothing. Of an older layout, what its own files say.
+
+    Raises StorageError naming the line that can't be used, or the settings' own error for a value out of range.
+    """
+    if is_legacy(version):
+        return legacy_settings(version).settings
+    return settings_in(read_record(version.record), version.record)
+
+
+def write_settings(version: VersionPaths, settings: VersionSettings) -> None:
+    """Replaces the settings in version.toml; what else is in the file stays."""
+    record = read_record(version.record)
+    change_record(
+        version.record,
+        {
+            "preparation": {**_table(record, "preparation", version.record), **asdict(settings.preparation)},
+            "options": {name: value for name, value in settings.options.items() if value is not None},
+            "axes": dict(settings.axes),
+            "previews": {**_table(record, "previews", version.record), **asdict(settings.previews)},
+        },
+    )
+
+
+def settings_in(record: Mapping[str, Any], where: Path) -> VersionSettings:
+    """The settings in a table of this shape; `where` is named when something can't be used."""
+    axes = _table(record, "axes", where)
+    for name, values in axes.items():
+        if not isinstance(values, list) or not values:
+            raise _not_usable(where, "axes", name, values, "a list with at least one value")
+    return VersionSettings(
+        preparation=_read(Preparation, record, "preparation", where),
+        options={name: _frozen(value) for name, value in _table(record, "options", where).items()},
+        axes={name: tuple(_frozen(value) for value in values) for name, values in axes.items()},
+        previews=_read(PreviewSettings, record, "previews", where),
+    )
+
+
+def _table(record: Mapping[str, Any], name: str, where: Path) -> dict[str, Any]:
+    table = record.get(name, {})
+    if not isinstance(table, dict):
+        raise StorageError(f"{where}: {name} = {table!r} is not a table. Write [{name}] above its lines.")
+    return table
+
+
+def _read(kind: type[Settings], record: Mapping[str, Any], name: str, where: Path) -> Settings:
+    """The settings in one table. Keys that are no fields are left to whoever wrote them."""
+    table = _table(record, name, where)
+    values = {}
+    for field in fields(kind):
+        if field.name in table:
+            claim, fits, made = _TYPES[str(field.type)]
+            if not fits(table[field.name]):
+                raise _not_usable(where, name, field.name, table[field.name], claim)
+            values[field.name] = made(table[field.name])
+    return kind(**values)
+
+
+def _not_usable(where: Path, table: str, key: str, value: Any, claim: str) -> StorageError:
+    return StorageError(
+        f"{where}: {key} = {value!r} in [{table}] can't be used: it has to be {claim}. "
+        "Mend the line, or delete it to take the default."
+    )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or isinstance(value, float)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(fits(item) for item in value)
+
+
+_TYPES: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
+    "int": ("a whole number", _is_whole, int),
+    "float": ("a number", _is_number, float),
+    "bool": ("true or false", lambda value: isinstance(value, bool), bool),
+    "str": ("a text in quotes", _is_text, str),
+    "tuple[str, ...]": ("a list of texts", _list_of(_is_text), tuple),
+    "tuple[int, ...]": ("a list of whole numbers", _list_of(_is_whole), tuple),
+    "tuple[float, ...]": ("a list of numbers", _list_of(_is_number), lambda value: tuple(map(float, value))),
+}
+"""For each type a setting can have: what is allowed in words, whether a value is, the value as we keep it."""
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
