@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,9 @@ LINE_HEIGHT = 1.3
 CUT = "…"
 
 
-def draw_lines(canvas: ImageDraw, place: tuple[float, float], lines: list[str], size_px: int, colour: str) -> None:
+def draw_lines(
+    canvas: ImageDraw, place: tuple[float, float], lines: Sequence[str], size_px: int, colour: str
+) -> None:
     """Draws lines below each other; `place` is the left upper corner of the first."""
     left, top = place
     for number, line in enumerate(lines):
@@ -46,19 +49,21 @@ def line_height(size_px: int) -> int:
     return round(size_px * LINE_HEIGHT)
 
 
+@lru_cache(maxsize=10_000)
 def width_of(text: str, size_px: int) -> float:
     return font_for(text, size_px).getlength(text)
 
 
-def wrapped(text: str, size_px: int, width_px: float, most_lines: int) -> list[str]:
+@lru_cache(maxsize=10_000)
+def wrapped(text: str, size_px: int, width_px: float, most_lines: int) -> tuple[str, ...]:
     """The text in lines of at most that width, broken between words, else inside them; "…" where it is cut off."""
     lines = [line for paragraph in plain(text).split("\n") for line in _broken(paragraph, size_px, width_px)]
     if len(lines) <= most_lines:
-        return lines
+        return tuple(lines)
     last = lines[most_lines - 1]
     while last and width_of(last + CUT, size_px) > width_px:
         last = last[:-1]
-    return [*lines[: most_lines - 1], last + CUT]
+    return (*lines[: most_lines - 1], last + CUT)
 
 
 def plain(text: str) -> str:

@@ -18,19 +18,22 @@ from train_tools.previews.picture_file import is_whole, make_folder
 from train_tools.previews.samplers import SAMPLERS
 
 TEXT_PX, TITLE_PX = 15, 20
-MARGIN, GAP, BAND_GAP = 24, 6, 8
-WIDEST_LABEL = 260
+MARGIN, GAP, BAND_GAP, GROUP_GAP = 24, 6, 8, 18
+WIDEST_LABEL, LEAST_INNER_WIDTH = 260, 480
 SHOWN_SIDES = (256, 192, 160, 128, 96, 64, 48)
 """Longest side of a picture on the sheet, in the order in which they are tried."""
 ENLARGED_TO = 192
 LONGEST_SIDE, MOST_PIXELS = 12_000, 40_000_000
 PROMPT_LINES, FOOTER_LINES, LABEL_LINES = 2, 8, 6
 
-PAPER, BASE_PAPER, EMPTY, HATCH = "#fbfbf9", "#eef1f5", "#ececea", "#dcdcd8"
+PAPER, BASE_PAPER, EDGE = "#fbfbf9", "#eef1f5", "#d4d4ce"
+EMPTY, HATCH = "#ececea", "#dcdcd8"
 INK, QUIET = "#1c1c1a", "#6a6a64"
-NOT_RENDERED = "not rendered"
+NOT_RENDERED, WEIGHT = "not rendered", "weight"
 
 Key = TypeVar("Key")
+Band = list[tuple[int, tuple[str, ...]]]
+"""Labels side by side: the column each begins at, and its lines."""
 
 
 def draw_sheet(matrix: PreviewMatrix, target: Path, title: str = "") -> None:
@@ -79,7 +82,7 @@ class _Layout:
     def shown_columns(self) -> Sequence[Column]:
         return self.matrix.columns[: self.columns]
 
-    def label_of(self, row: Row) -> tuple[list[str], list[str]]:
+    def label_of(self, row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The run's lines and the checkpoint's."""
         return (
             wrapped(row.run, TEXT_PX, self.label_px, LABEL_LINES),
@@ -94,30 +97,43 @@ class _Layout:
         ]
 
     @cached_property
-    def title_lines(self) -> list[str]:
-        return wrapped(self.title, TITLE_PX, self.inner_width, 2) if self.title else []
+    def title_lines(self) -> tuple[str, ...]:
+        return wrapped(self.title, TITLE_PX, self.inner_width, 2) if self.title else ()
 
     @cached_property
-    def bands(self) -> list[list[tuple[int, int, list[str]]]]:
-        """The lines above the pictures: first column, last column and text of each label."""
+    def bands(self) -> list[Band]:
+        """The labels above the base model's row: prompts where there are several, and seeds."""
         prompts = list(dict.fromkeys(column.prompt for column in self.matrix.columns))
         numbers = [prompts.index(column.prompt) for column in self.shown_columns]
         seeds = [(number, column.seed) for number, column in zip(numbers, self.shown_columns, strict=True)]
-        bands = [
-            [(*span, self._fitted(f"seed {key[1]}", span)) for key, span in _spans(seeds)],
-            [(n, n, self._fitted(_weight_label(c), (n, n))) for n, c in enumerate(self.shown_columns)],
-        ]
+        bands = [[(span[0], self._fitted(f"seed {key[1]}", span)) for key, span in _spans(seeds)]]
         if len(prompts) > 1:
-            bands.insert(0, [(*s, self._fitted(f"{n + 1}: {prompts[n]}", s)) for n, s in _spans(numbers)])
+            bands.insert(0, [(s[0], self._fitted(f"{n + 1}: {prompts[n]}", s)) for n, s in _spans(numbers)])
         return bands
 
-    def _fitted(self, text: str, span: tuple[int, int]) -> list[str]:
-        width = self.left_of(span[1]) + self.shown_px[0] - self.left_of(span[0])
+    @cached_property
+    def weights_band(self) -> Band:
+        """The labels above the checkpoints' rows, which the base model's row has no use for."""
+        if self.rows == 1:
+            return []
+        labels = [f"{column.weight:g}" for column in self.shown_columns]
+        if self.weights_are_spelt_out:
+            labels = [f"{WEIGHT} {label}" for label in labels]
+        return [(number, self._fitted(label, (number, number))) for number, label in enumerate(labels)]
+
+    @cached_property
+    def weights_are_spelt_out(self) -> bool:
+        """Each column has room for "weight 0.5"; else the word stands once, left of the numbers."""
+        longest = max(width_of(f"{WEIGHT} {column.weight:g}", TEXT_PX) for column in self.shown_columns)
+        return longest <= self.shown_px[0]
+
+    def _fitted(self, text: str, span: tuple[int, int]) -> tuple[str, ...]:
+        width = self.lefts[span[1]] + self.shown_px[0] - self.lefts[span[0]]
         return wrapped(text, TEXT_PX, width, PROMPT_LINES)
 
     @cached_property
     def band_heights(self) -> list[int]:
-        return [line_height(TEXT_PX) * max(len(label[2]) for label in band) for band in self.bands]
+        return [_height(band) for band in self.bands]
 
     @cached_property
     def footer(self) -> list[str]:
@@ -130,8 +146,7 @@ class _Layout:
 
     @cached_property
     def inner_width(self) -> int:
-        pictures = self.label_px + 2 * GAP + self.columns * (self.shown_px[0] + GAP) - GAP
-        return max(pictures, 480)
+        return max(self.lefts[-1] + self.shown_px[0] - MARGIN, LEAST_INNER_WIDTH)
 
     @property
     def width(self) -> int:
@@ -140,7 +155,13 @@ class _Layout:
     @cached_property
     def tops(self) -> list[int]:
         """Upper edge of each row; one more for the end of the last."""
-        return list(itertools.accumulate((height + GAP for height in self.row_heights), initial=self.pictures_top))
+        steps = [height + GAP for height in self.row_heights]
+        steps[0] += _height(self.weights_band) + (BAND_GAP if self.weights_band else 0)
+        return list(itertools.accumulate(steps, initial=self.pictures_top))
+
+    @property
+    def weights_top(self) -> int:
+        return self.tops[1] - _height(self.weights_band) - GAP // 2
 
     @cached_property
     def pictures_top(self) -> int:
@@ -159,8 +180,14 @@ class _Layout:
     def height(self) -> int:
         return self.footer_top + line_height(TEXT_PX) * len(self.footer) + MARGIN
 
-    def left_of(self, column: int) -> int:
-        return MARGIN + self.label_px + 2 * GAP + column * (self.shown_px[0] + GAP)
+    @cached_property
+    def lefts(self) -> list[int]:
+        """Left edge of each column; what shares a prompt and a seed stands closer together."""
+        lefts = [MARGIN + self.label_px + GROUP_GAP]
+        for before, after in itertools.pairwise(self.shown_columns):
+            together = (before.prompt, before.seed) == (after.prompt, after.seed)
+            lefts.append(lefts[-1] + self.shown_px[0] + (GAP if together else GROUP_GAP))
+        return lefts
 
     @property
     def fits(self) -> bool:
@@ -204,9 +231,15 @@ class _Sheet:
     def _draw_bands(self) -> None:
         layout, top = self._layout, self._layout.bands_top
         for band, height in zip(layout.bands, layout.band_heights, strict=True):
-            for first, _, lines in band:
-                draw_lines(self._canvas, (layout.left_of(first), top), lines, TEXT_PX, INK)
+            self._draw_band(band, top)
             top += height
+        self._draw_band(layout.weights_band, layout.weights_top)
+        if layout.weights_band and not layout.weights_are_spelt_out:
+            draw_lines(self._canvas, (MARGIN, layout.weights_top), [WEIGHT], TEXT_PX, INK)
+
+    def _draw_band(self, band: Band, top: int) -> None:
+        for column, lines in band:
+            draw_lines(self._canvas, (self._layout.lefts[column], top), lines, TEXT_PX, INK)
 
     def _draw_labels(self) -> None:
         layout = self._layout
@@ -219,12 +252,14 @@ class _Sheet:
             draw_lines(self._canvas, (MARGIN, top + len(run) * line_height(TEXT_PX)), checkpoint, TEXT_PX, QUIET)
 
     def _draw_cell(self, cell: Cell) -> None:
-        place = self._layout.left_of(cell.column), self._layout.tops[cell.row]
+        place = self._layout.lefts[cell.column], self._layout.tops[cell.row]
         picture = _shown(cell.file, self._layout.shown_px)
         if picture is None:
             self._draw_empty(place)
         else:
             self._image.paste(picture, place)
+            right, bottom = place[0] + picture.width, place[1] + picture.height
+            self._canvas.rectangle((place[0] - 1, place[1] - 1, right, bottom), outline=EDGE)
 
     def _draw_empty(self, place: tuple[int, int]) -> None:
         width, height = self._layout.shown_px
@@ -262,8 +297,8 @@ def _spans(keys: Sequence[Key]) -> Iterator[tuple[Key, tuple[int, int]]]:
         yield key, (positions[0], positions[-1])
 
 
-def _weight_label(column: Column) -> str:
-    return f"weight {column.weight:g}"
+def _height(band: Band) -> int:
+    return line_height(TEXT_PX) * max((len(lines) for _, lines in band), default=0)
 
 
 def _footer(matrix: PreviewMatrix) -> Iterator[str]:

@@ -22,10 +22,11 @@ from train_tools.renderers.session import Painter, PictureError, main
 
 if TYPE_CHECKING:
     import torch
-    from lora_engine.families.sd1 import StableDiffusion1
-    from lora_engine.networks.lora import LoraNetwork
     from PIL.Image import Image
     from torch import Tensor
+
+    from lora_engine.families.sd1 import StableDiffusion1
+    from lora_engine.networks.lora import LoraNetwork
 
 SD1_SCHEDULE: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
@@ -87,7 +88,7 @@ class DiffusersPainter:
         generator = torch.Generator("cpu").manual_seed(picture.seed)
         scheduler = new_scheduler(picture.sampler, self._model.base)
         scheduler.set_timesteps(picture.steps, device=self._device)
-        latents = self._first_noise(picture, generator) * scheduler.init_noise_sigma
+        latents: Tensor = self._first_noise(picture, generator) * scheduler.init_noise_sigma
         text = self._text(picture)
         for timestep in scheduler.timesteps:
             if stopped():
@@ -120,11 +121,12 @@ class DiffusersPainter:
     def _decoded(self, latents: Tensor) -> Tensor:
         """Pixels 3 x H x W from -1 to 1."""
         vae: Any = self._model.vae
-        return vae.decode(latents / self._model.scaling_factor, return_dict=False)[0][0]
+        pixels: Tensor = vae.decode(latents / self._model.scaling_factor, return_dict=False)[0]
+        return pixels[0]
 
 
 def new_scheduler(sampler: str, base: BaseModel) -> Any:
-    """The diffusers scheduler for a sampler, with SD1's noise schedule. OptionValueError for an unknown sampler."""
+    """The diffusers scheduler for a sampler, on SD1's noise schedule. OptionValueError for an unknown one."""
     settings = {**SD1_SCHEDULE, "prediction_type": base.prediction_type}
     if sampler == "ddim":
         from diffusers.schedulers.scheduling_ddim import DDIMScheduler
@@ -152,10 +154,11 @@ def open_painter(request: RenderRequest) -> Painter:
     base = inspect(request.base.path)
     if base.family != "sd1":
         raise BaseModelError(
-            f"base model: {base.path} is an {FAMILY_NAMES[base.family]} model; the bundled renderer renders SD1 so "
-            "far. Choose an SD1 model, or turn the previews off."
+            f"base model: {base.path} is an {FAMILY_NAMES[base.family]} model; the bundled renderer renders "
+            "SD1 so far. Choose an SD1 model, or turn the previews off."
         )
     import torch
+
     from lora_engine.families.sd1 import load
 
     device = chosen_device(request.device)
