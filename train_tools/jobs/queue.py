@@ -90,6 +90,24 @@ class Queue:
             ).fetchall()
         return [_job(row) for row in rows]
 
+    def unfinished(self, ids: Sequence[int]) -> list[Job]:
+        """Those of the jobs, and of what followed from them, that have not ended."""
+        return [job for job in self._with_follow_ups(ids) if not job.state.finished]
+
+    def failed(self, ids: Sequence[int]) -> list[Job]:
+        """Those of the jobs, and of what followed from them, that failed."""
+        return [job for job in self._with_follow_ups(ids) if job.state is JobState.FAILED]
+
+    def _with_follow_ups(self, ids: Sequence[int]) -> list[Job]:
+        wanted = json.dumps(list(ids))
+        with _told(self.path):
+            rows = self._db.execute(
+                "select * from job where id in (select value from json_each(?))"
+                " or parent in (select value from json_each(?)) order by position, id",
+                (wanted, wanted),
+            ).fetchall()
+        return [_job(row) for row in rows]
+
     def active(self) -> list[Job]:
         return self.jobs(states=ACTIVE)
 

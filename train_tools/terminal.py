@@ -1,0 +1,260 @@
+"""What the command line prints: sentences, tables, JSON, live progress. Names and messages are always text, never
+markup."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from train_tools.app import App
+    from train_tools.model.job import Job
+    from train_tools.model.plan import Plan, Submission
+
+console = Console(highlight=False, soft_wrap=True)
+complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+STATE_STYLES = {"done": "green", "failed": "red", "running": "cyan", "starting": "cyan", "cancelled": "yellow"}
+POLL_S = 0.25
+
+
+def say(sentence: str, style: str = "") -> None:
+    console.print(Text(sentence, style=style))
+
+
+def complain(sentence: str) -> None:
+    complaints.print(Text(sentence, style="red"))
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=1) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """A value of ours as JSON holds it: paths and dates as text, dataclasses as objects."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], title: str = "") -> None:
+    table = Table(title=Text(title) if title else None, title_justify="left", show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    console.print(table)
+
+
+def state_text(state: str) -> Text:
+    return Text(state, style=STATE_STYLES.get(state, ""))
+
+
+def size_text(size_bytes: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"
+
+
+def time_text(seconds: float | None) -> str:
+    """`45 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def ago_text(moment: float | None) -> str:
+    return datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
+def plan_object(plan: Plan) -> dict[str, Any]:
+    """A plan as `--json` prints it."""
+    return {
+        "project": plan.project,
+        "version": plan.version,
+        "runs": [
+            {
+                "name": entry.run.name,
+                "label": entry.run.label,
+                "fingerprint": entry.run.spec.fingerprint,
+                "varied": plain(entry.run.varied),
+                "options": plain(entry.run.options),
+                "steps": entry.steps,
+                "epochs": entry.epochs,
+                "checkpoints": entry.checkpoints,
+                "done": entry.done,
+            }
+            for entry in plan.runs
+        ],
+        "total_steps": plan.steps,
+        "images": plan.images,
+        "pictures": plan.pictures,
+        "seconds": plan.seconds,
+        "seconds_from": plan.seconds_from,
+        "disk_bytes": plan.disk_bytes,
+        "free_bytes": plan.free_bytes,
+        "warnings": list(plan.warnings),
+    }
+
+
+def print_plan(plan: Plan) -> None:
+    print_table(
+        ("", "run", "steps", "epochs", "checkpoints"),
+        [
+            (
+                Text("done", style="green") if entry.done else str(number),
+                entry.run.label,
+                f"{entry.steps:,}",
+                str(entry.epochs),
+                str(entry.checkpoints),
+            )
+            for number, entry in enumerate(plan.runs, start=1)
+        ],
+    )
+    for warning in plan.warnings:
+        say(f"Note: {warning}", "yellow")
+    count = len(plan.to_train)
+    say(
+        f"{count} run{'s' * (count != 1)} to train on {plan.images} images: {plan.steps:,} steps, "
+        f"about {time_text(plan.seconds)} ({plan.seconds_from}), {plan.pictures} previews, "
+        f"{size_text(plan.disk_bytes)} of {size_text(plan.free_bytes)} free."
+    )
+    if plan.disk_bytes > plan.free_bytes:
+        say("That is more than the disk has: save fewer checkpoints, or free some space first.", "yellow")
+
+
+def print_submission(submission: Submission) -> None:
+    if submission.jobs:
+        count = len(submission.jobs)
+        say(
+            f"{submission.grid}: {count} job{'s' * (count > 1)} queued, the first as number "
+            f"{submission.ahead + 1}."
+        )
+    if submission.already:
+        say(f"{submission.grid}: {len(submission.already)} of its runs are done or queued already.")
+
+
+def print_jobs(jobs: Sequence[Job], now: float) -> None:
+    print_table(
+        ("job", "state", "what", "progress", "loss", "time", ""),
+        [
+            (
+                str(job.id),
+                state_text(job.state),
+                job.title,
+                f"{job.step}/{job.total_steps}" if job.total_steps else "",
+                f"{job.loss:.4f}" if job.loss is not None else "",
+                _time_of(job, now),
+                job.phase or job.message,
+            )
+            for job in jobs
+        ],
+    )
+
+
+def _time_of(job: Job, now: float) -> str:
+    left = job.seconds_left(now)
+    if left is not None:
+        return f"{time_text(left)} left"
+    if job.started_at and job.finished_at:
+        return time_text(job.finished_at - job.started_at)
+    return ""
+
+
+@contextmanager
+def counting(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar for work that reports (done, total)."""
+    with _bars() as bars:
+        bar = bars.add_task(description, total=None, note="")
+        yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+
+class LiveJobs:
+    """Bars of active jobs, drawn from the queue by a thread of its own until it is left."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._bars = _bars()
+        self._tasks: dict[int, TaskID] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._draw, daemon=True)
+
+    def __enter__(self) -> LiveJobs:
+        self._bars.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._thread.join(timeout=5)
+        self._bars.stop()
+
+    def say(self, sentence: str) -> None:
+        self._bars.console.print(Text(sentence))
+
+    def _draw(self) -> None:
+        while not self._ended.wait(POLL_S):
+            jobs = {job.id: job for job in self._app.queue.active()}
+            for id_, job in jobs.items():
+                if id_ not in self._tasks:
+                    self._tasks[id_] = self._bars.add_task(job.title, total=None, note="")
+                self._bars.update(
+                    self._tasks[id_],
+                    completed=job.step,
+                    total=job.total_steps if job.step else None,
+                    note=job.phase or _time_of(job, time.time()),
+                )
+            for id_ in [id_ for id_ in self._tasks if id_ not in jobs]:
+                self._bars.remove_task(self._tasks.pop(id_))
+
+
+class _PlainText(TextColumn):
+    """A text column that takes no markup."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__("", markup=False)
+        self._field = field
+
+    def render(self, task: Any) -> Text:
+        text = task.description if self._field == "description" else task.fields.get(self._field, "")
+        return Text(str(text))
+
+
+def _bars() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        _PlainText("description"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        _PlainText("note"),
+        console=console,
+        transient=True,
+    )
