@@ -346,6 +346,10 @@ class Venv:
         return self.folder / "train-tools.json"
 
     @property
+    def pip_log(self) -> Path:
+        return self.folder / "pip.log"
+
+    @property
     def fetched_python(self) -> Path:
         return self.folder / "interpreter"
 
@@ -422,7 +426,7 @@ class Venv:
     def pip(self, pins: Pins, *arguments: str | Path, **variables: str) -> None:
         options = ["--disable-pip-version-check", "--no-input", "--no-warn-script-location"]
         quiet = [] if sys.stdout.isatty() else ["--quiet"]
-        command = [
+        pip: Command = [
             self.python,
             "-W",
             "ignore",
@@ -431,11 +435,13 @@ class Venv:
             "install",
             *options,
             *quiet,
-            "-c",
-            pins.path,
-            *arguments,
+            "--log",
+            self.pip_log,
         ]
-        run(command, f"pip could not install {arguments[-1]}", **variables)
+        failure = (
+            f"pip could not finish this step: all it did is in {self.pip_log}. The same command goes on from here"
+        )
+        run([*pip, "-c", pins.path, *arguments], failure, **variables)
 
     def packages(self, pattern: str) -> list[Path]:
         """The records of installed packages, e.g. `torch-*.dist-info`."""
@@ -504,6 +510,7 @@ def set_up(venv: Venv, extras: set[str], pins: Pins) -> None:
     extras = extras | set(marker.extras if marker else ())
     if marker and not marker.serves(shipped_digest(), set()):
         venv.marker_file.unlink()
+    venv.pip_log.unlink(missing_ok=True)
     build = choose_torch_build(this_machine(), os.environ.get("TORCH_INDEX_URL", ""))
     take_steps(set_up_steps(venv, extras, pins, build))
     venv.remember(pins)

@@ -8,7 +8,7 @@ import pytest
 
 AWKWARD_NAMES = [
     "two words",
-    'it\'s "quoted" & $HOME',
+    "it's & $HOME `x`",
     "проект",
     "画像",
     "night 🌙",
