@@ -1,0 +1,169 @@
+"""A version's dataset: what would be trained on now, importing pictures into it, and preparing them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from train_tools.app import App
+from train_tools.model.dataset import (
+    DatasetFolder,
+    ImportReport,
+    PreparationReport,
+    Rejected,
+    TrainingImage,
+)
+from train_tools.server.answers import Answer, Question, fresh
+from train_tools.server.api.context import PictureLinks, TheApp, links_to
+
+MOST_IMAGES = 1000
+
+router = APIRouter(prefix="/projects/{project}/versions/{version}/dataset", tags=["datasets"])
+
+
+class Problem(Answer):
+    source: str
+    reason: str
+
+
+class FolderAnswer(Answer):
+    name: str
+    path: Path
+    """Absolute: for tag editors and other tools."""
+    repeats: int
+    class_name: str
+    images: int
+
+
+class ImageAnswer(PictureLinks):
+    name: str
+    caption: str
+
+
+class DatasetAnswer(Answer):
+    folder: Path
+    """Absolute: where the training folders lie."""
+    images: int
+    captions: int
+    images_per_epoch: int
+    folders: tuple[FolderAnswer, ...]
+    regularisation: tuple[FolderAnswer, ...]
+    problems: tuple[Problem, ...]
+    shown_from: int
+    shown: tuple[ImageAnswer, ...]
+    """The images from `offset`, at most `limit`, folder by folder."""
+
+
+class Sources(Question):
+    paths: tuple[str, ...]
+    """Absolute paths of files, folders or zip files on the machine that Train Tools runs on."""
+
+
+class Renamed(Answer):
+    source: str
+    name: str
+
+
+class ImportAnswer(Answer):
+    images: int
+    captions: int
+    rejected: tuple[Problem, ...]
+    renamed: tuple[Renamed, ...]
+    already_there: tuple[str, ...]
+
+
+class PreparationOutcome(Answer):
+    originals: int
+    images: int
+    captions: int
+    repeats: int
+    class_name: str
+    folder: Path
+    skipped: tuple[Problem, ...]
+    kept_captions: tuple[str, ...]
+
+
+@router.get("", response_model=DatasetAnswer)
+def show(
+    project: str,
+    version: str,
+    request: Request,
+    app: TheApp,
+    offset: int = Query(0, ge=0),
+    limit: int = Query(100, ge=0, le=MOST_IMAGES),
+) -> Response:
+    dataset = app.dataset(project, version)
+    images = [image for folder in dataset.folders for image in folder.images]
+    folder = next(each for each in app.versions(project) if each.name == version).paths.processed
+    answer = DatasetAnswer(
+        folder=folder,
+        images=dataset.image_count,
+        captions=sum(bool(image.caption) for image in images),
+        images_per_epoch=dataset.images_per_epoch,
+        folders=_folders(dataset.folders),
+        regularisation=_folders(dataset.regularisation),
+        problems=_problems(dataset.problems),
+        shown_from=offset,
+        shown=tuple(_image(app, image) for image in images[offset : offset + limit]),
+    )
+    return fresh(request, answer)
+
+
+@router.post("/import")
+def import_images(project: str, version: str, sources: Sources, app: TheApp) -> ImportAnswer:
+    """Copies pictures and their captions into the version; nothing is taken away from where they lie."""
+    report = app.import_images(project, version, [Path(path).expanduser() for path in sources.paths])
+    return _import_answer(report)
+
+
+@router.post("/prepare")
+def prepare(project: str, version: str, app: TheApp) -> PreparationOutcome:
+    """Makes the training images from the originals, with the version's settings."""
+    return _outcome(app.prepare(project, version))
+
+
+def _folders(folders: tuple[DatasetFolder, ...]) -> tuple[FolderAnswer, ...]:
+    return tuple(
+        FolderAnswer(
+            name=folder.path.name,
+            path=folder.path,
+            repeats=folder.repeats,
+            class_name=folder.class_name,
+            images=len(folder.images),
+        )
+        for folder in folders
+    )
+
+
+def _image(app: App, image: TrainingImage) -> ImageAnswer:
+    links = links_to(app, image.path)
+    return ImageAnswer(name=image.path.name, caption=image.caption, thumb=links.thumb, full=links.full)
+
+
+def _problems(problems: tuple[Rejected, ...]) -> tuple[Problem, ...]:
+    return tuple(Problem(source=each.source, reason=each.reason) for each in problems)
+
+
+def _import_answer(report: ImportReport) -> ImportAnswer:
+    return ImportAnswer(
+        images=report.images,
+        captions=report.captions,
+        rejected=_problems(report.rejected),
+        renamed=tuple(Renamed(source=source, name=name) for source, name in report.renamed),
+        already_there=report.already_there,
+    )
+
+
+def _outcome(report: PreparationReport) -> PreparationOutcome:
+    return PreparationOutcome(
+        originals=report.originals,
+        images=report.images,
+        captions=report.captions,
+        repeats=report.repeats,
+        class_name=report.class_name,
+        folder=report.folder,
+        skipped=_problems(report.skipped),
+        kept_captions=report.kept_captions,
+    )

@@ -1,0 +1,88 @@
+"""A version's settings: how it is prepared, and the options and axes that a plan begins with."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from train_tools.model.dataset import Preparation
+from train_tools.model.project import VersionSettings
+from train_tools.server.answers import Answer, Question, fresh
+from train_tools.server.api.context import TheApp
+
+router = APIRouter(prefix="/projects/{project}/versions/{version}", tags=["versions"])
+
+
+class PreparationAnswer(Answer):
+    width_px: int
+    height_px: int
+    mirrored_copies: bool
+    background: str
+    repeats: int
+    """-1 = chosen by the number of images."""
+    class_name: str
+
+
+class SettingsAnswer(Answer):
+    preparation: PreparationAnswer
+    assignments: Mapping[str, str]
+    """Every stored option with its values as one would type them."""
+
+
+class PreparationChange(Question):
+    """What isn't given stays as it is."""
+
+    width_px: int | None = None
+    height_px: int | None = None
+    mirrored_copies: bool | None = None
+    background: str | None = None
+    repeats: int | None = None
+    class_name: str | None = None
+
+
+@router.get("/settings", response_model=SettingsAnswer)
+def settings(project: str, version: str, request: Request, app: TheApp) -> Response:
+    return fresh(request, _settings(app.settings(project, version)))
+
+
+@router.patch("/settings/preparation")
+def change_preparation(project: str, version: str, change: PreparationChange, app: TheApp) -> SettingsAnswer:
+    stored = app.settings(project, version)
+    changed = replace(stored, preparation=_changed(stored.preparation, change))
+    app.save_settings(project, version, changed)
+    return _settings(changed)
+
+
+def _changed(preparation: Preparation, change: PreparationChange) -> Preparation:
+    return replace(preparation, **change.model_dump(exclude_none=True))
+
+
+def _settings(stored: VersionSettings) -> SettingsAnswer:
+    several = {**{name: (value,) for name, value in stored.options.items()}, **stored.axes}
+    return SettingsAnswer(
+        preparation=PreparationAnswer(**asdict(stored.preparation)),
+        assignments={name: typed(values) for name, values in several.items() if None not in values},
+    )
+
+
+def typed(values: Sequence[Any]) -> str:
+    """Values as a comma list that reads back as the same values."""
+    return ", ".join(_item(_word(value)) for value in values)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple | list):
+        return shlex.join(_word(part) for part in value)
+    return str(value)
+
+
+def _item(word: str) -> str:
+    plain = word.strip() == word and word and not set(word) & set(',"')
+    return word if plain else '"' + word.replace('"', '""') + '"'

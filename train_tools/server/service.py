@@ -1,0 +1,137 @@
+"""Starting the service: the port, the address to open, and the worker beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import http.client
+import os
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable, Collection
+
+import uvicorn
+
+from train_tools.app import App
+from train_tools.errors import AddressInUseError, OptionValueError
+from train_tools.server.access_token import find_token
+from train_tools.server.application import MountPage, guarded, no_page
+from train_tools.server.security import EVERY_ADDRESS, PREFIX, SERVER_NAME, Access
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7870
+STOP_PATIENCE_S = 3
+PORTS_TRIED = 50
+
+
+def serve(
+    app: App,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    hosts: Collection[str] = (),
+    open_browser: bool = False,
+    mount: MountPage = no_page,
+    say: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Serves until it is told to stop (Ctrl-C), and starts a worker when none works. `port` 0 takes a free one;
+    `hosts` are further names it answers to; `say` is given the address with the token once it can be opened.
+
+    Raises AddressInUseError when the port is taken, before anything else is done.
+    """
+    with listening(host, port) as listener:
+        taken: int = listener.getsockname()[1]
+        access = Access(
+            token=find_token(app.state_folder),
+            port=taken,
+            bound_host=host,
+            hosts=frozenset(name.lower() for name in hosts),
+        )
+        service = uvicorn.Server(
+            uvicorn.Config(
+                guarded(app, access, mount),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                ws="none",
+                timeout_graceful_shutdown=STOP_PATIENCE_S,
+            )
+        )
+        app.ensure_worker(stay_with_pid=os.getpid())
+        address = address_of(host, taken, access.token)
+        say(address)
+        if open_browser:  # the socket listens already: the browser waits until the first answer comes
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        with contextlib.suppress(KeyboardInterrupt):
+            service.run(sockets=[listener])
+
+
+def address_of(host: str, port: int, token: str) -> str:
+    """The address to open once; the browser keeps the token."""
+    return f"http://{_in_address(_reachable(host))}:{port}{PREFIX}/?token={token}"
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises AddressInUseError saying what has the port and which one is free."""
+    try:
+        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (socket.gaierror, OverflowError, UnicodeError) as error:
+        raise OptionValueError(
+            f"The service can't listen at {host}, port {port}: {error}. Use --host 127.0.0.1 and a port up to "
+            "65535."
+        ) from error
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise _told(host, port, error) from error
+    return listener
+
+
+def _told(host: str, port: int, error: OSError) -> AddressInUseError | OptionValueError:
+    if error.errno == errno.EADDRINUSE:
+        return AddressInUseError(
+            f"Port {port} is taken by {_what_has(host, port)}. Choose another, for example "
+            f"--port {_free_after(host, port)}."
+        )
+    return OptionValueError(
+        f"The service can't listen at {host}, port {port}: {error.strerror}. Use --host 127.0.0.1 and a port from "
+        "1024 to 65535."
+    )
+
+
+def _what_has(host: str, port: int) -> str:
+    """In words; asks the port itself."""
+    probe = http.client.HTTPConnection(_reachable(host), port, timeout=1)
+    try:
+        probe.request("GET", f"{PREFIX}/")
+        if probe.getresponse().headers.get("server") == SERVER_NAME:
+            return (
+                f"another Train Tools (http://{_in_address(_reachable(host))}:{port}{PREFIX}/), which can be used"
+            )
+    except (OSError, http.client.HTTPException):
+        pass
+    finally:
+        probe.close()
+    return "another program"
+
+
+def _free_after(host: str, port: int) -> int:
+    for other in range(port + 1, min(port + PORTS_TRIED, 65536)):
+        with contextlib.suppress(OSError), socket.socket() as trial:
+            trial.bind((_reachable(host), other))
+            return other
+    return DEFAULT_PORT
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in EVERY_ADDRESS else host
+
+
+def _in_address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
