@@ -28,7 +28,7 @@ from train_tools.errors import (
 )
 from train_tools.grids.expressions import grid_of
 from train_tools.grids.runs import runs_of
-from train_tools.jobs.lease import held, worker_lease
+from train_tools.jobs.lease import held, state_folder, worker_lease
 from train_tools.jobs.queue import Queue
 from train_tools.jobs.tree import APART
 from train_tools.jobs.worker import Worker
@@ -76,6 +76,11 @@ class App:
         self.engines: Mapping[str, Engine] = {engine.name: engine for engine in engines}
         self.store = ProjectStore(outputs, busy=self._what_runs_in)
         self._queues = threading.local()
+
+    @property
+    def state_folder(self) -> Path:
+        """Where what belongs to this user and machine lies: leases, slots, the service's token."""
+        return state_folder()
 
     # Projects and versions
 
