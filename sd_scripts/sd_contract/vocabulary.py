@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -30,16 +30,22 @@ class Vocabulary:
     merges: tuple[tuple[str, str], ...]
 
 
-def find_vocabulary(tokenizer_cache_dir: Path | None = None, model_folder: Path | None = None) -> Vocabulary:
+def find_vocabulary(
+    tokenizer_cache_dir: Path | None = None,
+    model_folder: Path | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    carriers: Sequence[str] = CARRIERS,
+) -> Vocabulary:
     """The first vocabulary found. BaseModelError lists where it was looked for when there is none."""
     named = list(_named_folders(tokenizer_cache_dir))
-    folders = [*named, *_model_folders(model_folder), *_hub_folders()]
+    folders = [*named, *_model_folders(model_folder), *_hub_folders(environment)]
     for folder in folders:
         if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
             return read_folder(folder)
         if folder in named and (folder / DATA_FILE).is_file():
             return read_data_file(folder / DATA_FILE)
-    for carrier in CARRIERS:
+    for carrier in carriers:
         if (path := _data_file(carrier)) is not None:
             return read_data_file(path)
     looked = ", ".join(str(folder) for folder in folders)
@@ -98,9 +104,9 @@ def _model_folders(folder: Path | None) -> Iterator[Path]:
         yield from (folder / "tokenizer", folder)
 
 
-def _hub_folders() -> Iterator[Path]:
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+def _hub_folders(environment: Mapping[str, str]) -> Iterator[Path]:
+    home = Path(environment.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    hub = Path(environment.get("HF_HUB_CACHE", home / "hub"))
     yield from sorted((hub / f"models--{HUB_NAME.replace('/', '--')}" / "snapshots").glob("*"))
 
 

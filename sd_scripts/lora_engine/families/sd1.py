@@ -83,13 +83,20 @@ def load(
     missing or don't fit, or when no CLIP vocabulary is found."""
     from safetensors.torch import load_file
 
-    tensors = load_file(base.path)
+    tokenizer = make_tokenizer(tokenizer_folder, base.path.parent)
+    return assemble(base, load_file(base.path), tokenizer, device=device, dtype=dtype)
+
+
+def assemble(
+    base: BaseModel, tensors: Tensors, tokenizer: Any, *, device: torch.device | str, dtype: torch.dtype
+) -> StableDiffusion1:
+    """The parts of a model from the tensors of its file, under their single-file names."""
     return StableDiffusion1(
         base=base,
-        unet=_frozen(_unet(base, tensors), device, dtype),
-        vae=_frozen(_vae(base, tensors), device, torch.float32),
-        text_encoder=_frozen(_text_encoder(base, tensors), device, dtype),
-        tokenizer=make_tokenizer(tokenizer_folder, base.path.parent),
+        unet=_frozen(_unet(base, tensors, dtype), device),
+        vae=_frozen(_vae(base, tensors, torch.float32), device),
+        text_encoder=_frozen(_text_encoder(base, tensors, dtype), device),
+        tokenizer=tokenizer,
     )
 
 
@@ -115,7 +122,7 @@ def final_layer_norm(text_encoder: nn.Module) -> nn.Module:
     return getattr(text_encoder, "text_model", text_encoder).final_layer_norm  # type: ignore[return-value]
 
 
-def _unet(base: BaseModel, tensors: Tensors) -> nn.Module:
+def _unet(base: BaseModel, tensors: Tensors, dtype: torch.dtype) -> nn.Module:
     from diffusers.loaders import single_file_utils
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
@@ -123,10 +130,10 @@ def _unet(base: BaseModel, tensors: Tensors) -> nn.Module:
     with torch.device("meta"):
         unet = UNet2DConditionModel(**config)
     convert: Convert = single_file_utils.convert_ldm_unet_checkpoint
-    return _filled(unet, convert(_below(tensors, UNET), config), base)
+    return _filled(unet, convert(_below(tensors, UNET), config), base, dtype)
 
 
-def _vae(base: BaseModel, tensors: Tensors) -> nn.Module:
+def _vae(base: BaseModel, tensors: Tensors, dtype: torch.dtype) -> nn.Module:
     from diffusers.loaders import single_file_utils
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
@@ -134,10 +141,10 @@ def _vae(base: BaseModel, tensors: Tensors) -> nn.Module:
     with torch.device("meta"):
         vae = AutoencoderKL(**config)
     convert: Convert = single_file_utils.convert_ldm_vae_checkpoint
-    return _filled(vae, convert(_below(tensors, VAE), config), base)
+    return _filled(vae, convert(_below(tensors, VAE), config), base, dtype)
 
 
-def _text_encoder(base: BaseModel, tensors: Tensors) -> nn.Module:
+def _text_encoder(base: BaseModel, tensors: Tensors, dtype: torch.dtype) -> nn.Module:
     from transformers import CLIPTextConfig, CLIPTextModel
 
     with torch.device("meta"):
@@ -148,7 +155,7 @@ def _text_encoder(base: BaseModel, tensors: Tensors) -> nn.Module:
         for name, tensor in ((key[len(TEXT) :], value) for key, value in _below(tensors, TEXT).items())
         if not name.endswith("position_ids")
     }
-    filled = _filled(encoder, own, base)
+    filled = _filled(encoder, own, base, dtype)
     _restore_position_ids(filled)
     return filled
 
@@ -157,7 +164,7 @@ def _below(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _filled(module: nn.Module, weights: Tensors, base: BaseModel) -> nn.Module:
+def _filled(module: nn.Module, weights: Tensors, base: BaseModel, dtype: torch.dtype) -> nn.Module:
     """The module with these weights in place of its empty ones."""
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     for name, shape in wanted.items():
@@ -168,7 +175,7 @@ def _filled(module: nn.Module, weights: Tensors, base: BaseModel) -> nn.Module:
                 f"base model: {base.path}: {name} has shape {tuple(weights[name].shape)}, "
                 f"{shape} was expected from the other tensors."
             )
-    module.load_state_dict({name: weights[name] for name in wanted}, assign=True)
+    module.load_state_dict({name: weights[name].to(dtype) for name in wanted}, assign=True)
     return module
 
 
@@ -178,5 +185,5 @@ def _restore_position_ids(text_encoder: nn.Module) -> None:
     embeddings.position_ids = torch.arange(embeddings.position_embedding.num_embeddings).unsqueeze(0)
 
 
-def _frozen(module: nn.Module, device: torch.device | str, dtype: torch.dtype) -> nn.Module:
-    return module.to(device=device, dtype=dtype).requires_grad_(False).eval()
+def _frozen(module: nn.Module, device: torch.device | str) -> nn.Module:
+    return module.to(device).requires_grad_(False).eval()

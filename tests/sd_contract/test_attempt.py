@@ -1,0 +1,31 @@
+from sd_contract.attempt import Attempt, Result, read_result, write_result
+
+
+def test_the_environment_names_the_attempt(tmp_path):
+    environment = {"TRAIN_TOOLS_EVENTS": str(tmp_path / "events.jsonl")}
+
+    assert Attempt.from_environment(environment) == Attempt(tmp_path)
+    assert Attempt.from_environment({}) is None
+
+
+def test_a_stop_file_is_a_request(tmp_path):
+    attempt = Attempt(tmp_path)
+    assert not attempt.stop_requested
+    attempt.stop.touch()
+
+    assert attempt.stop_requested
+
+
+def test_a_result_reads_back_as_it_was_written(tmp_path):
+    result = Result(outcome="failed", step=3, total_steps=9, files=("a.safetensors",), message="диск полон")
+    write_result(Attempt(tmp_path), result)
+
+    assert read_result(Attempt(tmp_path)) == result
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_missing_or_torn_result_is_none(tmp_path):
+    assert read_result(Attempt(tmp_path)) is None
+    Attempt(tmp_path).result.write_text('{"outcome": "do', encoding="utf-8")
+
+    assert read_result(Attempt(tmp_path)) is None
