@@ -30,6 +30,10 @@ class Preparation:
                 raise DatasetNotUsableError(
                     f"The {side} {value} can't be used: it has to be a multiple of 8 from 64 to 4096."
                 )
+        if self.repeats != AUTOMATIC_REPEATS and not 1 <= self.repeats <= 100_000:
+            raise DatasetNotUsableError(
+                f"{self.repeats} repeats can't be used: 1 to 100000 are allowed, {AUTOMATIC_REPEATS} is automatic."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

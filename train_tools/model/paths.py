@@ -72,11 +72,6 @@ class VersionPaths:
         return self.folder / "dataset" / "processed"
 
     @property
-    def prepared(self) -> Path:
-        """What the last preparation wrote into `processed`: its folder and the captions."""
-        return self.folder / "dataset" / "prepared.json"
-
-    @property
     def regularisation(self) -> Path:
         return self.folder / "dataset" / "reg"
 

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+from PIL import Image
+
+from train_tools.datasets.dataset import read_dataset
+from train_tools.datasets.folders import automatic_repeats
+from train_tools.datasets.origin import import_images
+from train_tools.datasets.preparation import prepare
+from train_tools.errors import DatasetNotUsableError, StorageError
+from train_tools.model.dataset import Preparation
+from train_tools.model.paths import VersionPaths
+
+SMALL = Preparation(width_px=64, height_px=64)
+
+
+def files(folder):
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.name.startswith(".")
+    )
+
+
+def content(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).digest() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def imported(version, source, picture):
+    """A version with three originals, of which two have captions."""
+    for name, caption in (("a", "a cat"), ("b", "кошка, 猫"), ("c", "")):
+        picture(source / f"{name}.png")
+        if caption:
+            (source / f"{name}.txt").write_text(caption, encoding="utf-8")
+    import_images(version, [source])
+    return version
+
+
+@pytest.mark.parametrize(("images", "repeats"), [(1, 512), (10, 51), (100, 5), (128, 4), (200, 4)])
+def test_automatic_repeats_are_those_that_users_of_s1_got(images, repeats):
+    assert automatic_repeats(images) == repeats
+
+
+def test_originals_become_a_folder_of_numbered_images_with_captions(imported):
+    report = prepare(imported, SMALL, "cat")
+    assert files(imported.processed) == [
+        "170_cat",
+        "170_cat/00000-0-a.png",
+        "170_cat/00000-0-a.txt",
+        "170_cat/00001-0-b.png",
+        "170_cat/00001-0-b.txt",
+        "170_cat/00002-0-c.png",
+    ]
+    assert (report.originals, report.images, report.captions, report.repeats) == (3, 3, 2, 170)
+    assert (report.folder / "00001-0-b.txt").read_bytes().decode("utf-8").strip() == "кошка, 猫"
+    with Image.open(report.folder / "00000-0-a.png") as made:
+        assert (made.size, made.mode) == ((64, 64), "RGB")
+
+
+def test_mirrored_copies_count_as_images_but_not_for_repeats(imported):
+    report = prepare(imported, Preparation(width_px=64, height_px=64, mirrored_copies=True), "cat")
+    assert (report.originals, report.images, report.captions, report.repeats) == (3, 6, 4, 170)
+    assert "00000-1-a.txt" in files(report.folder)
+
+
+def test_photographs_are_prepared_and_stay_as_they_were(version, photographs):
+    import_images(version, photographs)
+    before = content(version.origin)
+    steps = []
+    report = prepare(version, SMALL, "cat", progress=lambda done, total: steps.append((done, total)))
+    assert (report.images, report.skipped) == (len(photographs), ())
+    assert content(version.origin) == before
+    assert steps[-1] == (len(photographs), len(photographs))
+
+
+def test_equal_originals_and_settings_give_equal_bytes(imported):
+    first = content(prepare(imported, SMALL, "cat").folder)
+    assert content(prepare(imported, SMALL, "cat").folder) == first
+
+
+def test_no_profile_or_exif_comes_through(version, source):
+    exif = Image.Exif()
+    exif[0x010E] = "where it was taken"
+    Image.new("RGB", (80, 80)).save(source / "a.jpg", exif=exif, icc_profile=b"profile", dpi=(300, 300))
+    import_images(version, [source])
+    with Image.open(prepare(version, SMALL, "cat").folder / "00000-0-a.png") as made:
+        assert made.info == {}
+
+
+def test_repeats_that_were_asked_for_are_taken(imported):
+    report = prepare(imported, Preparation(width_px=64, height_px=64, repeats=7, class_name="big cat"), "cat")
+    assert report.folder == imported.processed / "7_big cat"
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("_my_cat_", "1_my_cat"), ("a/b:c", "1_a-b-c"), ("猫 [x]", "1_猫 [x]"), ("3_cats", "1_3_cats"), ("..", None)],
+)
+def test_any_class_name_gives_a_folder_that_can_be_read_back(imported, name, folder):
+    preparation = Preparation(width_px=64, height_px=64, repeats=1)
+    if folder is None:
+        with pytest.raises(DatasetNotUsableError, match="at least one letter"):
+            prepare(imported, preparation, name)
+    else:
+        assert prepare(imported, preparation, name).folder.name == folder
+        assert read_dataset(imported).folders[0].class_name == folder.removeprefix("1_")
+
+
+def test_preparing_again_replaces_what_was_prepared_and_nothing_else(imported, picture):
+    prepare(imported, SMALL, "cat")
+    picture(imported.processed / "5_background" / "mine.png")
+    (imported.origin / "c.png").unlink()
+    report = prepare(imported, Preparation(width_px=128, height_px=64, class_name="lynx"), "cat")
+    assert sorted(folder.name for folder in imported.processed.iterdir()) == ["256_lynx", "5_background"]
+    assert report.images == 2
+    assert sorted(entry.name for entry in imported.processed.parent.iterdir()) == ["origin", "processed"]
+
+
+def test_a_folder_of_s1_is_replaced_but_its_captions_are_kept(imported, picture):
+    made_by_s1 = imported.processed / "170_cat"
+    picture(made_by_s1 / "00000-0-c.png")
+    (made_by_s1 / "00000-0-c.txt").write_text("by its tagger")
+    report = prepare(imported, SMALL, "cat")
+    assert report.kept_captions == ("c.png",)
+    assert (report.folder / "00002-0-c.txt").read_text().strip() == "by its tagger"
+
+
+def test_captions_edited_in_processed_survive_preparations(imported):
+    folder = prepare(imported, SMALL, "cat").folder
+    (folder / "00000-0-a.txt").write_text("edited")
+    (folder / "00001-0-b.txt").unlink()
+    for _ in range(2):
+        report = prepare(imported, Preparation(width_px=64, height_px=64, mirrored_copies=True), "cat")
+        assert report.kept_captions == ("a.png", "b.png")
+        assert (report.folder / "00000-0-a.txt").read_text().strip() == "edited"
+        assert (report.folder / "00000-1-a.txt").read_text().strip() == "edited"
+        assert not (report.folder / "00001-0-b.txt").exists()
+
+
+def test_a_caption_changed_in_origin_counts_more_than_an_edit(imported):
+    folder = prepare(imported, SMALL, "cat").folder
+    (folder / "00000-0-a.txt").write_text("edited")
+    (imported.origin / "a.txt").write_text("a new caption")
+    report = prepare(imported, SMALL, "cat")
+    assert report.kept_captions == ()
+    assert (folder / "00000-0-a.txt").read_text().strip() == "a new caption"
+
+
+def test_an_original_that_broke_is_listed_and_the_others_are_prepared(imported):
+    (imported.origin / "b.png").write_bytes(b"broken")
+    (imported.origin / "a.txt").write_bytes(b"\xff\xff\xff")
+    report = prepare(imported, SMALL, "cat")
+    assert [skipped.source for skipped in report.skipped] == ["a.txt", "b.png"]
+    assert files(report.folder) == ["00000-0-a.png", "00001-0-c.png"]
+    assert report.repeats == automatic_repeats(2)
+
+
+def test_stopped_between_two_pictures_it_changes_nothing(imported):
+    prepare(imported, SMALL, "cat")
+    before = content(imported.folder)
+    looked = iter([False, True])
+    report = prepare(imported, Preparation(width_px=128, height_px=128), "cat", should_stop=lambda: next(looked))
+    assert report.stopped
+    assert content(imported.folder) == before
+    assert sorted(entry.name for entry in imported.processed.parent.iterdir()) == ["origin", "processed"]
+
+
+def test_without_originals_it_says_what_to_import(version):
+    with pytest.raises(DatasetNotUsableError, match=r"Import some first: png, jpg"):
+        prepare(version, SMALL, "cat")
+    assert not version.processed.exists()
+
+
+def test_when_no_original_can_be_used_the_old_images_stay(imported):
+    before = content(prepare(imported, SMALL, "cat").folder)
+    for name in ("a.png", "b.png", "c.png"):
+        (imported.origin / name).write_bytes(b"broken")
+    with pytest.raises(DatasetNotUsableError, match=r"None of the 3 originals .*a\.png"):
+        prepare(imported, SMALL, "cat")
+    assert content(imported.processed) == before
+
+
+def test_on_a_full_disk_the_old_images_stay(tmp_path, source, full_disk):
+    Image.frombytes("RGB", (64, 64), os.urandom(12288)).save(source / "a.png")
+    version = VersionPaths(tmp_path / "small disk" / "v1")
+    with full_disk(tmp_path / "small disk", 150_000):
+        import_images(version, [source])
+        before = content(prepare(version, SMALL, "cat").folder)
+        with pytest.raises(StorageError, match="processed"):
+            prepare(version, Preparation(width_px=512, height_px=512), "cat")
+        assert content(version.processed) == before
+        assert sorted(entry.name for entry in version.processed.parent.iterdir()) == ["origin", "processed"]
+
+
+@pytest.mark.parametrize("repeats", [0, -2, 1_000_000])
+def test_repeats_out_of_range_are_told(repeats):
+    with pytest.raises(DatasetNotUsableError, match=f"{repeats} repeats"):
+        Preparation(repeats=repeats)
