@@ -12,7 +12,7 @@ def m001_jobs(db: sqlite3.Connection) -> None:
     db.execute("insert into meta values('queue_id', ?)", (uuid.uuid4().hex,))
     db.execute(
         """create table job(
-            id integer primary key,
+            id integer primary key autoincrement,
             kind text not null,
             title text not null,
             folder text not null,

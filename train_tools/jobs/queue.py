@@ -22,25 +22,33 @@ FINISHED = tuple(state for state in JobState if state.finished)
 class Queue:
     """The rows of one outputs folder. Open one per thread; any number of processes may."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time, patience_s: float = 20.0) -> None:
         """Opens or creates the file. Raises StorageError when it is damaged, newer than this program, or can't
-        be written."""
+        be written; each change does so when others hold the file longer than `patience_s`."""
         self.path = path
         self._clock = clock
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("pragma journal_mode=wal")
-            self._db.execute("pragma synchronous=full")
-            schema = migrate(self._db)
-            if schema > len(MIGRATIONS):
-                raise StorageError(
-                    f"{path} was made by a newer Train Tools (format {schema}; this one knows "
-                    f"{len(MIGRATIONS)}). Use the newer version, or put the file aside and run "
-                    "`train-tools rescan`."
-                )
-            self.id: str = self._db.execute("select value from meta where key='queue_id'").fetchone()[0]
+            self._db = sqlite3.connect(path, timeout=patience_s, isolation_level=None, check_same_thread=False)
+            try:
+                self.id = self._opened()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _opened(self) -> str:
+        """Brings the file up to date and returns the queue's own name."""
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("pragma journal_mode=wal")
+        self._db.execute("pragma synchronous=full")
+        schema = migrate(self._db)
+        if schema > len(MIGRATIONS):
+            raise StorageError(
+                f"{self.path} was made by a newer Train Tools (format {schema}; this one knows "
+                f"{len(MIGRATIONS)}). Use the newer version, or put the file aside and run "
+                "`train-tools rescan`."
+            )
+        return str(self._db.execute("select value from meta where key='queue_id'").fetchone()[0])
 
     def close(self) -> None:
         self._db.close()
@@ -140,15 +148,26 @@ class Queue:
         finally:
             self._db.execute("pragma synchronous=full")
 
-    def finish(self, id_: int, attempt: int, verdict: Verdict, follow_ups: Sequence[NewJob] = ()) -> bool:
+    def finish(
+        self,
+        id_: int,
+        attempt: int,
+        verdict: Verdict,
+        follow_ups: Sequence[NewJob] = (),
+        *,
+        lost: bool = True,
+    ) -> bool:
         """Ends an attempt and queues its follow-up jobs in one transaction. False = no longer mine.
 
-        A verdict of QUEUED puts the job back at its place. A follow-up that exists is queued again.
+        A verdict of QUEUED puts the job back at its place; unless somebody wished it, that is counted as a loss
+        when `lost`. A follow-up that exists is queued again.
         """
         with self._transaction() as db:
             row = self._current(db, id_, attempt, ACTIVE)
             if row is None:
                 return False
+            if verdict.state.active:
+                raise _not_allowed(row, verdict.state)
             requeued = verdict.state is JobState.QUEUED
             self._update(
                 db,
@@ -158,7 +177,7 @@ class Queue:
                     "message": verdict.message,
                     "phase": "",
                     "slot": None,
-                    "losses": row["losses"] + (requeued and row["wish"] is None),
+                    "losses": row["losses"] + (requeued and lost and row["wish"] is None),
                     "wish": None,
                     "finished_at": None if requeued else self._clock(),
                 },
@@ -222,7 +241,8 @@ class Queue:
             row = self._row(db, id_)
             state = JobState(row["state"])
             if state.active:
-                db.execute("update job set wish=? where id=?", (wish, id_))
+                if row["wish"] != Wish.CANCEL:  # to end for good outweighs to end for now
+                    db.execute("update job set wish=? where id=?", (wish, id_))
             elif wish is Wish.CANCEL and not state.finished:
                 self._update(db, row, {"state": JobState.CANCELLED, "finished_at": self._clock()})
         return self.get(id_)
@@ -232,8 +252,7 @@ class Queue:
             "select * from job where parent=? and kind=?", (parent, job.kind)
         ).fetchone()  # never true for parent None
         if existing:
-            if JobState(existing["state"]).finished:
-                self._update(db, existing, {**self._queued_again(db), "position": position})
+            self._ask_again(db, existing, job, position)
             return int(existing["id"])
         return int(
             db.execute(
@@ -253,6 +272,20 @@ class Queue:
                 ),
             ).fetchone()[0]
         )
+
+    def _ask_again(self, db: sqlite3.Connection, row: sqlite3.Row, job: NewJob, position: int) -> None:
+        """A job that is there already waits again, for what is asked of it now; an active one is left alone."""
+        state = JobState(row["state"])
+        if state.active:
+            return
+        values: dict[str, Any] = {
+            "title": job.title,
+            "subject": json.dumps(dict(job.subject), ensure_ascii=False),
+            "total_steps": job.total_steps,
+        }
+        if state.finished:
+            values |= {**self._queued_again(db), "position": position}
+        self._update(db, row, values)
 
     def _queued_again(self, db: sqlite3.Connection) -> dict[str, Any]:
         return {
@@ -285,7 +318,7 @@ class Queue:
         """The one place where a row's state changes; knows the allowed moves."""
         old, new = JobState(row["state"]), JobState(values.get("state", row["state"]))
         if new is not old and new not in ALLOWED_MOVES[old]:
-            raise JobMoveError(f"Job {row['id']} ({row['title']}) is {old} and can't become {new}.")
+            raise _not_allowed(row, new)
         assignments = ", ".join(f"{column}=?" for column in values)
         db.execute(f"update job set {assignments} where id=?", (*values.values(), row["id"]))
 
@@ -326,6 +359,10 @@ def _told(path: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise StorageError(f"The queue file {path} can't be made: {error.strerror or error}.") from error
+
+
+def _not_allowed(row: sqlite3.Row, new: JobState) -> JobMoveError:
+    return JobMoveError(f"Job {row['id']} ({row['title']}) is {row['state']} and can't become {new}.")
 
 
 def _job(row: sqlite3.Row) -> Job:
