@@ -127,11 +127,11 @@ def test_a_few_steps_teach_every_network_and_the_file_loads(tmp_path):
     teach_autoencoder(
         networks.autoencoder,
         AutoencoderLessons(batch=2),
-        course(tmp_path, "autoencoder", 8),
-        course(tmp_path, "decoder", 4),
+        course(tmp_path, "autoencoder", 3),
+        course(tmp_path, "decoder", 2),
     )
     outcome = teach_denoiser(
-        networks, tokenizer(), DenoiserLessons(batch=8, scenes=32), course(tmp_path, "denoiser", 20)
+        networks, tokenizer(), DenoiserLessons(batch=8, scenes=32), course(tmp_path, "denoiser", 12)
     )
     save(networks, tmp_path / "small.safetensors", title="small")
 
