@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -26,6 +27,7 @@ from sd_contract.events import (
     Warned,
 )
 from train_tools.errors import TrainToolsError
+from train_tools.files import storage_error
 from train_tools.model.preview import Picture
 from train_tools.previews.picture_file import is_whole, write_picture
 from train_tools.previews.renderer import RenderRequest, WantedPicture, read_request
@@ -86,9 +88,12 @@ class Session:
             result = self._render(read_request(request_file))
         except Told as error:
             result = self._result("failed", str(error))
-        self._events.emit(RunFinished(result.outcome, result.message))
-        self._events.close()
-        write_result(self._attempt, result)
+        except OSError as error:
+            result = self._result("failed", str(storage_error(self._attempt.folder, error)))
+        with suppress(OSError):  # on a full disk the log's last line has to do
+            self._events.emit(RunFinished(result.outcome, result.message))
+            self._events.close()
+            write_result(self._attempt, result)
         return result
 
     def stopped(self) -> bool:
@@ -102,6 +107,8 @@ class Session:
         self._total = len(left)
         if not left:
             return self._result("done", "Every picture was there already.")
+        if self.stopped():
+            return self._ending()
         self._events.emit(PhaseStarted("loading the base model"))
         painter = self._open_painter(request)
         self._events.emit(PhaseStarted("rendering previews"))
