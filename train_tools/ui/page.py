@@ -1,0 +1,46 @@
+"""Mounts the page, its islands' files and as little of Gradio as it needs below one prefix."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from train_tools.app import App
+from train_tools.ui.surface import Surface
+
+PREFIX = "/train-tools"
+STATIC = Path(__file__).with_name("static")
+"""Plain ES modules and style sheets; no build step."""
+HEAD = (
+    f'<script type="module" src="{PREFIX}/islands/train-tools.js"></script>'
+    f'<link rel="icon" type="image/svg+xml" href="{PREFIX}/islands/icon.svg">'
+)
+
+
+def mount_page(server: FastAPI, app: App) -> None:
+    """Adds the page at `/train-tools/` to a server that has the API already. Imports Gradio: seconds."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read on import; without it Gradio calls home
+    import gradio as gr
+
+    from train_tools.ui.shell import build_shell, theme
+
+    server.mount(f"{PREFIX}/islands", StaticFiles(directory=STATIC), name="islands")
+    gr.mount_gradio_app(
+        server,
+        build_shell(app),
+        path=PREFIX,
+        footer_links=[],
+        run_history=False,
+        allowed_paths=[],
+        ssr_mode=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        pwa=False,
+        theme=theme(),
+        css_paths=STATIC / "page.css",
+        head=HEAD,
+    )
+    server.add_middleware(Surface, prefix=PREFIX, ours=("islands/", "api/v1/"))

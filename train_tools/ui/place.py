@@ -1,0 +1,142 @@
+"""The header: which project and version the page shows, and making new ones. The address holds the place, so
+that a reload, a bookmark or another tab comes back to it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from train_tools.app import USER_ERRORS, App
+from train_tools.ui.islands import fact_of, island, markup
+
+PLACE = "tt-place"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The header's components: what every other screen reads."""
+
+    project: gr.Dropdown
+    version: gr.Dropdown
+    told: gr.Markdown
+    """Tells the islands, and the address bar, what was chosen."""
+
+    @property
+    def chosen(self) -> list[gr.Dropdown]:
+        return [self.project, self.version]
+
+    @property
+    def all(self) -> list[Any]:
+        return [self.project, self.version, self.told]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """A user error becomes a message on the page. Gradio shows messages as HTML, hence the escape."""
+    try:
+        yield
+    except USER_ERRORS as error:
+        raise gr.Error(html.escape(str(error)), duration=None, title="Not done", print_exception=False) from error
+
+
+def header(app: App) -> Place:
+    """Builds the header and what its controls do."""
+    with gr.Row(elem_id="head"):
+        island("tt-status")
+        project = gr.Dropdown([], label="Project", interactive=True, elem_id="project")
+        version = gr.Dropdown([], label="Version", interactive=True, elem_id="version")
+        fold = gr.Button("New …", elem_id="new", size="sm", scale=0, min_width=80)
+    with gr.Row(visible=False, elem_id="new-names") as names:
+        new_project = gr.Textbox(label="Name of a new project", placeholder="the LoRA's name", max_lines=1)
+        make_project = gr.Button("Create project", size="sm", scale=0, min_width=140)
+        new_version = gr.Textbox(label="Name of a new version", placeholder="v2", max_lines=1)
+        make_version = gr.Button("Create version", size="sm", scale=0, min_width=140)
+    here = Place(project=project, version=version, told=island(PLACE))
+    _follow(app, here)
+    hidden = gr.Checkbox(False, visible=False)
+    on(fold.click, lambda shown: (gr.Row(visible=not shown), not shown), [hidden], [names, hidden])
+    for start in (make_project.click, new_project.submit):
+        on(start, _project_maker(app), [new_project], [*here.all, new_project])
+    for start in (make_version.click, new_version.submit):
+        on(start, _version_maker(app), [project, new_version], [*here.all, new_version])
+    return here
+
+
+def on_opening(app: App, page: gr.Blocks, here: Place) -> None:
+    """The page opens at the place in its address, else at the one chosen last."""
+
+    def opened(request: gr.Request) -> list[Any]:
+        asked = request.query_params
+        last = app.last_choice()
+        return showing(app, asked.get("project") or last.project, asked.get("version") or last.version)
+
+    on(page.load, opened, None, here.all)
+
+
+def showing(app: App, project: str | None, version: str | None) -> list[Any]:
+    """Values of the header for a place; what is not there gives way to the newest there is."""
+    with told():
+        projects = [each.name for each in app.projects()]
+        project = project if project in projects else next(iter(projects), None)
+        versions = [each.name for each in app.versions(project)] if project else []
+        version = version if version in versions else next(iter(versions), None)
+    return [
+        gr.Dropdown(choices=projects, value=project),
+        gr.Dropdown(choices=versions, value=version),
+        markup(PLACE, {"project": project, "version": version}),
+    ]
+
+
+def chosen_in(told: str) -> tuple[str | None, str | None]:
+    """Project and version in what `Place.told` holds. A handler of its change event asks this: the dropdowns'
+    values come to it late."""
+    place = fact_of(told) or {}
+    return place.get("project"), place.get("version")
+
+
+def _follow(app: App, here: Place) -> None:
+    def project_chosen(project: str | None) -> list[Any]:
+        if project:
+            with told():
+                app.choose(project)
+        return showing(app, project, None)
+
+    def version_chosen(project: str | None, version: str | None) -> list[Any]:
+        if project and version:
+            with told():
+                app.choose(project, version)
+        return showing(app, project, version)
+
+    on(here.project.input, project_chosen, [here.project], here.all)
+    on(here.version.input, version_chosen, here.chosen, here.all)
+
+
+def _project_maker(app: App) -> Callable[[str], list[Any]]:
+    def make(name: str) -> list[Any]:
+        with told():
+            project = app.create_project(name)
+            version = app.create_version(project.name, "v1")
+        return [*showing(app, project.name, version.name), ""]
+
+    return make
+
+
+def _version_maker(app: App) -> Callable[[str | None, str], list[Any]]:
+    def make(project: str | None, name: str) -> list[Any]:
+        with told():
+            version = app.create_version(project or "", name)
+        return [*showing(app, version.project, version.name), ""]
+
+    return make
+
+
+def on(
+    event: Callable[..., Any], do: Callable[..., Any], inputs: Any, outputs: Any, show_progress: str = "hidden"
+) -> None:
+    """Without Gradio's queue: no stream stays open, and a proxy has less to carry."""
+    event(do, inputs, outputs, queue=False, show_progress=show_progress, api_visibility="private")

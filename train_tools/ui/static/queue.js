@@ -1,0 +1,126 @@
+// Everything that runs, waits or has ended, as it goes.
+import { ask, Feed } from "./api.js";
+import { h, Island, say } from "./island.js";
+import { count, duration, number } from "./words.js";
+
+const GROUPS = [
+  ["Running", ["starting", "running"]],
+  ["Waiting", ["queued", "paused"]],
+  ["Ended", ["done", "failed", "cancelled", "lost"]],
+];
+const SIGNS = { done: "✔", failed: "✖", cancelled: "◼", lost: "?", queued: "…", paused: "‖", starting: "▷", running: "▶" };
+
+customElements.define(
+  "tt-queue",
+  class extends Island {
+    begin() {
+      this.rows = new Map();
+      this.note = h("p.note", { role: "status" });
+      this.groups = GROUPS.map(([title]) => new Group(title));
+      this.root.append(this.note, ...this.groups.map((group) => group.element));
+      this.feed = new Feed(this, () => "jobs", (answer) => this.show(answer.jobs), (error) => say(this.note, error.message));
+    }
+
+    show(jobs) {
+      say(this.note, jobs.length ? "" : "Nothing is queued. Plan some runs on the Train screen.");
+      const left = new Set(this.rows.keys());
+      for (const [at, [, states]] of GROUPS.entries()) {
+        const members = jobs.filter((job) => states.includes(job.state));
+        this.groups[at].fill(members.map((job) => this.row(job).element));
+        members.forEach((job) => left.delete(job.id));
+      }
+      for (const id of left) this.rows.delete(id);
+    }
+
+    row(job) {
+      if (!this.rows.has(job.id)) this.rows.set(job.id, new Row(job, (error) => this.acted(error)));
+      const row = this.rows.get(job.id);
+      row.show(job);
+      return row;
+    }
+
+    acted(error) {
+      say(this.note, error ? error.message : "");
+      this.feed.now();
+    }
+  },
+);
+
+class Group {
+  constructor(title) {
+    this.title = title;
+    this.heading = h("h3", {});
+    this.list = h("ul.jobs", { "aria-label": title });
+    this.element = h("section", { hidden: true }, this.heading, this.list);
+  }
+
+  /** Moves rows only where the order differs, so that the focus stays where it is. */
+  fill(rows) {
+    this.element.hidden = rows.length === 0;
+    say(this.heading, `${this.title} ${rows.length}`);
+    rows.forEach((row, at) => this.list.children[at] !== row && this.list.insertBefore(row, this.list.children[at] ?? null));
+    while (this.list.children.length > rows.length) this.list.lastElementChild.remove();
+  }
+}
+
+class Row {
+  constructor(job, acted) {
+    Object.assign(this, { id: job.id, acted, attempt: null });
+    this.sign = h("span.sign", { "aria-hidden": "true" });
+    this.title = h("span.title", {}, job.title);
+    this.state = h("span.state", {});
+    this.bar = h("progress", { max: 1, "aria-label": `Progress of ${job.title}` });
+    this.facts = h("span.facts", {});
+    this.message = h("p.message", {});
+    this.stop = h("button.quiet", { type: "button", "aria-label": `Stop ${job.title}`, onclick: () => this.act("cancel") }, "Stop");
+    this.retry = h("button.quiet", { type: "button", "aria-label": `Retry ${job.title}`, onclick: () => this.act("retry") }, "Retry");
+    this.log = h("pre", { tabindex: "0" });
+    this.details = h("details", { ontoggle: () => this.details.open && this.readLog() }, h("summary", {}, "Log"), this.log);
+    const head = h("div.head", {}, this.sign, this.title, this.state, this.stop, this.retry);
+    this.element = h("li.job", { "data-job": job.id }, head, this.bar, this.facts, this.message, this.details);
+  }
+
+  show(job) {
+    this.element.dataset.state = job.state;
+    say(this.sign, SIGNS[job.state] ?? "");
+    say(this.state, job.stopping ? "stopping" : job.phase || job.state);
+    const moving = job.state === "running" || job.state === "starting";
+    this.bar.hidden = !moving && !(job.step && job.state !== "done");
+    this.bar.value = job.progress;
+    say(this.facts, facts(job, moving));
+    say(this.message, job.message);
+    this.stop.hidden = !job.can_cancel;
+    this.retry.hidden = !job.can_retry;
+    this.details.hidden = job.attempt === 0;
+    if (this.details.open && (moving || this.attempt !== job.attempt)) this.readLog();
+    if (job.state === "failed" && this.attempt !== job.attempt) this.details.open = true;
+    this.attempt = job.attempt;
+  }
+
+  async act(what) {
+    try {
+      await ask(`jobs/${this.id}/${what}`, { method: "POST" });
+      this.acted(null);
+    } catch (error) {
+      this.acted(error);
+    }
+  }
+
+  async readLog() {
+    try {
+      const { text } = await ask(`jobs/${this.id}/log?lines=40`);
+      say(this.log, text.trim() || "The log is empty.");
+    } catch (error) {
+      say(this.log, error.message);
+    }
+  }
+}
+
+function facts(job, moving) {
+  const steps = job.total_steps ? `${number(job.step)} of ${count(job.total_steps, "step")}` : null;
+  const left = job.seconds_left === null ? null : `about ${duration(job.seconds_left)} left`;
+  const loss = job.loss === null ? null : `loss ${job.loss.toPrecision(3)}`;
+  const took = !moving && job.started_at && job.finished_at ? `took ${duration(job.finished_at - job.started_at)}` : null;
+  const again = job.attempt > 1 ? `attempt ${job.attempt}` : null;
+  return [moving || job.step ? steps : null, left, loss, took, again].filter(Boolean).join(" · ");
+}
