@@ -14,10 +14,14 @@ import time
 from pathlib import Path
 from typing import IO
 
+LOCKED_BYTE = 1 << 30
+"""On Windows a lock is on a place in the file: one and the same for all, far behind what is ever noted."""
+
 if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: IO[bytes]) -> None:
+        file.seek(LOCKED_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 else:
     import fcntl
