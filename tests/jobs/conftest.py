@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from train_tools.jobs.lease import Lease
 from train_tools.jobs.queue import Queue
 from train_tools.model.paths import OutputsPaths
 
@@ -29,3 +30,18 @@ def queue(outputs: OutputsPaths) -> Iterator[Queue]:
     opened = Queue(outputs.queue)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def keep() -> Iterator[Callable[[Lease | None], Lease]]:
+    """Holds a lease that was got, until the test ends."""
+    kept: list[Lease] = []
+
+    def kept_lease(lease: Lease | None) -> Lease:
+        assert lease is not None, "the lease is held by another"
+        kept.append(lease)
+        return lease
+
+    yield kept_lease
+    for lease in kept:
+        lease.release()
