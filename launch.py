@@ -305,6 +305,7 @@ def cuda_build(machine: Machine, driver: tuple[int, int]) -> TorchBuild:
 
 
 def reachable(index: str, timeout_s: float = 3) -> bool:
+    import http.client
     import urllib.request
 
     if os.environ.get("PIP_NO_INDEX"):
@@ -312,7 +313,7 @@ def reachable(index: str, timeout_s: float = 3) -> bool:
     try:
         request = urllib.request.Request(f"{index.rstrip('/')}/torch/", method="HEAD")
         return bool(urllib.request.urlopen(request, timeout=timeout_s))
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
 
 
@@ -478,7 +479,11 @@ def lock(descriptor: int) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+        held = False
+        while not held:
+            with contextlib.suppress(OSError):  # LK_LOCK gives up after ten seconds
+                msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+                held = True
     else:
         import fcntl
 
@@ -502,8 +507,11 @@ def pins_in_use(venv: Venv) -> Pins:
     return venv.current_pins if decided else shipped_pins()
 
 
-def set_up(venv: Venv, extras: set[str], pins: Pins) -> None:
-    """Makes the environment step by step; what an earlier, broken set-up finished is quick. Raises LaunchError."""
+def set_up(venv: Venv, extras: set[str], pins: Pins, *, rechoose_torch: bool = False) -> None:
+    """Makes the environment step by step; what an earlier, broken set-up finished is quick. Raises LaunchError.
+
+    A PyTorch of the pinned version stays, whatever its build, unless `rechoose_torch`.
+    """
     started = time.monotonic()
     say(f"Setting up Train Tools in {venv.folder}. If it is interrupted, the same command goes on from there.")
     marker = venv.marker()
@@ -512,7 +520,7 @@ def set_up(venv: Venv, extras: set[str], pins: Pins) -> None:
         venv.marker_file.unlink()
     venv.pip_log.unlink(missing_ok=True)
     build = choose_torch_build(this_machine(), os.environ.get("TORCH_INDEX_URL", ""))
-    take_steps(set_up_steps(venv, extras, pins, build))
+    take_steps(set_up_steps(venv, extras, pins, build, rechoose_torch))
     venv.remember(pins)
     venv.write_marker(new_marker(venv, extras))
     say(f"Ready after {time.monotonic() - started:.0f} s.")
@@ -521,11 +529,11 @@ def set_up(venv: Venv, extras: set[str], pins: Pins) -> None:
 Step = tuple[str, Callable[[], object]]
 
 
-def set_up_steps(venv: Venv, extras: set[str], pins: Pins, build: TorchBuild) -> list[Step]:
+def set_up_steps(venv: Venv, extras: set[str], pins: Pins, build: TorchBuild, rechoose_torch: bool) -> list[Step]:
     steps: list[Step] = [
         ("Python environment", venv.make),
         ("pip and setuptools", lambda: venv.pip(pins, "pip", "setuptools")),
-        (f"PyTorch {pins.version('torch')}: {build}", lambda: install_torch(venv, pins, build)),
+        (f"PyTorch {pins.version('torch')}: {build}", lambda: install_torch(venv, pins, build, rechoose_torch)),
         (f"Train Tools and its libraries{described(extras)}", lambda: install_train_tools(venv, pins, extras)),
         ("CLIP's vocabulary", lambda: venv.pip(pins, "--no-deps", "open_clip_torch")),
         ("a first start", lambda: try_train_tools(venv)),
@@ -547,12 +555,14 @@ def take_steps(steps: list[Step]) -> None:
         say(f"      done in {time.monotonic() - begun:.1f} s")
 
 
-def install_torch(venv: Venv, pins: Pins, build: TorchBuild) -> None:
-    """Exactly the pinned version, in the build for this machine unless the one in there will do."""
+def install_torch(venv: Venv, pins: Pins, build: TorchBuild, rechoose: bool) -> None:
+    """Exactly the pinned version, in the build for this machine unless one is there and may stay."""
     version, label = venv.installed_torch()
-    wrong_build = version == pins.version("torch") and not build.accepts(label)
-    if version != pins.version("torch") or wrong_build:
-        again = ["--force-reinstall", "--no-deps"] if wrong_build else []
+    present = version == pins.version("torch")
+    if present and (not rechoose or build.accepts(label)):
+        say(f"      already here: {label or 'standard'} build")
+    else:
+        again = ["--force-reinstall", "--no-deps"] if present else []
         venv.pip(pins, *again, *torch_arguments(build, f"torch=={pins.version('torch')}"))
 
 
@@ -631,7 +641,7 @@ def roll_back() -> int:
 def set_up_again() -> int:
     venv = Venv(PROJECT / ".venv")
     with venv.locked():
-        set_up(venv, set(), shipped_pins())
+        set_up(venv, set(), shipped_pins(), rechoose_torch=True)
     return 0
 
 
@@ -688,6 +698,9 @@ def main(arguments: list[str]) -> int:
         return command_for(arguments)()
     except LaunchError as problem:
         print(problem, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error}. Mend that, then run the same command again.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)

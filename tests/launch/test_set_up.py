@@ -145,10 +145,13 @@ def test_a_pin_that_pip_cannot_find_stops_and_says_where_pips_words_are(project)
     assert not (project.venv / "train-tools.json").exists()
 
 
-def test_setting_up_again_takes_the_build_that_torch_index_url_names(project, wheels):
+def test_the_build_of_torch_is_chosen_again_by_setup_only(project, wheels):
     project.report("demo")
     project.environment.pop("PIP_NO_INDEX")
-    project.launch("setup", TORCH_INDEX_URL=(wheels / "cu126").as_uri())
+    project.environment["TORCH_INDEX_URL"] = (wheels / "cu126").as_uri()
+    project.launch("test")
+    assert json.loads((project.venv / "train-tools.json").read_text())["torch"] == "2.13.0+cpu"
+    project.launch("setup")
     assert json.loads((project.venv / "train-tools.json").read_text())["torch"] == "2.13.0+cu126"
 
 
