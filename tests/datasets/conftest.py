@@ -15,6 +15,12 @@ from PIL import Image
 from train_tools.model.paths import VersionPaths
 
 
+@pytest.fixture(autouse=True)
+def state_of_its_own(tmp_path, monkeypatch):
+    """Locks of this test lie in its own folder, not in the user's."""
+    monkeypatch.setenv("TRAIN_TOOLS_STATE", str(tmp_path / "state"))
+
+
 @pytest.fixture
 def version(tmp_path):
     return VersionPaths(tmp_path / "projects" / "cat" / "versions" / "v1")

@@ -82,6 +82,9 @@ def test_folders_are_searched_to_the_bottom(version, source, picture):
 def test_what_is_not_taken_is_listed_with_the_reason(version, source, picture):
     good = picture(source / "good.png")
     whole = good.read_bytes()
+    for suffix in ("jpg", "webp", "tif", "avif", "bmp"):
+        path = picture(source / f"half.{suffix}")
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     bad = {
         "empty.png": b"",
         "truncated.png": whole[: len(whole) // 2],
@@ -98,7 +101,8 @@ def test_what_is_not_taken_is_listed_with_the_reason(version, source, picture):
     os.mkfifo(source / "pipe.png")
     (source / "dangling.png").symlink_to(source / "nowhere.png")
     told = reasons(import_images(version, [source, source / "missing.png"]))
-    assert told.keys() == {*bad, "more.zip", "pipe.png", "dangling.png", "missing.png"}
+    halves = {path.name for path in source.glob("half.*")}
+    assert told.keys() == {*bad, *halves, "more.zip", "pipe.png", "dangling.png", "missing.png"}
     for name, words in {
         "empty.png": "0 bytes",
         "truncated.png": "broken or incomplete",

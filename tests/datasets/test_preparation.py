@@ -7,12 +7,14 @@ import pytest
 from PIL import Image
 
 from train_tools.datasets.dataset import read_dataset
+from train_tools.datasets.exclusive import alone_with
 from train_tools.datasets.folders import automatic_repeats
 from train_tools.datasets.origin import import_images
 from train_tools.datasets.preparation import prepare
-from train_tools.errors import DatasetNotUsableError, StorageError
+from train_tools.errors import DatasetNotUsableError, InUseError, StorageError
 from train_tools.model.dataset import Preparation
 from train_tools.model.paths import VersionPaths
+from train_tools.projects.template import read_demo
 
 SMALL = Preparation(width_px=64, height_px=64)
 
@@ -167,6 +169,35 @@ def test_stopped_between_two_pictures_it_changes_nothing(imported):
     assert sorted(entry.name for entry in imported.processed.parent.iterdir()) == ["origin", "processed"]
 
 
+def test_what_a_killed_preparation_left_is_mended_by_the_next(imported):
+    folder = prepare(imported, SMALL, "cat").folder
+    (folder / "00000-0-a.txt").write_text("edited")
+    dataset = imported.processed.parent
+    (dataset / ".1.building").mkdir()
+    (dataset / ".1.aside").mkdir()
+    folder.rename(dataset / ".1.aside" / folder.name)
+    assert prepare(imported, SMALL, "cat").kept_captions == ("a.png",)
+    assert sorted(entry.name for entry in dataset.iterdir()) == ["origin", "processed"]
+
+
+def test_images_that_were_exchanged_before_the_kill_do_not_come_back(imported, picture):
+    prepare(imported, SMALL, "cat")
+    dataset = imported.processed.parent
+    picture(dataset / ".1.aside" / "9_lynx" / "a.png")
+    prepare(imported, SMALL, "cat")
+    assert [entry.name for entry in imported.processed.iterdir()] == ["170_cat"]
+    assert sorted(entry.name for entry in dataset.iterdir()) == ["origin", "processed"]
+
+
+def test_while_one_prepares_another_neither_imports_nor_prepares(imported):
+    with alone_with(imported):
+        with pytest.raises(InUseError, match="already"):
+            prepare(imported, SMALL, "cat")
+        with pytest.raises(InUseError, match="already"):
+            import_images(imported, [imported.origin])
+    assert prepare(imported, SMALL, "cat").images == 3
+
+
 def test_without_originals_it_says_what_to_import(version):
     with pytest.raises(DatasetNotUsableError, match=r"Import some first: png, jpg"):
         prepare(version, SMALL, "cat")
@@ -198,3 +229,12 @@ def test_on_a_full_disk_the_old_images_stay(tmp_path, source, full_disk):
 def test_repeats_out_of_range_are_told(repeats):
     with pytest.raises(DatasetNotUsableError, match=f"{repeats} repeats"):
         Preparation(repeats=repeats)
+
+
+def test_the_demo_becomes_a_dataset_with_a_caption_for_every_image(version):
+    demo = read_demo()
+    assert import_images(version, [demo.dataset]).rejected == ()
+    report = prepare(version, demo.settings.preparation, demo.project)
+    dataset = read_dataset(version)
+    assert report.images == report.captions == dataset.image_count == 24
+    assert all(demo.project in image.caption for image in dataset.folders[0].images)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from train_tools.datasets.captions import caption_beside, read_caption
+from train_tools.datasets.exclusive import alone_with
 from train_tools.datasets.pictures import NotAPictureError, picture_suffixes, read_picture
 from train_tools.datasets.sources import Found, caption_for, find, formats_in_words, in_words
 from train_tools.errors import DatasetNotUsableError
@@ -42,13 +43,15 @@ def import_images(
 
     Pictures that are there already are left alone, whatever they are called; another picture of a taken name
     gets a number. What can't be used is listed, the others go on. Raises DatasetNotUsableError when nothing can
-    be, StorageError when the disk is full: what was copied till then stays, and is whole.
+    be; StorageError when the disk is full: what was copied till then stays, and is whole; InUseError while the
+    version's dataset is being changed by someone else.
     """
     found = find(sources, version)
-    taking = _Import(version, found)
-    for done, picture in enumerate(found.pictures, start=1):
-        taking.take(picture)
-        progress(done, len(found.pictures))
+    with alone_with(version):
+        taking = _Import(version, found)
+        for done, picture in enumerate(found.pictures, start=1):
+            taking.take(picture)
+            progress(done, len(found.pictures))
     report = taking.report()
     if not report.images and not report.already_there:
         raise DatasetNotUsableError(_nothing_found(sources, report))

@@ -40,7 +40,7 @@ DECODING_ERRORS = (
     ArithmeticError,
     AttributeError,
     EOFError,
-    NotImplementedError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )

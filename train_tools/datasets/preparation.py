@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from train_tools.datasets.captions import caption_beside, read_caption
+from train_tools.datasets.exclusive import alone_with
 from train_tools.datasets.folders import class_of, foldable_class, folder_name, repeats_of
 from train_tools.datasets.origin import Progress, originals
 from train_tools.datasets.pictures import NotAPictureError, read_picture, without_warnings
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 RECORD = ".prepared.json"
 """In a folder that was made here: the captions of the originals at that time."""
+_BUILDING, _ASIDE = ".building", ".aside"
+"""Endings of the hidden folders beside `processed` that hold the new images, and the old ones while they are
+exchanged. As long as both are there, the new ones have not arrived."""
 
 
 def prepare(
@@ -49,15 +53,16 @@ def prepare(
     `class_name` counts where the settings name none: the project's. The folder replaces the one made before and
     any other of its class; folders of other classes stay. Equal originals and settings give equal bytes.
     Originals that can't be read are skipped and listed. Raises DatasetNotUsableError when there is nothing to
-    prepare, StorageError when the disk is full; in both cases, and when stopped, all stays as it was.
+    prepare, StorageError when the disk is full, InUseError while the version's dataset is being changed by someone
+    else; in all these cases, and when stopped, everything stays as it was.
     """
     class_name = foldable_class(preparation.class_name or class_name)
     colour_of(preparation)
     pictures = originals(version)
     if not pictures:
         raise DatasetNotUsableError(f"There are no pictures to prepare. Import some first: {formats_in_words()}.")
-    replaced = _replaced(version, class_name)
-    with _beside_processed(version) as building:
+    with alone_with(version), _beside_processed(version) as building:
+        replaced = _replaced(version, class_name)
         making = _Making(building, preparation, _Edits.of(replaced))
         for done, picture in enumerate(pictures, start=1):
             if should_stop():
@@ -75,14 +80,27 @@ def prepare(
 @contextmanager
 def _beside_processed(version: VersionPaths) -> Iterator[Path]:
     """An empty folder on the same disk as `processed`, gone afterwards if it was not moved away."""
-    building = version.processed.with_name(f".{uuid.uuid4().hex}.tmp")
+    building = version.processed.with_name(f".{uuid.uuid4().hex}{_BUILDING}")
     try:
-        building.mkdir(parents=True)
+        building.parent.mkdir(parents=True, exist_ok=True)
+        _mend(version)
+        building.mkdir()
         yield building
     except OSError as error:
         raise storage_error(version.processed, error) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _mend(version: VersionPaths) -> None:
+    """Undoes what a preparation that was killed left behind."""
+    for aside in version.processed.parent.glob(f".*{_ASIDE}"):
+        if aside.with_suffix(_BUILDING).exists():
+            for old in aside.iterdir():
+                old.rename(version.processed / old.name)
+        shutil.rmtree(aside)
+    for building in version.processed.parent.glob(f".*{_BUILDING}"):
+        shutil.rmtree(building)
 
 
 @dataclass
@@ -197,7 +215,7 @@ class _Edits:
 def _exchange(replaced: Sequence[Path], building: Path, folder: Path) -> None:
     """Puts the new folder where the old ones were. These are deleted only after that."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = building.with_suffix(".old")
+    aside = building.with_suffix(_ASIDE)
     aside.mkdir()
     moved: list[Path] = []
     try:
