@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -139,6 +140,12 @@ def test_links_that_leave_the_root_are_not_projects(store, outputs, tmp_path):
         store.open("out")
 
 
+def test_a_folder_whose_name_is_no_text_hides_no_other(store, outputs):
+    store.create("cat")
+    os.mkdir(os.path.join(os.fsencode(outputs.projects), b"caf\xe9"))  # noqa: PTH102, PTH118
+    assert names(store.list()) == ["cat"]
+
+
 def test_changes_on_disk_appear_at_the_next_call(store, outputs):
     store.create("cat")
     outputs.project("cat").folder.rename(outputs.projects / "lynx")
@@ -201,6 +208,14 @@ def test_a_project_comes_back_from_the_trash_as_it_was(store, outputs):
     assert store.trashed() == (trashed,)
     assert store.restore(trashed.token) == before
     assert store.trashed() == ()
+
+
+def test_what_cannot_be_put_into_the_trash_stays(store, outputs):
+    store.create("cat")
+    outputs.trash.write_text("a file where the folder should be")
+    with pytest.raises(StorageError):
+        store.trash("cat")
+    assert names(store.list()) == ["cat"]
 
 
 def test_what_is_restored_onto_a_taken_name_gets_a_number(store):

@@ -50,7 +50,7 @@ def write_zip(source: Path, target: Path, wanted: Callable[[Path], bool], progre
     paths = [path for path in files_in(source) if wanted(path.relative_to(source))]
     with whole_file(target) as file, zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
         for done, path in enumerate(paths, start=1):
-            inside = Path(source.name, path.relative_to(source)).as_posix()
+            inside = Path(source.name, path.relative_to(source)).as_posix().encode("utf-8", "replace").decode()
             archive.write(path, inside, compress_type=_compression(path))
             progress(done, len(paths))
 

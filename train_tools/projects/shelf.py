@@ -14,7 +14,8 @@ from train_tools.model.names import LONGEST_NAME_BYTES, checked_name
 
 @dataclass(frozen=True)
 class Shelf:
-    """The folders in `folder`. Files, hidden folders and links that leave `root` are not on the shelf."""
+    """The folders in `folder`. Not on the shelf are files, hidden folders, links that leave `root`, and names
+    that are no text."""
 
     folder: Path
     root: Path
@@ -77,7 +78,7 @@ class Shelf:
             raise storage_error(self.folder, error) from error
 
     def _is_ours(self, entry: Path) -> bool:
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or not _is_text(entry.name):
             return False
         try:
             if entry.is_symlink() and not entry.resolve().is_relative_to(self.root.resolve()):
@@ -95,6 +96,11 @@ class Shelf:
         return (
             f"There is no {self.noun} {name!r}. There are: {', '.join(names[:10])}{', ...' * (len(names) > 10)}."
         )
+
+
+def _is_text(name: str) -> bool:
+    """Whether the name can be shown and written anywhere; on POSIX it may be any bytes."""
+    return name.encode("utf-8", "replace") == name.encode("utf-8", "surrogatepass")
 
 
 def _composed(name: str) -> str:

@@ -44,9 +44,10 @@ class Trash:
         try:
             place.mkdir(parents=True)
             write_toml(place / "trashed.toml", record)
-            shutil.move(folder, place / "content")
+            folder.rename(place / "content")
         except OSError as error:
-            raise storage_error(folder, error) from error
+            shutil.rmtree(place, ignore_errors=True)
+            raise storage_error(place, error) from error
         return self._described(place)
 
     def list(self) -> tuple[Trashed, ...]:
