@@ -17,7 +17,7 @@ from train_tools.previews.lettering import draw_lines, line_height, width_of, wr
 from train_tools.previews.picture_file import is_whole, make_folder
 from train_tools.previews.samplers import SAMPLERS
 
-TEXT_PX, TITLE_PX = 15, 20
+TEXT_PX, SMALL_TEXT_PX, TITLE_PX = 15, 10, 20
 MARGIN, GAP, BAND_GAP, GROUP_GAP = 24, 6, 8, 18
 WIDEST_LABEL, LEAST_INNER_WIDTH = 260, 480
 SHOWN_SIDES = (256, 192, 160, 128, 96, 64, 48)
@@ -252,28 +252,30 @@ class _Sheet:
             draw_lines(self._canvas, (MARGIN, top + len(run) * line_height(TEXT_PX)), checkpoint, TEXT_PX, QUIET)
 
     def _draw_cell(self, cell: Cell) -> None:
-        place = self._layout.lefts[cell.column], self._layout.tops[cell.row]
+        left, top = self._layout.lefts[cell.column], self._layout.tops[cell.row]
         picture = _shown(cell.file, self._layout.shown_px)
         if picture is None:
-            self._draw_empty(place)
+            self._image.paste(self._empty, (left, top))
         else:
-            self._image.paste(picture, place)
-            right, bottom = place[0] + picture.width, place[1] + picture.height
-            self._canvas.rectangle((place[0] - 1, place[1] - 1, right, bottom), outline=EDGE)
+            self._image.paste(picture, (left, top))
+            edges = (left - 1, top - 1, left + picture.width, top + picture.height)
+            self._canvas.rectangle(edges, outline=EDGE)
 
-    def _draw_empty(self, place: tuple[int, int]) -> None:
+    @cached_property
+    def _empty(self) -> Image.Image:
+        """What stands for a picture that is not there."""
         width, height = self._layout.shown_px
         field = Image.new("RGB", (width, height), EMPTY)
         canvas = ImageDraw.Draw(field)
         for start in range(-height, width, 12):
             canvas.line((start, height, start + height, 0), fill=HATCH, width=3)
-        size = TEXT_PX if width_of(NOT_RENDERED, TEXT_PX) <= width - GAP else 10
+        size = TEXT_PX if width_of(NOT_RENDERED, TEXT_PX) <= width - GAP else SMALL_TEXT_PX
         lines = wrapped(NOT_RENDERED, size, width - 2, 2)
         top = (height - len(lines) * line_height(size)) / 2
         for number, line in enumerate(lines):
             left = (width - width_of(line, size)) / 2
             draw_lines(canvas, (left, top + number * line_height(size)), [line], size, QUIET)
-        self._image.paste(field, place)
+        return field
 
 
 def _shown(file: Path, size: tuple[int, int]) -> Image.Image | None:
