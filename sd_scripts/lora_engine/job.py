@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from sd_contract.base_model import BaseModel, inspect_trainable
 from sd_contract.datasets import CollectedDataset, collect, read_datasets
-from sd_contract.errors import OptionError
+from sd_contract.errors import DatasetError, OptionError
 from sd_contract.options import Settings, read_settings, require
 from sd_contract.steps import StepPlan, plan_steps
 
@@ -38,6 +40,7 @@ def read_job(arguments: Sequence[str]) -> Job:
     output_folder = ready_folder(Path(str(settings.output.output_dir)))
     config = read_datasets(settings)
     datasets = tuple(collect(dataset) for dataset in config.datasets)
+    refuse_unreadable_images(datasets)
     base = inspect_trainable(Path(str(settings.model.pretrained_model_name_or_path)))
     seed = settings.training.seed
     return Job(
@@ -61,6 +64,15 @@ def ready_folder(folder: Path) -> Path:
         raise OptionError(
             f"output_dir = {folder}: files can't be written there ({error.strerror}). Choose another folder."
         ) from error
+
+
+def refuse_unreadable_images(datasets: Iterable[CollectedDataset]) -> None:
+    """DatasetError for the first file that is no image by its first bytes; its pixels are not read yet."""
+    for item in (item for collected in datasets for item in collected.items):
+        try:
+            Image.open(item.image).close()
+        except (OSError, Image.DecompressionBombError) as error:
+            raise DatasetError(f"image {item.image} can't be read ({error}). Replace or remove it.") from error
 
 
 def refuse_several_processes(environment: Mapping[str, str]) -> None:

@@ -60,23 +60,22 @@ def run_steps(
 
 
 def epoch_batches(datasets: Sequence[CollectedDataset], streams: Streams, epoch: int) -> list[Batch]:
-    """The batches of one epoch: each dataset's images with their repeats, shuffled, then batches in mixed
-    order."""
-    piles = [_shuffled(collected, place, streams, epoch) for place, collected in enumerate(datasets)]
-    turns = [
-        (place, start)
-        for place, collected in enumerate(datasets)
-        for start in range(0, len(piles[place]), collected.dataset.batch_size)
-    ]
-    SHARED_ORDER.random("batches", epoch).shuffle(turns)
-    number = (epoch - 1) * sum(len(pile) for pile in piles)
+    """The batches of one epoch: each dataset's images with their repeats, shuffled, then batches in mixed order.
+
+    A sample's number tells its draw of its dataset's images, so another batch size leaves its noise the same."""
+    number = (epoch - 1) * sum(collected.samples for collected in datasets)
     batches = []
-    for place, start in turns:
-        dataset = datasets[place].dataset
-        items = piles[place][start : start + dataset.batch_size]
-        batches.append(Batch(dataset, tuple(Sample(item, number + i) for i, item in enumerate(items))))
-        number += len(items)
+    for place, collected in enumerate(datasets):
+        samples = [Sample(item, number + i) for i, item in enumerate(_shuffled(collected, place, streams, epoch))]
+        batches += _batched(collected.dataset, samples)
+        number += len(samples)
+    SHARED_ORDER.random("batches", epoch).shuffle(batches)
     return batches
+
+
+def _batched(dataset: Dataset, samples: Sequence[Sample]) -> list[Batch]:
+    starts = range(0, len(samples), dataset.batch_size)
+    return [Batch(dataset, tuple(samples[start : start + dataset.batch_size])) for start in starts]
 
 
 def _shuffled(collected: CollectedDataset, place: int, streams: Streams, epoch: int) -> list[DatasetItem]:

@@ -54,7 +54,7 @@ class StableDiffusion1:
         for part in (self.unet, self.text_encoder):
             part.train()
         self.unet.enable_gradient_checkpointing()
-        self.text_encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        self.text_encoder.activation_checkpointing_enable()
 
     def take_vae(self) -> nn.Module:
         """The VAE, which the model then no longer holds on to."""

@@ -260,11 +260,11 @@ def _check_fit(layer: nn.Linear | nn.Conv2d, weights: LoraWeights, name: str, pa
         )
 
 
-def _like_layer(weights: LoraWeights, layer: nn.Module) -> LoraWeights:
-    like: Tensor = layer.weight  # type: ignore[assignment]
-    return LoraWeights(
-        weights.down.to(like.device, like.dtype), weights.up.to(like.device, like.dtype), weights.alpha
-    )
+def _like_layer(weights: LoraWeights, layer: nn.Linear | nn.Conv2d) -> LoraWeights:
+    """The weights where the layer is, in its number format; copied, since the memory of a file's tensors
+    lies at odd addresses, which changes the last bits of products."""
+    down, up = (tensor.to(layer.weight, copy=True) for tensor in (weights.down, weights.up))
+    return LoraWeights(down, up, weights.alpha)
 
 
 @torch.no_grad()

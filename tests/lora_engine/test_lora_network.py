@@ -1,0 +1,266 @@
+"""The LoRA's arithmetic against plain formulas, its files against diffusers' own reader."""
+
+import math
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from safetensors.torch import load_file, save_file
+from torch.func import functional_call
+
+from benchmarks.pocket.blueprint import Blueprint, noise_schedule
+from lora_engine.families import sd1
+from lora_engine.maths.losses import min_snr_weight, squared_error
+from lora_engine.maths.noise import NoiseSchedule
+from lora_engine.maths.streams import Streams
+from lora_engine.networks.lora import LoraNetwork
+from sd_contract.errors import CheckpointError
+from sd_contract.tensor_names import lora_name
+
+IDS = torch.tensor([[49406, 320, 7117, 49407], [49406, 7117, 320, 49407]])
+
+
+@pytest.fixture
+def model(tiny_base, tokenizer):
+    return load(tiny_base, tokenizer)
+
+
+def load(base, tokenizer=None, dtype=torch.float32):
+    return sd1.assemble(base, load_file(base.path), tokenizer, device="cpu", dtype=dtype)
+
+
+def attach(model, *, rank=4, alpha=2.0, seed=0, stirred=True, dtype=torch.float32):
+    """A LoRA, its `up` weights no longer zero if `stirred`."""
+    network = LoraNetwork.attach(
+        model.unet, model.text_encoder, rank=rank, alpha=alpha, streams=Streams(seed), dtype=dtype
+    )
+    if stirred:
+        for number, one in enumerate(network.modules.values()):
+            draw = torch.randn(one.up.shape, generator=Streams(seed).generator("stir", number))
+            one.up.data.copy_(0.1 * draw)
+    return network
+
+
+def noise_of(model, ids=IDS):
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(2, 4, 8, 8, generator=generator, dtype=next(model.unet.parameters()).dtype)
+    text = model.text_encoder(ids).last_hidden_state
+    return model.predict(latents, torch.tensor([10, 700]), text)
+
+
+def merged_weights(part, root, weights):
+    """Each layer's weight with its LoRA written out: W + alpha / rank * up @ down. Independent of LoraModule."""
+    merged = {}
+    for path, weight in root.named_parameters():
+        name = lora_name(part, path.removesuffix(".weight"))
+        if name in weights:
+            down, up, scale = weights[name]
+            change = (up.flatten(1) @ down.flatten(1)).reshape(weight.shape)
+            merged[path] = weight + scale * change
+    return merged
+
+
+def reference_loss(model, weights, x0, noise, t):
+    """The weighted loss of networks whose weights hold the LoRA, by the papers' formulas."""
+    states = functional_call(
+        model.text_encoder, merged_weights("text_encoder", model.text_encoder, weights), (IDS,)
+    ).last_hidden_state
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    bar = torch.cumprod(1 - betas, 0)[t].double().reshape(-1, 1, 1, 1)
+    noisy = bar**0.5 * x0 + (1 - bar) ** 0.5 * noise
+    prediction = functional_call(
+        model.unet, merged_weights("unet", model.unet, weights), (noisy, t, states), {"return_dict": False}
+    )[0]
+    snr = torch.cumprod(1 - betas, 0)[t] / (1 - torch.cumprod(1 - betas, 0)[t])
+    weight = torch.minimum(snr, torch.full_like(snr, 5.0)) / snr
+    return (((prediction - noise) ** 2).mean(dim=(1, 2, 3)) * weight).mean()
+
+
+def test_loss_and_every_gradient_equal_the_plain_formulas(tiny_base):
+    model = load(tiny_base, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(3)
+    x0, noise = (torch.randn(2, 4, 16, 16, generator=generator, dtype=torch.float64) for _ in range(2))
+    t = torch.tensor([30, 800])
+
+    network = attach(model, dtype=torch.float64)
+    schedule = NoiseSchedule(torch.device("cpu"))
+    prediction = model.predict(schedule.add(x0, noise, t), t, model.text_encoder(IDS).last_hidden_state)
+    weights = min_snr_weight(schedule.snr(t), 5.0, v_prediction=False)
+    loss = (squared_error(prediction, noise) * weights).mean()
+    loss.backward()
+    ours = {name: (one.down, one.up) for name, one in network.modules.items()}
+
+    network.detach()
+    plain = {n: [w.detach().clone().requires_grad_() for w in pair] for n, pair in ours.items()}
+    expected = reference_loss(model, {n: (d, u, 2.0 / 4) for n, (d, u) in plain.items()}, x0, noise, t)
+    expected.backward()
+
+    assert math.isclose(loss.item(), expected.item(), rel_tol=1e-9)
+    for name, pair in ours.items():
+        for weight, reference in zip(pair, plain[name], strict=True):
+            error = (weight.grad - reference.grad).norm() / reference.grad.norm()
+            assert error < 1e-9, f"{name}: {error}"
+
+
+def test_a_new_lora_changes_nothing_until_it_is_trained(model):
+    before = noise_of(model)
+    attach(model, stirred=False)
+
+    assert torch.equal(noise_of(model), before)
+
+
+def test_multiplier_0_is_the_base_to_the_last_bit(model):
+    before = noise_of(model)
+    network = attach(model)
+    network.multiplier = 1.0
+    assert not torch.allclose(noise_of(model), before, atol=1e-3)
+    network.multiplier = 0.0
+
+    assert torch.equal(noise_of(model), before)
+
+
+def test_detaching_puts_everything_back(model):
+    names, before = list(model.unet.state_dict()), noise_of(model)
+    attach(model).detach()
+
+    assert list(model.unet.state_dict()) == names
+    assert torch.equal(noise_of(model), before)
+
+
+def test_the_first_weights_depend_on_seed_and_layer_alone(model):
+    whole = attach(model, stirred=False).tensors()
+    fresh = load(model.base)
+    alone = LoraNetwork.attach(fresh.unet, None, rank=4, alpha=2.0, streams=Streams(0)).tensors()
+
+    assert alone.keys() < whole.keys()
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in alone.items())
+
+
+def test_down_is_drawn_as_kaiming_says(model):
+    network = attach(model, rank=64, stirred=False)
+    weight = network.modules["lora_unet_mid_block_attentions_0_transformer_blocks_0_ff_net_2"].down
+
+    bound = 1 / math.sqrt(weight.shape[1])
+    assert weight.abs().max() <= bound
+    assert abs(weight.std() / (bound / math.sqrt(3)) - 1) < 0.05
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_file_holds_three_tensors_a_layer(model, dtype):
+    network = attach(model)
+    tensors = network.tensors(dtype)
+
+    assert len(tensors) == 3 * len(network.modules)
+    assert {tensor.dtype for tensor in tensors.values()} == {dtype}
+    assert all(tensors[f"{name}.alpha"].item() == 2.0 for name in network.modules)
+
+
+def test_a_file_read_back_gives_the_same_noise(model, tmp_path):
+    network = attach(model)
+    wanted = noise_of(model)
+    save_file(network.tensors(), tmp_path / "lora.safetensors")
+    network.detach()
+
+    LoraNetwork.from_file(tmp_path / "lora.safetensors", model.unet, model.text_encoder)
+
+    assert torch.equal(noise_of(model), wanted)
+
+
+def test_another_file_of_the_same_shape_is_copied_into_place(model, tmp_path):
+    network = attach(model, seed=1)
+    save_file(network.tensors(), tmp_path / "one.safetensors")
+    wanted, modules = noise_of(model), dict(network.modules)
+    for one in network.modules.values():
+        one.up.data.mul_(3)
+    assert not torch.equal(noise_of(model), wanted)
+
+    network.load(tmp_path / "one.safetensors")
+
+    assert network.modules == modules
+    assert torch.equal(noise_of(model), wanted)
+
+
+def test_a_file_of_other_rank_or_parts_replaces_all(model, tiny_base, tmp_path):
+    small = load(tiny_base)
+    unet_only = LoraNetwork.attach(small.unet, None, rank=2, alpha=1, streams=Streams(5))
+    save_file(unet_only.tensors(), tmp_path / "small.safetensors")
+    network = attach(model, rank=4)
+    network.multiplier = 0.5
+
+    network.load(tmp_path / "small.safetensors")
+
+    assert network.modules.keys() == unet_only.modules.keys()
+    assert {one.multiplier for one in network.modules.values()} == {0.5}
+    assert {one.rank for one in network.modules.values()} == {2}
+
+
+def test_diffusers_reads_the_file_as_we_do(model, tmp_path):
+    network = attach(model)
+    wanted = noise_of(model)
+    save_file(network.tensors(), tmp_path / "lora.safetensors", {"format": "pt"})
+    network.detach()
+    pipeline = StableDiffusionPipeline(
+        vae=model.vae,
+        text_encoder=model.text_encoder,
+        tokenizer=model.tokenizer,
+        unet=model.unet,
+        scheduler=noise_schedule(Blueprint.of_width(8)),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    base = noise_of(model)
+    pipeline.load_lora_weights(tmp_path / "lora.safetensors")
+
+    found = noise_of(model)
+    assert (found - wanted).abs().max() < 1e-5 < (found - base).abs().max()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda tensors: {"lora_unet_nowhere.alpha": torch.tensor(1.0)}, "lacks lora_down.weight"),
+        (
+            lambda tensors: {**tensors, "x.hada_w1_a": torch.zeros(1)},
+            "'x.hada_w1_a', which belongs to no plain LoRA",
+        ),
+        (lambda tensors: {}, "holds no tensors"),
+        (
+            lambda tensors: {key.replace("mid_block", "mid_blocks"): value for key, value in tensors.items()},
+            "which this model does not have",
+        ),
+        (
+            lambda tensors: {k: torch.cat([t, t]) if k.endswith("up.weight") else t for k, t in tensors.items()},
+            "It was trained on another kind of base model",
+        ),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_and_changes_nothing(model, tmp_path, change, told):
+    network = attach(model)
+    wanted = noise_of(model)
+    save_file(change(network.tensors()), tmp_path / "wrong.safetensors")
+
+    with pytest.raises(CheckpointError, match=r"wrong\.safetensors") as caught:
+        network.load(tmp_path / "wrong.safetensors")
+
+    assert told in str(caught.value)
+    assert torch.equal(noise_of(model), wanted)
+
+
+def test_a_missing_alpha_is_the_rank(model, tmp_path):
+    network = attach(model)
+    tensors = {name: tensor for name, tensor in network.tensors().items() if not name.endswith("alpha")}
+    save_file(tensors, tmp_path / "no alpha.safetensors")
+    network.load(tmp_path / "no alpha.safetensors")
+
+    assert {one.scale for one in network.modules.values()} == {1.0}
+
+
+def test_a_damaged_file_is_refused(model, tmp_path):
+    network = attach(model)
+    path = tmp_path / "half.safetensors"
+    save_file(network.tensors(), path)
+    path.write_bytes(path.read_bytes()[:-1])
+
+    with pytest.raises(CheckpointError, match="is cut short"):
+        network.load(path)

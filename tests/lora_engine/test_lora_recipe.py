@@ -1,0 +1,215 @@
+"""The recipe in this process: what the options do to the trained weights."""
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from lora_engine.errors import Stopped, TrainingError
+from lora_engine.job import read_job
+from lora_engine.output.reporting import Reporter
+from lora_engine.recipes.lora import train_lora
+from sd_contract.attempt import Attempt
+from sd_contract.errors import OptionError
+from sd_contract.tensor_files import verify_safetensors
+
+QUICK = ("--max_train_steps", "2", "--learning_rate", "1e-3", "--network_dim", "2", "--seed", "7")
+
+
+@pytest.fixture
+def train(tiny_model, dataset, tmp_path, capfd):
+    """Trains with these options and returns the tensors of the final file."""
+
+    def run(*options, name="lora", reporter=None):
+        words = [*QUICK, "--pretrained_model_name_or_path", str(tiny_model), "--dataset_config", str(dataset)]
+        words += ["--output_dir", str(tmp_path / "out"), "--output_name", name, *options]
+        train_lora(read_job(words), reporter or Reporter(None))
+        return load_file(tmp_path / "out" / f"{name}.safetensors")
+
+    return run
+
+
+def difference(first, second):
+    """How far the trained weights are apart, relative to their size."""
+    assert first.keys() == second.keys()
+    names = [name for name in first if not name.endswith(".alpha")]
+    apart = torch.cat([(first[name] - second[name]).flatten() for name in names])
+    return (apart.norm() / torch.cat([first[name].flatten() for name in names]).norm()).item()
+
+
+@pytest.fixture
+def plain(train):
+    """The weights that the options above alone lead to."""
+    return train(name="plain")
+
+
+def metadata(tmp_path, name="lora"):
+    return verify_safetensors(tmp_path / "out" / f"{name}.safetensors").metadata
+
+
+def test_every_tensor_of_the_lora_is_trained(train, dataset):
+    dataset.write_text(dataset.read_text().replace("resolution = 64", "resolution = 128"))
+    first, last = train("--max_train_steps", "1", "--learning_rate", "1e-12"), train("--max_train_steps", "3")
+
+    trained = [name for name in last if not name.endswith(".alpha")]
+    assert len(trained) == 2 * (192 + 12)
+    assert [name for name in trained if torch.equal(first[name], last[name])] == []
+
+
+def test_one_seed_gives_equal_weights_and_another_does_not(train, plain):
+    assert difference(plain, train()) == 0
+    assert difference(plain, train("--seed", "8")) > 1
+
+
+def test_gradients_of_small_batches_add_up_to_those_of_a_large_one(train, dataset):
+    small = train("--gradient_accumulation_steps", "2")
+    dataset.write_text(dataset.read_text().replace("batch_size = 2", "batch_size = 4"))
+
+    assert difference(small, train()) < 1e-4
+
+
+def test_gradient_checkpointing_changes_nothing_but_memory(train, plain):
+    assert difference(plain, train("--gradient_checkpointing")) < 1e-4
+
+
+def test_cached_and_uncached_latents_differ_but_not_the_other_draws(train, plain):
+    assert 0 < difference(plain, train("--cache_latents")) < 0.1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--min_snr_gamma", "1"),
+        ("--noise_offset", "0.5"),
+        ("--shuffle_caption",),
+        ("--flip_aug",),
+        ("--clip_skip", "2"),
+        ("--network_alpha", "2"),
+        ("--lr_scheduler", "linear"),
+        ("--optimizer_args", "weight_decay=0.5", "betas=0.5,0.9"),
+        ("--max_grad_norm", "1e-6"),
+        ("--mixed_precision", "bf16"),
+    ],
+)
+def test_an_option_has_an_effect_but_changes_no_draw(train, plain, options):
+    assert 1e-5 < difference(plain, train(*options)) < 0.2
+
+
+def test_regularisation_images_weigh_as_much_as_asked(train, dataset, tmp_path):
+    (tmp_path / "reg").mkdir()
+    Image.new("RGB", (64, 64), "pink").save(tmp_path / "reg" / "pink.png")
+    with dataset.open("a", encoding="utf-8") as file:
+        file.write(f"[[datasets.subsets]]\nimage_dir = '{tmp_path / 'reg'}'\nis_reg = true\nclass_tokens = 'x'\n")
+    full, none = train(), train("--prior_loss_weight", "0")
+
+    assert metadata(tmp_path)["ss_num_reg_images"] == "4"
+    assert difference(full, none) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        (("--network_train_unet_only",), "lora_unet_"),
+        (("--network_train_text_encoder_only",), "lora_te_"),
+    ],
+)
+def test_one_part_alone_can_be_trained(train, options, kept):
+    assert all(name.startswith(kept) for name in train(*options))
+
+
+def test_a_rate_of_0_leaves_a_part_in_the_file_as_it_began(train, capfd):
+    tensors = train("--text_encoder_lr", "0")
+
+    assert "warning: the text encoder part is not trained: its learning rate is 0" in capfd.readouterr().err
+    assert all(t.abs().max() == 0 for n, t in tensors.items() if n.startswith("lora_te") and "lora_up" in n)
+    assert any(t.abs().max() > 0 for n, t in tensors.items() if n.startswith("lora_unet") and "lora_up" in n)
+
+
+def test_nothing_to_train_is_an_error(train):
+    with pytest.raises(OptionError, match="all learning rates are 0"):
+        train("--learning_rate", "0")
+
+
+def test_half_precision_needs_a_gpu(train):
+    if torch.cuda.is_available():
+        assert train("--mixed_precision", "fp16")
+        return
+    with pytest.raises(OptionError, match=r'mixed_precision = "fp16" does not work on a CPU. Use "no" or "bf16"'):
+        train("--mixed_precision", "fp16")
+
+
+def test_the_tensors_are_saved_in_the_precision_asked_for(train):
+    assert {tensor.dtype for tensor in train("--save_precision", "fp16").values()} == {torch.float16}
+    assert {tensor.dtype for tensor in train().values()} == {torch.float32}
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_saves_nothing(train, tmp_path):
+    reporter = Reporter(None)
+    with pytest.raises(TrainingError, match=r"the loss is nan at step .*learning rate .1e[+]30. is too high"):
+        train("--learning_rate", "1e30", "--max_train_steps", "50", "--save_every_n_steps", "1", reporter=reporter)
+
+    assert reporter.step < 20
+    assert all(
+        tensor.isfinite().all()
+        for file in reporter.files
+        for tensor in load_file(tmp_path / "out" / file).values()
+    )
+
+
+def test_a_stop_before_the_first_step_saves_nothing(train, tmp_path):
+    (tmp_path / "attempt").mkdir()
+    attempt = Attempt(tmp_path / "attempt")
+    attempt.stop.touch()
+
+    reporter = Reporter(attempt)
+    with pytest.raises(Stopped):
+        train(reporter=reporter)
+    reporter.close()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_files_are_saved_when_sd_scripts_saves_them(train):
+    reporter = Reporter(None)
+    train("--max_train_epochs", "3", "--save_every_n_epochs", "1", "--save_every_n_steps", "3", reporter=reporter)
+
+    assert reporter.files == [
+        "lora-000001.safetensors",
+        "lora-step00000003.safetensors",
+        "lora-000002.safetensors",
+        "lora-step00000006.safetensors",
+        "lora.safetensors",
+    ]
+
+
+def test_old_epoch_files_are_removed(train, tmp_path):
+    reporter = Reporter(None)
+    options = ("--max_train_epochs", "4", "--save_every_n_epochs", "1", "--save_last_n_epochs", "1")
+    train(*options, reporter=reporter)
+
+    assert reporter.files == ["lora-000003.safetensors", "lora.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == reporter.files
+
+
+def test_the_metadata_tells_how_the_file_came_about(train, tmp_path, tiny_model):
+    train("--max_train_epochs", "1", "--training_comment", "it's 画像", "--optimizer_args", "eps=1e-7")
+    told = metadata(tmp_path)
+
+    assert told["ss_network_dim"] == "2"
+    assert told["ss_optimizer"] == "torch.optim.adamw.AdamW(eps=1e-07)"
+    assert (told["ss_steps"], told["ss_epoch"], told["ss_max_train_steps"]) == ("2", "1", "2")
+    assert told["ss_num_train_images"] == "4"
+    assert told["ss_sd_model_name"] == tiny_model.name
+    assert told["ss_dataset_dirs"] == '{"images": {"n_repeats": 1, "img_count": 4}}'
+    assert '"a red square": 1' in told["ss_tag_frequency"]
+    assert told["ss_training_comment"] == "it's 画像"
+    assert told["ss_base_model_version"] == "sd_v1"
+    assert told["modelspec.resolution"] == "64x64"
+    assert told["sshs_legacy_hash"] == "e3b0c442"
+
+
+def test_the_hash_in_the_metadata_is_that_of_the_data(train, tmp_path):
+    from sd_contract.tensor_files import data_sha256
+
+    train()
+
+    assert metadata(tmp_path)["sshs_model_hash"] == data_sha256(tmp_path / "out" / "lora.safetensors")
