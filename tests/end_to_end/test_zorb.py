@@ -1,0 +1,106 @@
+"""The whole way with the real trainer and renderer: a new concept is learnt, and previews show it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from benchmarks.pocket.measure import zorb_score
+from lora_engine.families import sd1
+from lora_engine.networks.lora import LoraNetwork
+from sd_contract.base_model import inspect_trainable
+from tests.end_to_end.conftest import DEMO, POCKET, RATES_THAT_TEACH, CommandLine
+
+SEEDS = "1,2,3,4,5,6,7,8"
+MARGIN = 0.4
+
+
+@pytest.fixture(scope="module")
+def trained(command_line: CommandLine) -> Any:
+    """One run of the demo's better setting, with its previews."""
+    command_line.make_version("zorb", [DEMO / "dataset"], "--width", "64", "--height", "64", "--repeats", "5")
+    return command_line.json(
+        "submit", "zorb", "v1", "--wait", "--base-model", str(POCKET), *RATES_THAT_TEACH,
+        "--set", "network_dim=16", "--set", "network_alpha=16", "--set", "train_batch_size=4",
+        "--set", "lr_warmup_steps=20", "--set", "max_train_epochs=8", "--set", "save_every_n_epochs=4",
+    )  # fmt: skip
+
+
+def test_the_concept_is_learnt(trained: Any, command_line: CommandLine) -> None:
+    """The share of pixels and bands that make a zorb: mean over 8 seeds at weight 1 against weight 0."""
+    rendered = command_line.json(
+        "preview", "zorb", "v1", "--prompt", "a zorb on a white background", "--weights", "1", "--seeds", SEEDS,
+        "--size", "64", "--steps", "15", "--guidance", "5",
+    )  # fmt: skip
+    assert Image.open(rendered["matrix"]).size > (500, 300)
+    final = command_line.json("checkpoints", "zorb", "v1")[-1]
+    with_lora = sorted((Path(final["path"]).with_suffix("") / "images").glob("*.png"))
+    version = Path(final["path"]).parents[2]
+    base = sorted((version / "base" / "images").glob("*.png"))
+    learnt = [score_of(picture) for picture in with_lora if "a zorb" in prompt_of(picture)]
+    plain = [score_of(picture) for picture in base if "a zorb" in prompt_of(picture)]
+    assert len(learnt) >= 8
+    assert len(plain) >= 8
+    assert sum(learnt) / len(learnt) > sum(plain) / len(plain) + MARGIN
+
+
+def score_of(picture: Path) -> float:
+    with Image.open(picture) as image:
+        return zorb_score(image)
+
+
+def prompt_of(picture: Path) -> str:
+    with Image.open(picture) as image:
+        return str(image.info["parameters"])
+
+
+def test_checkpoints_load_in_diffusers(trained: Any, command_line: CommandLine) -> None:
+    """diffusers' own loader gives the same U-Net and text encoder as ours."""
+    torch.set_num_threads(1)
+    found = command_line.json("checkpoints", "zorb", "v1")
+    assert len(found) == 2
+    base = inspect_trainable(POCKET)
+    for checkpoint in found:
+        ours = sd1.load(base, torch.device("cpu"), torch.float32)
+        LoraNetwork.from_file(Path(checkpoint["path"]), ours.unet, ours.text_encoder).multiplier = 1.0
+        theirs = sd1.load(base, torch.device("cpu"), torch.float32)
+        pipeline = StableDiffusionPipeline(
+            vae=theirs.vae, text_encoder=theirs.text_encoder, tokenizer=theirs.tokenizer, unet=theirs.unet,
+            scheduler=None, safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+        )  # fmt: skip
+        pipeline.load_lora_weights(checkpoint["path"])
+        with torch.no_grad():
+            text = ours.encode_text(["a zorb on a white background"])
+            assert torch.allclose(text, theirs.encode_text(["a zorb on a white background"]), atol=1e-5)
+            noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+            assert torch.allclose(
+                ours.predict(noise, torch.tensor([500]), text),
+                theirs.predict(noise, torch.tensor([500]), text),
+                atol=1e-4,
+            )
+
+
+def test_submitting_again_trains_nothing(trained: Any, command_line: CommandLine) -> None:
+    again = command_line.json("submit", "zorb", "v1", "--wait")
+    assert again["grid"] == trained["grid"]
+    assert again["jobs"] == []
+    assert len(again["already"]) == 1
+
+
+def test_one_more_value_trains_only_the_difference(trained: Any, command_line: CommandLine) -> None:
+    plan = command_line.json("plan", "zorb", "v1", "--set", "network_dim=8,16")
+    assert [(run["varied"]["network_dim"], run["done"]) for run in plan["runs"]] == [(8, False), (16, True)]
+    assert plan["total_steps"] == 240
+
+
+def test_a_lost_queue_file_is_rebuilt(trained: Any, command_line: CommandLine) -> None:
+    for file in (command_line.outputs / "train_tools").glob("queue.sqlite3*"):
+        file.unlink()
+    assert command_line.json("rescan") == {"found": 1}
+    assert command_line.json("jobs")[0]["state"] == "done"
+    assert command_line.json("rescan") == {"found": 0}

@@ -1,0 +1,72 @@
+"""The stand-in trainer as an Engine, and an app that trains with it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sd_contract.attempt import Attempt, Result
+from train_tools.app import App, outputs_paths
+from train_tools.engines.bundled import BundledEngine
+from train_tools.files import write_toml
+from train_tools.jobs.kind import Exit, Launch
+from train_tools.model.dataset import Dataset
+from train_tools.model.job import Verdict
+from train_tools.model.paths import RunPaths
+from train_tools.renderers.diffusers import DiffusersRenderer, import_path
+from train_tools.runs.engine import RunFiles, StepCount
+
+TRAINER = Path(__file__).with_name("stand_in_trainer.py")
+STEPS = 40
+
+
+class StandInEngine:
+    """Trains nothing, at `seconds_per_step`."""
+
+    name = "bundled"
+    contract = 1
+
+    def __init__(self, seconds_per_step: float) -> None:
+        self._seconds_per_step = seconds_per_step
+
+    def check_base_model(self, path: Path) -> None:
+        """Any file will do."""
+
+    def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount:
+        return StepCount(steps=STEPS, epochs=1, checkpoints=2)
+
+    def write(self, files: RunFiles) -> None:
+        write_toml(
+            files.paths.config,
+            {
+                "network_dim": files.options["network_dim"],
+                "seed": files.options.get("seed", 0),
+                "max_train_steps": STEPS,
+                "seconds_per_step": self._seconds_per_step,
+                "output_name": files.output_name,
+            },
+        )
+        write_toml(files.paths.dataset, {"images": files.dataset.image_count})
+
+    def launch(self, paths: RunPaths, base_model: Path, output: Path, cache: Path) -> Launch:
+        return Launch(
+            command=(sys.executable, str(TRAINER), str(paths.config), str(output)),
+            folder=paths.folder,
+            environment={"PYTHONPATH": import_path()},
+        )
+
+    def judge(self, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
+        return BundledEngine().judge(attempt, exit_, result)
+
+
+class NoPreviews(App):
+    """The app, without preview jobs: pictures are no part of what these tests are about."""
+
+    def _previews_after(self, version: Any, record: Any) -> None:
+        return None
+
+
+def stand_in_app(outputs: Path, seconds_per_step: float = 0.03) -> App:
+    return NoPreviews(outputs_paths(outputs), [StandInEngine(seconds_per_step)], DiffusersRenderer())
