@@ -16,13 +16,14 @@ from typing import Any
 from sd_contract.errors import ContractError
 from sd_contract.tensor_files import file_sha256
 from train_tools.datasets.dataset import read_dataset
+from train_tools.datasets.origin import import_images
 from train_tools.datasets.preparation import prepare
-from train_tools.datasets.sources import import_images
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import (
     AlreadyExistsError,
     BaseModelNotUsableError,
     DatasetNotUsableError,
+    InUseError,
     NotFoundError,
     TrainToolsError,
 )
@@ -33,7 +34,7 @@ from train_tools.jobs.queue import Queue
 from train_tools.jobs.tree import APART
 from train_tools.jobs.worker import Worker
 from train_tools.model.checkpoint import Checkpoint
-from train_tools.model.dataset import Dataset, ImportReport, PreparationReport
+from train_tools.model.dataset import Dataset, ImportReport, Preparation, PreparationReport
 from train_tools.model.grid import Grid, Run
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
@@ -42,6 +43,7 @@ from train_tools.model.preview import PreviewMatrix, PreviewSettings
 from train_tools.model.project import Choice, Project, Version, VersionSettings
 from train_tools.previews.kind import PreviewJob, preview_job
 from train_tools.previews.matrix import BaseModelFile, matrix_of, picture_count
+from train_tools.previews.renderer import Renderer
 from train_tools.projects.legacy import legacy_settings, legacy_trains
 from train_tools.projects.settings import read_settings, write_settings
 from train_tools.projects.store import ProjectStore
@@ -71,18 +73,19 @@ def _silent(done: int, total: int) -> None:
 class App:
     """Every action of Train Tools. Methods raise `USER_ERRORS`; nothing is cached that others may change."""
 
-    def __init__(self, outputs: OutputsPaths, engines: Sequence[Engine]) -> None:
+    def __init__(self, outputs: OutputsPaths, engines: Sequence[Engine], renderer: Renderer) -> None:
         self.outputs = outputs
+        self.renderer = renderer
         self.engines: Mapping[str, Engine] = {engine.name: engine for engine in engines}
         self.store = ProjectStore(outputs, busy=self._what_runs_in)
         self._queues = threading.local()
 
+    # Projects and versions
+
     @property
     def state_folder(self) -> Path:
-        """Where what belongs to this user and machine lies: leases, slots, the service's token."""
+        """Where what belongs to this user on this machine lies: leases, the page's token."""
         return state_folder()
-
-    # Projects and versions
 
     def projects(self) -> tuple[Project, ...]:
         return self.store.list()
@@ -113,6 +116,14 @@ class App:
     def save_settings(self, project: str, version: str, settings: VersionSettings) -> None:
         write_settings(self._version(project, version), settings)
 
+    def change_preparation(self, project: str, version: str, preparation: Preparation) -> None:
+        """Sets how training images are made. Previews as large as they were keep up with them."""
+        settings = self.settings(project, version)
+        old, previews = settings.preparation, settings.previews
+        if (previews.width_px, previews.height_px) == (old.width_px, old.height_px):
+            previews = replace(previews, width_px=preparation.width_px, height_px=preparation.height_px)
+        self.save_settings(project, version, replace(settings, preparation=preparation, previews=previews))
+
     # The dataset
 
     def dataset(self, project: str, version: str) -> Dataset:
@@ -124,7 +135,16 @@ class App:
         return import_images(self._version(project, version), sources, progress)
 
     def prepare(self, project: str, version: str, progress: Progress = _silent) -> PreparationReport:
-        """Makes `processed` from the originals with the version's settings."""
+        """Makes `processed` from the originals with the version's settings.
+
+        Raises InUseError while runs of the version wait or train: they were queued for what is there now.
+        """
+        busy = self._what_runs_in(self._version(project, version).folder)
+        if busy:
+            raise InUseError(
+                f"The dataset of {project} / {version} can't be changed now: {busy}. Wait for it or cancel it, or "
+                "duplicate the version and change the copy."
+            )
         preparation = self.settings(project, version).preparation
         return prepare(self._version(project, version), preparation, project, progress)
 
@@ -295,7 +315,7 @@ class App:
             self.queue,
             (
                 TrainingJob(self.outputs, self.engines, dataset_of=read_dataset, previews_of=self._previews_after),
-                PreviewJob(DiffusersRenderer(), self._rows_of),
+                PreviewJob(self.renderer, self._rows_of),
             ),
             say=say,
         )
@@ -505,4 +525,4 @@ def outputs_paths(chosen: Path | None) -> OutputsPaths:
 
 def open_app(outputs: Path | None = None) -> App:
     """The app on an outputs folder, which is made where it is missing."""
-    return App(outputs_paths(outputs), [BundledEngine()])
+    return App(outputs_paths(outputs), [BundledEngine()], DiffusersRenderer())

@@ -313,12 +313,11 @@ def import_dataset(
     from train_tools.terminal import counting, print_json, say
 
     app = _app()
-    settings = app.settings(project, version)
     given = {"width_px": width, "height_px": height, "repeats": repeats, "mirrored_copies": mirrored}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if changes:
-        preparation = replace(settings.preparation, **changes)
-        app.save_settings(project, version, replace(settings, preparation=preparation))
+        preparation = app.settings(project, version).preparation
+        app.change_preparation(project, version, replace(preparation, **changes))
     with counting("Importing") as progress:
         imported = app.import_images(project, version, paths, progress)
     with counting("Preparing") as progress:
@@ -539,14 +538,29 @@ def rescan(as_json: AsJson = False) -> None:
 @commands.command()
 @told
 def serve(
-    port: Annotated[int, typer.Option(help="Port of the page.")] = 7870,
+    host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback is for you to guard.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="Port of the page; 0 takes a free one.")] = 7870,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A further name this machine is called by.")
+    ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Serve the page on this machine, and work off the queue."""
     from train_tools.server.service import serve as run_service
+    from train_tools.terminal import say
     from train_tools.ui.page import mount_page
 
-    run_service(_app(), port=port, open_browser=open_browser, mount=mount_page)
+    run_service(
+        _app(),
+        host=host,
+        port=port,
+        hosts=tuple(allow_host or ()),
+        open_browser=open_browser,
+        mount=mount_page,
+        say=lambda address: say(f"Train Tools is at {address}"),
+    )
 
 
 def _assignments(settings: Sequence[str] | None, base_model: str | None) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import sd_contract
 from sd_contract.attempt import Attempt, Result
-from sd_contract.base_model import inspect_trainable
+from sd_contract.base_model import cpu_threads, inspect_trainable
 from sd_contract.datasets import Dataset as TrainedDataset
 from sd_contract.datasets import DatasetConfig, Subset, balanced_repeats, to_toml
 from sd_contract.errors import ContractError
@@ -72,8 +71,7 @@ class BundledEngine:
         write_toml(files.paths.config, config_table(options))
         write_toml(files.paths.dataset, to_toml(_dataset_config(files.options, files.dataset)))
 
-    def launch(self, paths: RunPaths, output: Path, cache: Path) -> Launch:
-        threads = os.cpu_count() or 1
+    def launch(self, paths: RunPaths, base_model: Path, output: Path, cache: Path) -> Launch:
         return Launch(
             command=(
                 self._python,
@@ -83,7 +81,7 @@ class BundledEngine:
                 "--num_machines=1",
                 "--mixed_precision=no",
                 "--dynamo_backend=no",
-                f"--num_cpu_threads_per_process={threads}",
+                f"--num_cpu_threads_per_process={cpu_threads(base_model)}",
                 str(self._scripts / "train_network.py"),
                 "--config_file",
                 str(paths.config),

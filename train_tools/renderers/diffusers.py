@@ -9,6 +9,7 @@ from pathlib import Path
 import sd_contract
 import train_tools
 from sd_contract.attempt import EVENTS_VARIABLE, Attempt
+from sd_contract.base_model import cpu_threads
 from train_tools.previews.renderer import Launch, RenderRequest, write_request
 
 PROCESS = "train_tools.renderers.diffusers_process"
@@ -32,6 +33,7 @@ class DiffusersRenderer:
                 "PYTHONPATH": import_path(),
                 "PYTHONIOENCODING": "utf-8",
                 "HF_HUB_OFFLINE": "1",
+                "OMP_NUM_THREADS": str(cpu_threads(request.base.path)),
             },
         )
 

@@ -55,7 +55,7 @@ class Engine(Protocol):
         """Writes the run's config.toml and dataset.toml, whole."""
         ...
 
-    def launch(self, paths: RunPaths, output: Path, cache: Path) -> Launch:
+    def launch(self, paths: RunPaths, base_model: Path, output: Path, cache: Path) -> Launch:
         """The command that trains into `output`, an existing empty folder."""
         ...
 

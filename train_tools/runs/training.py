@@ -72,7 +72,7 @@ class TrainingJob:
                 output_name=output_name(version),
             )
         )
-        return engine.launch(run, AttemptPaths(attempt.folder).output, self._outputs.cache)
+        return engine.launch(run, base_model, AttemptPaths(attempt.folder).output, self._outputs.cache)
 
     def observe(self, job: Job, folder: Path, attempt: Attempt, event: Event) -> None:
         if isinstance(event, CheckpointSaved):
