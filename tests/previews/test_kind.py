@@ -13,7 +13,7 @@ import pytest
 from sd_contract.attempt import Attempt, Result, read_result
 from tests.renderers.scene import SMALL, checkpoint, pocket, write_lora
 from tests.renderers.stand_in import StandInRenderer
-from train_tools.errors import StorageError
+from train_tools.errors import OptionValueError, StorageError
 from train_tools.jobs.kind import Exit
 from train_tools.jobs.queue import Queue
 from train_tools.jobs.worker import Worker
@@ -177,6 +177,11 @@ def test_settings_survive_the_queue_and_a_newer_versions_additions_are_left_out(
     settings = replace(SMALL, prompts=("a", 'b "猫"'), seeds=(1, 2))
     stored = json.loads(json.dumps(asdict(settings)))
     assert settings_from({**stored, "upscale": 2}) == settings
+
+
+def test_settings_that_can_not_be_rendered_make_no_job(grid):
+    with pytest.raises(OptionValueError, match="'heun' is not known"):
+        grid.new_job(settings=replace(SMALL, sampler="heun"))
 
 
 def test_a_subject_that_says_too_little_is_one_sentence():

@@ -120,6 +120,8 @@ def test_equal_checkpoints_are_rendered_once_and_shared(tmp_path):
     ("settings", "sentence"),
     [
         (replace(SETTINGS, seeds=(-1,)), "Seed -1 can't be used"),
+        (replace(SETTINGS, seeds=(2**64,)), "Seed 18446744073709551616 can't be used"),
+        (replace(SETTINGS, weights=(1.0, float("nan"))), "nan is no weight"),
         (replace(SETTINGS, sampler="x"), "'x' is not known"),
     ],
 )

@@ -17,6 +17,7 @@ from train_tools.model.preview import PreviewMatrix, PreviewSettings
 from train_tools.previews.matrix import (
     BaseModelFile,
     LabelledCheckpoint,
+    checked_settings,
     matrix_of,
     missing,
     picture_count,
@@ -97,7 +98,11 @@ def preview_job(
     title: str,
     checkpoints: int = 0,
 ) -> NewJob:
-    """A job for what is missing when it starts. `checkpoints` = how many are expected, for the progress bar."""
+    """A job for what is missing when it starts. `checkpoints` = how many are expected, for the progress bar.
+
+    Raises OptionValueError for settings that can't be rendered.
+    """
+    settings = checked_settings(settings)
     work = PreviewWork(grid=grid, run=run, base=base, settings=settings)
     folder = version.run(run).previews if run is not None else version.grid(grid).previews
     return NewJob(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -10,7 +11,7 @@ from pathlib import Path
 from sd_contract.errors import CheckpointError
 from sd_contract.tensor_files import data_sha256, file_sha256, read_header
 from train_tools.errors import OptionValueError
-from train_tools.files import link_or_copy
+from train_tools.files import link_or_copy, storage_error
 from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.paths import VersionPaths
 from train_tools.model.preview import Cell, Column, Picture, PreviewMatrix, PreviewSettings, Row
@@ -18,6 +19,7 @@ from train_tools.previews.picture_file import is_whole, make_folder
 from train_tools.previews.samplers import sampler_named
 
 HASH_KEY = "sshs_model_hash"
+LARGEST_SEED = 2**64 - 1
 BASE_RUN = "base model"
 LabelledCheckpoint = tuple[str, Checkpoint]
 """A run's label for people, and one of its checkpoints."""
@@ -40,10 +42,10 @@ def matrix_of(
     """The base model in the first row, then the checkpoints in their order; columns are prompts x seeds x weights.
 
     The base model is there whether or not the weights hold a 0. It has one cell for each prompt and seed, in the
-    first column of that group: the same picture stands for all weights. Raises OptionValueError for a sampler
-    that is not known or a seed below 0.
+    first column of that group: the same picture stands for all weights. Raises OptionValueError as
+    `checked_settings` does.
     """
-    settings = replace(settings, sampler=sampler_named(settings.sampler))
+    settings = checked_settings(settings)
     columns = columns_of(settings)
     places = list(_places(version, checkpoints, base))
     return PreviewMatrix(
@@ -56,11 +58,21 @@ def matrix_of(
     )
 
 
+def checked_settings(settings: PreviewSettings) -> PreviewSettings:
+    """The settings with the sampler's one name. Raises OptionValueError for what no renderer could render."""
+    for seed in settings.seeds:
+        if not 0 <= seed <= LARGEST_SEED:
+            raise OptionValueError(
+                f"Seed {seed} can't be used for previews: seeds are whole numbers from 0 to {LARGEST_SEED}."
+            )
+    for number in (*settings.weights, settings.guidance):
+        if not math.isfinite(number):
+            raise OptionValueError(f"{number} is no weight and no guidance: a number like 0.8 or 7 is wanted.")
+    return replace(settings, sampler=sampler_named(settings.sampler))
+
+
 def columns_of(settings: PreviewSettings) -> tuple[Column, ...]:
     """Prompts outermost, weights innermost; repeated values count once. Only when all weights are 0, 0 is one."""
-    for seed in settings.seeds:
-        if seed < 0:
-            raise OptionValueError(f"Seed {seed} can't be used for previews: seeds are whole numbers from 0.")
     weights = tuple(dict.fromkeys(float(weight) for weight in settings.weights if weight)) or (0.0,)
     prompts, seeds = dict.fromkeys(settings.prompts), dict.fromkeys(settings.seeds)
     return tuple(
@@ -87,14 +99,17 @@ def missing(matrix: PreviewMatrix) -> tuple[Cell, ...]:
 def share(matrix: PreviewMatrix) -> None:
     """Gives every cell the file of another cell that shows the same picture, where there is one.
 
-    The last checkpoint of a run often equals the one saved a moment before under its number.
+    The last checkpoint of a run often equals the one saved a moment before under its number. Raises StorageError.
     """
     whole = {cell.picture.key: cell.file for cell in matrix.cells if is_whole(cell.file)}
     for cell in matrix.cells:
         source = whole.get(cell.picture.key)
         if source is not None and not is_whole(cell.file):
             make_folder(cell.file.parent)
-            link_or_copy(source, cell.file)
+            try:
+                link_or_copy(source, cell.file)
+            except OSError as error:
+                raise storage_error(cell.file, error) from error
 
 
 @dataclass(frozen=True)
