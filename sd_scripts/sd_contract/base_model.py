@@ -75,7 +75,8 @@ SMALL_MODEL_BYTES = 200_000_000
 def cpu_threads(path: Path) -> int:
     """How many threads a step with this base model is worth on a CPU: on narrow layers threads wait for each
     other longer than they compute."""
-    return 1 if path.stat().st_size < SMALL_MODEL_BYTES else os.cpu_count() or 1
+    small = not path.is_file() or path.stat().st_size < SMALL_MODEL_BYTES
+    return 1 if small else os.cpu_count() or 1
 
 
 def inspect(path: Path) -> BaseModel:
