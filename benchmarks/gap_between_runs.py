@@ -2,8 +2,8 @@
 
     python benchmarks/gap_between_runs.py [--jobs 20]
 
-Each job is a Python that writes down when it began and ended. What it costs to start that Python is measured beside
-it and taken off. Prints a table and writes benchmarks/results/gap_between_runs.json.
+Each job is a Python that writes down when it began and ended. What it costs to start that Python is measured
+beside it and taken off. Prints a table and writes benchmarks/results/gap_between_runs.json.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -54,7 +55,7 @@ def gaps(jobs: int, home: Path) -> list[float]:
     queue.add([NewJob(kind="clocked", title=f"job {n}", folder=f"{n:03}") for n in range(jobs)])
     Worker(home, queue, [Clocked()]).run(until=lambda: queue.waiting() == 0)
     times = [tuple(map(float, (home / f"{n:03}" / "times").read_text().split())) for n in range(jobs)]
-    return [begun - ended for (_, ended), (begun, _) in zip(times, times[1:], strict=False)]
+    return [begun - ended for (_, ended), (begun, _) in pairwise(times)]
 
 
 def start_up_s(home: Path) -> float:
