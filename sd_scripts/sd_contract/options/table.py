@@ -113,7 +113,11 @@ def parse(name: str, text: str, where: str = "") -> Value:
     """The value that a user's text means, as on the command line; a list's items are separated by spaces."""
     spec = option(name, where)
     if spec.type in ("strings", "floats"):
-        return parse_words(name, shlex.split(text), where)
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            raise OptionError(f"{_prefix(where)}{name} = {text}: a quotation mark is not closed.") from error
+        return parse_words(name, words, where)
     return parse_words(name, [text], where)
 
 

@@ -1,0 +1,22 @@
+"""The page that lists the options says what the table says."""
+
+from pathlib import Path
+
+import sd_contract
+from sd_contract.options import OPTIONS
+
+PAGE = Path(sd_contract.__file__).parent.parent / "README.md"
+
+
+def row(spec):
+    default = "" if spec.default in (None, ()) else f"`{str(spec.default).lower()}`"
+    if isinstance(spec.default, str):
+        default = f"`{spec.default}`"
+    choices = f" ({', '.join(map(str, spec.choices))})" if len(spec.choices) > 1 else ""
+    return f"| `{spec.name}` | {default} | {spec.help}{choices} |"
+
+
+def test_the_page_lists_every_option_in_the_tables_words():
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+
+    assert [line for line in lines if line.startswith("| `")] == [row(spec) for spec in OPTIONS]
