@@ -45,8 +45,17 @@ _SET_BY_APP = {
     "train_data_dir",
     "reg_data_dir",
 }
-NO_PART_OF_THE_RESULT = frozenset({"pretrained_model_name_or_path", "training_comment", "tokenizer_cache_dir"})
-"""Options that don't decide the result by their value: the base model counts by its hash, not by its path."""
+NO_PART_OF_THE_RESULT = frozenset(
+    {
+        "pretrained_model_name_or_path",
+        "tokenizer_cache_dir",
+        "training_comment",
+        "max_data_loader_n_workers",
+        "vae_batch_size",
+        "sdpa",
+    }
+)
+"""Options whose value does not decide the result: the base model counts by its hash, not by its path."""
 
 _LABELS = {
     "pretrained_model_name_or_path": "Base model",
