@@ -95,7 +95,7 @@ class Gate:
         answer = (
             self._wrong_host(request)
             or self._foreign_origin(request)
-            or self._front_door(request)
+            or self._outside(request)
             or self._token_in_address(request)
             or self._no_token(request)
             or self.app
@@ -130,23 +130,23 @@ class Gate:
             "pages only.",
         )
 
-    def _front_door(self, request: Request) -> Response | None:
-        """`/` and the prefix without its slash lead to the page; the rest of the address is kept."""
-        if request.url.path not in ("/", PREFIX):
-            return None
-        query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"{PREFIX}/{query}", 307)
+    def _outside(self, request: Request) -> Response | None:
+        """`/` and the prefix without its slash lead to the page; nothing else lies outside of the prefix."""
+        path = request.scope["path"]
+        if path in ("/", PREFIX):
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(f"{PREFIX}/{query}", 307)
+        if not path.startswith(f"{PREFIX}/"):
+            return refusal(request, 404, "NotFound", f"There is nothing here. Train Tools lies at {PREFIX}/.")
+        return None
 
     def _token_in_address(self, request: Request) -> Response | None:
         """The token in an address is taken once, into a cookie that no script can read."""
         given = request.query_params.get("token")
-        path = request.scope["path"]
-        if given is None or request.method not in _SAFE_METHODS or not path.startswith(f"{PREFIX}/"):
-            return None
-        if not self.access.opens(given):
+        if given is None or request.method not in _SAFE_METHODS or not self.access.opens(given):
             return None
         rest = urlencode([pair for pair in parse_qsl(request.url.query, True) if pair[0] != "token"])
-        answer = RedirectResponse(quote(path) + (f"?{rest}" if rest else ""), 303)
+        answer = RedirectResponse(quote(request.scope["path"]) + (f"?{rest}" if rest else ""), 303)
         answer.set_cookie(
             self.access.cookie,
             self.access.token,

@@ -22,6 +22,7 @@ from train_tools.server.security import EVERY_ADDRESS, PREFIX, SERVER_NAME, Acce
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7870
 STOP_PATIENCE_S = 3
 PORTS_TRIED = 50
+HIGHEST_PORT = 65535
 
 
 def serve(
@@ -75,12 +76,11 @@ def address_of(host: str, port: int, token: str) -> str:
 def listening(host: str, port: int) -> socket.socket:
     """A listening socket. Raises AddressInUseError saying what has the port and which one is free."""
     try:
+        if not 0 <= port <= HIGHEST_PORT:
+            raise OverflowError(f"ports end at {HIGHEST_PORT}")
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (socket.gaierror, OverflowError, UnicodeError) as error:
-        raise OptionValueError(
-            f"The service can't listen at {host}, port {port}: {error}. Use --host 127.0.0.1 and a port up to "
-            "65535."
-        ) from error
+        raise _not_ours(host, port, str(error)) from error
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":
@@ -99,9 +99,13 @@ def _told(host: str, port: int, error: OSError) -> AddressInUseError | OptionVal
             f"Port {port} is taken by {_what_has(host, port)}. Choose another, for example "
             f"--port {_free_after(host, port)}."
         )
+    return _not_ours(host, port, error.strerror or str(error))
+
+
+def _not_ours(host: str, port: int, reason: str) -> OptionValueError:
     return OptionValueError(
-        f"The service can't listen at {host}, port {port}: {error.strerror}. Use --host 127.0.0.1 and a port from "
-        "1024 to 65535."
+        f"The service can't listen at {host}, port {port}: {reason}. Use --host 127.0.0.1 and a port from 1024 to "
+        f"{HIGHEST_PORT}."
     )
 
 
@@ -111,9 +115,7 @@ def _what_has(host: str, port: int) -> str:
     try:
         probe.request("GET", f"{PREFIX}/")
         if probe.getresponse().headers.get("server") == SERVER_NAME:
-            return (
-                f"another Train Tools (http://{_in_address(_reachable(host))}:{port}{PREFIX}/), which can be used"
-            )
+            return f"another Train Tools, at http://{_in_address(_reachable(host))}:{port}{PREFIX}/"
     except (OSError, http.client.HTTPException):
         pass
     finally:
@@ -122,7 +124,7 @@ def _what_has(host: str, port: int) -> str:
 
 
 def _free_after(host: str, port: int) -> int:
-    for other in range(port + 1, min(port + PORTS_TRIED, 65536)):
+    for other in range(port + 1, min(port + PORTS_TRIED, HIGHEST_PORT + 1)):
         with contextlib.suppress(OSError), socket.socket() as trial:
             trial.bind((_reachable(host), other))
             return other

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from train_tools.model.job import Job, JobState
@@ -13,6 +14,9 @@ from train_tools.server.api.context import TheApp
 
 MOST_JOBS = 1000
 MOST_LOG_LINES = 2000
+
+JobNumber = Annotated[int, Path(ge=-(2**63), lt=2**63)]
+"""What the queue's file can hold."""
 
 router = APIRouter(tags=["jobs"])
 
@@ -58,25 +62,25 @@ def list_jobs(request: Request, app: TheApp, limit: int = Query(200, ge=1, le=MO
 
 
 @router.get("/jobs/{id}")
-def one_job(id: int, app: TheApp) -> JobAnswer:
+def one_job(id: JobNumber, app: TheApp) -> JobAnswer:
     return _job(app.job(id))
 
 
 @router.get("/jobs/{id}/log")
-def log(id: int, app: TheApp, lines: int = Query(40, ge=1, le=MOST_LOG_LINES)) -> Log:
+def log(id: JobNumber, app: TheApp, lines: int = Query(40, ge=1, le=MOST_LOG_LINES)) -> Log:
     """The end of what its newest attempt wrote."""
     return Log(text=app.log(id, lines=lines))
 
 
 @router.post("/jobs/{id}/cancel")
-def cancel(id: int, app: TheApp) -> JobAnswer:
+def cancel(id: JobNumber, app: TheApp) -> JobAnswer:
     """A waiting job leaves the queue; a running one is asked to save and end."""
     app.cancel(id)
     return _job(app.job(id))
 
 
 @router.post("/jobs/{id}/retry")
-def retry(id: int, app: TheApp) -> JobAnswer:
+def retry(id: JobNumber, app: TheApp) -> JobAnswer:
     """Puts a job that has ended back into the queue."""
     app.retry(id)
     return _job(app.job(id))

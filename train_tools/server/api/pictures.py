@@ -33,12 +33,11 @@ def picture(path: str, app: TheApp, v: str = "") -> Response:
 
 
 def _picture(app: App, path: str) -> Path:
-    if "\0" in path:
-        raise NotFoundError("There is no picture of that name.")
-    found = app.confined(app.outputs.folder / path)
-    if not found.is_file():
-        raise NotFoundError(f"There is no picture {Path(path).name}; it may have been moved or deleted.")
-    return found
+    """Names that no file can have (a NUL, too long, a loop of links) are told like any other that isn't there."""
+    try:
+        return app.confined(app.outputs.folder / path)
+    except (NotFoundError, OSError, ValueError, RuntimeError) as error:
+        raise NotFoundError("There is no picture of this name; it may have been moved or deleted.") from error
 
 
 def _caching(picture: Path, asked: str) -> dict[str, str]:

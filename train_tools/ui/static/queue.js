@@ -15,6 +15,7 @@ customElements.define(
   class extends Island {
     begin() {
       this.rows = new Map();
+      this.openedFailure = null;
       this.note = h("p.note", { role: "status" });
       this.groups = GROUPS.map(([title]) => new Group(title));
       this.root.append(this.note, ...this.groups.map((group) => group.element));
@@ -30,6 +31,15 @@ customElements.define(
         members.forEach((job) => left.delete(job.id));
       }
       for (const id of left) this.rows.delete(id);
+      this.openNewestFailure(jobs.find((job) => job.state === "failed"));
+    }
+
+    /** Its log is shown without being asked for, once. */
+    openNewestFailure(job) {
+      const failure = job && `${job.id} ${job.attempt}`;
+      if (!failure || failure === this.openedFailure) return;
+      this.openedFailure = failure;
+      this.rows.get(job.id).details.open = true;
     }
 
     row(job) {
@@ -93,7 +103,6 @@ class Row {
     this.retry.hidden = !job.can_retry;
     this.details.hidden = job.attempt === 0;
     if (this.details.open && (moving || this.attempt !== job.attempt)) this.readLog();
-    if (job.state === "failed" && this.attempt !== job.attempt) this.details.open = true;
     this.attempt = job.attempt;
   }
 

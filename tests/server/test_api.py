@@ -1,0 +1,164 @@
+from urllib.parse import quote
+
+import httpx
+
+from train_tools.app import App
+from train_tools.model.job import JobState, NewJob, Verdict
+from train_tools.server.api.versions import typed
+
+VERSION = "/projects/zorb/versions/v1"
+MARKUP = "<img src=x onerror=alert(1)> & 'q'"
+
+
+def refused(answer: httpx.Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    return answer.json()["error"]["message"]
+
+
+def test_projects_are_listed_with_the_last_choice(api: httpx.Client) -> None:
+    answer = api.get("/projects").json()
+    assert answer["projects"][0]["versions"] == ["v1"]
+    assert answer["chosen"] == {"project": "zorb", "version": "v1"}
+
+
+def test_any_name_comes_back_as_it_was(api: httpx.Client) -> None:
+    for name in ("проект", "it's & `x` 100%", "画像 🌙", "a #1 x=y;z"):
+        assert api.post("/projects", json={"name": name}).json()["name"] == name
+        address = f"/projects/{quote(name, safe='')}/versions"
+        assert api.post(address, json={"name": name}).status_code == 201
+        assert [version["name"] for version in api.get(address).json()["versions"]] == [name]
+
+
+def test_a_name_that_is_no_folder_name_is_refused_in_words(api: httpx.Client) -> None:
+    for name in ("", "a/b", "..", "con", "x" * 300, MARKUP, "a\0b", " a"):
+        assert "can't be a" in refused(api.post("/projects", json={"name": name}), 400)
+
+
+def test_a_taken_name_is_a_conflict(api: httpx.Client) -> None:
+    assert "zorb" in refused(api.post("/projects", json={"name": "zorb"}), 409)
+
+
+def test_a_project_that_is_not_there_is_told(api: httpx.Client) -> None:
+    for project in ("nothing", "..%2f..", "x" * 3000, "%00", quote(MARKUP, safe="")):
+        for resource in ("dataset", "settings", "grids", "checkpoints", "grids/g/matrix"):
+            assert refused(api.get(f"/projects/{project}/versions/v1/{resource}"), 404)
+
+
+def test_a_field_that_nobody_knows_is_refused(api: httpx.Client) -> None:
+    assert "nmae" in refused(api.post("/projects", json={"name": "a", "nmae": "b"}), 422)
+    assert refused(api.post("/projects", content="{"), 422)
+
+
+def test_unknown_addresses_and_methods_are_told_in_words(api: httpx.Client) -> None:
+    assert refused(api.get("/nothing"), 404) == "There is nothing at this address."
+    assert refused(api.delete("/projects"), 405)
+
+
+def test_what_is_known_is_not_sent_twice(api: httpx.Client) -> None:
+    first = api.get("/projects")
+    again = api.get("/projects", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    api.post("/projects", json={"name": "other"})
+    assert api.get("/projects", headers={"If-None-Match": first.headers["etag"]}).status_code == 200
+
+
+def test_the_choice_is_kept(api: httpx.Client, app: App) -> None:
+    app.create_version("zorb", "v2")
+    assert api.put("/choice", json={"project": "zorb", "version": "v1"}).status_code == 204
+    assert app.last_choice().version == "v1"
+    assert refused(api.put("/choice", json={"project": "nothing"}), 404)
+
+
+def test_the_dataset_says_what_would_be_trained_on_and_where_it_lies(api: httpx.Client, app: App) -> None:
+    answer = api.get(f"{VERSION}/dataset").json()
+    assert (answer["images"], answer["captions"]) == (2, 2)
+    assert answer["folders"][0]["path"].startswith(str(app.outputs.folder))
+    assert [image["caption"] for image in answer["shown"]] == ["a blue wall", "a red wall"]
+
+
+def test_the_dataset_is_shown_in_parts(api: httpx.Client) -> None:
+    part = api.get(f"{VERSION}/dataset", params={"offset": 1, "limit": 1}).json()
+    assert (part["shown_from"], len(part["shown"]), part["images"]) == (1, 1, 2)
+    assert refused(api.get(f"{VERSION}/dataset", params={"limit": 100_000}), 422)
+
+
+def test_pictures_are_imported_by_path_and_what_is_not_taken_is_listed(api: httpx.Client, tmp_path) -> None:
+    (tmp_path / "source" / "broken.png").write_bytes(b"no")
+    report = api.post(f"{VERSION}/dataset/import", json={"paths": [str(tmp_path / "source")]}).json()
+    assert len(report["already_there"]) == 2
+    assert "broken.png" in report["rejected"][0]["source"]
+    assert refused(api.post(f"{VERSION}/dataset/import", json={"paths": [str(tmp_path / "nowhere")]}), 400)
+
+
+def test_preparing_takes_the_stored_settings(api: httpx.Client) -> None:
+    changed = api.patch(f"{VERSION}/settings/preparation", json={"width_px": 128, "height_px": 64, "repeats": 3})
+    assert changed.json()["preparation"]["width_px"] == 128
+    assert api.post(f"{VERSION}/dataset/prepare").json()["repeats"] == 3
+    assert "65" in refused(api.patch(f"{VERSION}/settings/preparation", json={"width_px": 65}), 400)
+
+
+def test_a_plan_without_a_base_model_says_what_to_do(api: httpx.Client) -> None:
+    assert "base model" in refused(api.post(f"{VERSION}/plan", json={"assignments": {"network_dim": "4, 8"}}), 400)
+
+
+def test_a_plan_names_the_option_that_is_wrong(api: httpx.Client) -> None:
+    wrong = [("network_dim", "16x"), ("network_dim", "1,,2"), ("nothing", "1"), ("output_dir", "/tmp")]
+    wrong += [("optimizer_args", "a=\"'"), ("network_dim", ""), ("", "1")]
+    for name, text in wrong:
+        assert name in refused(api.post(f"{VERSION}/plan", json={"assignments": {name: text}}), 400)
+
+
+def test_stored_values_are_told_as_one_would_type_them() -> None:
+    assert typed((8, 16)) == "8, 16"
+    assert typed((True,)) == "true"
+    assert typed(("512,768", 'a "b"')) == '"512,768", "a ""b"""'
+    assert typed((("weight_decay=0.1", "betas=0.9 0.99"),)) == "weight_decay=0.1 'betas=0.9 0.99'"
+
+
+def queued(app: App) -> int:
+    return app.queue.add([NewJob(kind="train", title=MARKUP, folder="projects/zorb/x", total_steps=100)])[0]
+
+
+def test_a_running_job_shows_how_far_it_is(api: httpx.Client, app: App) -> None:
+    job = app.queue.get(queued(app))
+    claimed = app.queue.claim("cpu", "here")
+    app.queue.start(job.id, claimed.attempt)
+    app.queue.progress(job.id, claimed.attempt, step=25, loss=0.5, steps_started_at=claimed.started_at - 10)
+    shown = api.get("/jobs").json()["jobs"][0]
+    assert (shown["title"], shown["state"], shown["progress"]) == (MARKUP, "running", 0.25)
+    assert shown["seconds_left"] > 0 and shown["can_cancel"] and not shown["can_retry"]
+
+
+def test_a_waiting_job_is_cancelled_and_queued_again(api: httpx.Client, app: App) -> None:
+    job = queued(app)
+    assert api.post(f"/jobs/{job}/cancel").json()["state"] == "cancelled"
+    assert api.post(f"/jobs/{job}/retry").json()["state"] == "queued"
+    assert refused(api.post(f"/jobs/{job}/retry"), 409)
+
+
+def test_a_failed_job_says_why_and_shows_the_end_of_its_log(api: httpx.Client, app: App) -> None:
+    job = queued(app)
+    claimed = app.queue.claim("cpu", "here")
+    log = app.outputs.folder / "projects/zorb/x/attempts/001/run.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("".join(f"line {number}\n" for number in range(100)))
+    app.queue.finish(job, claimed.attempt, Verdict(state=JobState.FAILED, message="No memory left."))
+    assert api.get(f"/jobs/{job}").json()["message"] == "No memory left."
+    assert api.get(f"/jobs/{job}/log", params={"lines": 3}).json()["text"].strip().endswith("line 99")
+
+
+def test_a_job_that_is_not_there_is_told(api: httpx.Client) -> None:
+    assert refused(api.get(f"/jobs/{'9' * 30}"), 422)
+    for id_ in ("999", "0", "-1"):
+        assert refused(api.get(f"/jobs/{id_}"), 404)
+        assert refused(api.post(f"/jobs/{id_}/cancel"), 404)
+
+
+def test_a_version_without_grids_has_none(api: httpx.Client) -> None:
+    assert api.get(f"{VERSION}/grids").json() == {"grids": []}
+    assert api.get(f"{VERSION}/checkpoints").json() == {"checkpoints": []}
+
+
+def test_the_interface_describes_itself(api: httpx.Client) -> None:
+    described = api.get("/openapi.json").json()["paths"]
+    assert "/train-tools/api/v1/jobs/{id}/cancel" in described
