@@ -20,7 +20,7 @@ def items_of(name: str, text: str) -> tuple[str, ...]:
             f"{name} = {text}: a value is wanted, or several with commas between them; a value that holds a "
             'comma stands in double quotes, as in "512,768", 1024.'
         ) from None
-    if not all(items):
+    if not items or not all(items):
         raise OptionValueError(
             f"{name} = {text}: there is an empty item. Write the values with one comma between."
         )
