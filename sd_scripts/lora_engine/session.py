@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,11 +20,11 @@ Recipe = Callable[[Sequence[str], Reporter], Outcome]
 EXIT_CODES = {"done": 0, "cancelled": 0, "failed": 1}
 
 
-def carry_out(recipe: Recipe, arguments: Sequence[str]) -> int:
+def carry_out(recipe: Recipe, arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Runs the recipe on a command line and returns the exit code. A user's mistake is one line on stderr,
     anything else that goes wrong a traceback; both are told to the attempt that the environment names, if
     any."""
-    attempt = Attempt.from_environment()
+    attempt = Attempt.from_environment(environment)
     reporter = Reporter(attempt)
     reporter.emit(AttemptStarted())
     with stop_on_signal(reporter):
