@@ -1,6 +1,7 @@
 """Reading what a base model is from its header. The files here are sparse: a header, then no bytes on the disk."""
 
 import json
+import os
 import struct
 from math import prod
 
@@ -9,7 +10,7 @@ import torch
 
 from benchmarks.pocket.blueprint import Blueprint, build
 from benchmarks.pocket.single_file import autoencoder_name, text_encoder_name, unet_name
-from sd_contract.base_model import HEADER_KEY, inspect, inspect_trainable
+from sd_contract.base_model import HEADER_KEY, cpu_threads, inspect, inspect_trainable
 from sd_contract.errors import BaseModelError
 
 SD1 = Blueprint(
@@ -146,3 +147,12 @@ def test_missing_tensors_are_named(file_of, shapes):
     without = {name: shape for name, shape in shapes.items() if "post_quant_conv" not in name}
 
     assert "tensors are missing ('first_stage_model.post_quant_conv.weight')" in refusal(file_of(without))
+
+
+def test_a_small_model_is_worth_one_thread(tmp_path):
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.touch()
+    with large.open("wb") as file:
+        file.truncate(200_000_000)
+
+    assert [cpu_threads(path) for path in (small, large, tmp_path / "gone")] == [1, os.cpu_count() or 1, 1]
