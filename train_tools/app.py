@@ -42,7 +42,13 @@ from train_tools.model.plan import Plan, PlannedRun, Submission
 from train_tools.model.preview import PreviewMatrix, PreviewSettings
 from train_tools.model.project import Choice, Project, Version, VersionSettings
 from train_tools.previews.kind import PreviewJob, preview_job
-from train_tools.previews.matrix import BaseModelFile, matrix_of, picture_count
+from train_tools.previews.matrix import (
+    BaseModelFile,
+    LabelledCheckpoint,
+    checked_settings,
+    matrix_of,
+    picture_count,
+)
 from train_tools.previews.renderer import Renderer
 from train_tools.projects.legacy import legacy_settings, legacy_trains
 from train_tools.projects.settings import read_settings, write_settings
@@ -229,7 +235,7 @@ class App:
         paths = self._version(project, version)
         record = self._grid_record(paths, grid)
         return matrix_of(
-            paths, self._rows_of(paths, record.name), self._previews(paths), self._base_of(record.grid)
+            paths, self._rows_of(paths, record.name), self._previews(paths), *self._bases_of(record.grid)
         )
 
     def matrix_image(self, project: str, version: str, grid: str | None = None) -> Path | None:
@@ -248,7 +254,7 @@ class App:
         paths = self._version(project, version)
         record = self._grid_record(paths, grid)
         settings = self.settings(project, version)
-        changed = replace(settings, previews=change(settings.previews))
+        changed = replace(settings, previews=checked_settings(change(settings.previews)))
         if changed != settings:
             self.save_settings(project, version, changed)
         rows = self._rows_of(paths, record.name)
@@ -257,17 +263,21 @@ class App:
                 f"The grid {record.name} has no checkpoints yet. `train-tools jobs` shows how far its runs are."
             )
         ahead = self.queue.waiting()
-        job = preview_job(
-            self.outputs,
-            paths,
-            grid=record.name,
-            run=None,
-            settings=self._previews(paths),
-            base=self._base_of(record.grid),
-            title=f"{project} / {version}: previews of {record.name}",
-            checkpoints=len(rows),
-        )
-        return Submission(grid=record.name, jobs=tuple(self.queue.add([job])), ahead=ahead)
+        jobs = []
+        for base in dict.fromkeys(row.base for row in rows):
+            job = preview_job(
+                self.outputs,
+                paths,
+                grid=record.name,
+                run=None,
+                settings=self._previews(paths),
+                base=base,
+                title=f"{project} / {version}: previews of {record.name}",
+                checkpoints=sum(row.base == base for row in rows),
+            )
+            waiting = self.queue.in_folder(job.folder, job.kind)
+            jobs += [waiting.id] if waiting and not waiting.state.finished else self.queue.add([job])
+        return Submission(grid=record.name, jobs=tuple(jobs), ahead=ahead)
 
     # Jobs
 
@@ -449,7 +459,7 @@ class App:
             grid=record.grid,
             run=record.run.name,
             settings=self._previews(version),
-            base=BaseModelFile(path=Path(record.run.base_model), sha256=record.run.spec.base_model),
+            base=_base_of(record.run),
             title=f"{version.folder.parent.parent.name} / {version.folder.name}: previews, {record.run.label}",
             checkpoints=len(checkpoints_of(version.run(record.run.name))),
         )
@@ -464,13 +474,17 @@ class App:
         captions = [image.caption for folder in folders for image in folder.images if image.caption]
         return replace(settings, prompts=(captions[0] if captions else opened.project,))
 
-    def _rows_of(self, version: VersionPaths, grid: str) -> list[tuple[str, Checkpoint]]:
+    def _rows_of(self, version: VersionPaths, grid: str) -> list[LabelledCheckpoint]:
         rows = []
         for name in read_grid(version.grid(grid)).runs:
             paths = version.run(name)
             if paths.record.is_file():
-                label = read_record(paths).run.label
-                rows += [(label, checkpoint) for checkpoint in checkpoints_of(paths)]
+                run = read_record(paths).run
+                base = _base_of(run)
+                rows += [
+                    LabelledCheckpoint(label=run.label, checkpoint=checkpoint, base=base)
+                    for checkpoint in checkpoints_of(paths)
+                ]
         return rows
 
     def _grid_record(self, version: VersionPaths, name: str | None) -> GridRecord:
@@ -481,13 +495,21 @@ class App:
             raise NotFoundError("This version has no grid yet: submit one first.")
         return newest[0]
 
-    def _base_of(self, grid: Grid) -> BaseModelFile:
-        path = Path(_values(grid, BASE_MODEL)[0])
-        return BaseModelFile(path=path, sha256=file_sha256(path, self.outputs.cache))
+    def _bases_of(self, grid: Grid) -> list[BaseModelFile]:
+        paths = [Path(path) for path in _values(grid, BASE_MODEL)]
+        return [
+            BaseModelFile(path=path, sha256=file_sha256(path, self.outputs.cache))
+            for path in paths
+            if path.is_file()
+        ]
 
     @staticmethod
     def _first_guess() -> costs.Pace:
         return costs.FIRST_GUESS["gpu" if shutil.which("nvidia-smi") else "cpu"]
+
+
+def _base_of(run: Run) -> BaseModelFile:
+    return BaseModelFile(path=Path(run.base_model), sha256=run.spec.base_model)
 
 
 def _values(grid: Grid, name: str) -> tuple[Any, ...]:

@@ -209,9 +209,8 @@ def trash_project(name: ProjectName) -> None:
     from train_tools.terminal import say, size_text
 
     trashed = _app().store.trash(name)
-    say(
-        f"Put away: {trashed.what}, {size_text(trashed.size_bytes)}. Undo: train-tools project restore {trashed.token}"
-    )
+    say(f"Put away: {trashed.what}, {size_text(trashed.size_bytes)}.")
+    say(f"Undo: train-tools project restore {trashed.token}")
 
 
 @projects.command("restore")
@@ -290,9 +289,8 @@ def trash_version(project: ProjectName, version: VersionName) -> None:
     from train_tools.terminal import say, size_text
 
     trashed = _app().store.trash_version(project, version)
-    say(
-        f"Put away: {trashed.what}, {size_text(trashed.size_bytes)}. Undo: train-tools project restore {trashed.token}"
-    )
+    say(f"Put away: {trashed.what}, {size_text(trashed.size_bytes)}.")
+    say(f"Undo: train-tools project restore {trashed.token}")
 
 
 @datasets.command("import")
@@ -636,5 +634,5 @@ def _submission_object(submission: Submission) -> dict[str, Any]:
 def main() -> NoReturn:
     if sys.platform == "win32":
         os.environ.setdefault("PYTHONUTF8", "1")
-    commands()
+    commands(prog_name="train-tools")
     raise SystemExit(0)

@@ -21,6 +21,7 @@ from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, VersionPaths
 from train_tools.model.preview import PreviewSettings
 from train_tools.previews.kind import DRAWN_AT_ONCE, PreviewJob, PreviewWork, preview_job, settings_from
+from train_tools.previews.matrix import LabelledCheckpoint
 from train_tools.previews.renderer import read_request
 
 
@@ -33,7 +34,8 @@ class Grid:
         self.rows = []
         for number, run in enumerate(("small", "large"), 1):
             file = write_lora(self.version.run(run).folder / "zorb.safetensors", seed=number)
-            self.rows.append((f"network_dim={number}", checkpoint(file, run=run)))
+            found = checkpoint(file, run=run)
+            self.rows.append(LabelledCheckpoint(label=f"network_dim={number}", checkpoint=found, base=pocket()))
         self.kind = PreviewJob(StandInRenderer(), self.rows_of, device="cpu")
 
     def rows_of(self, version: VersionPaths, grid: str):
@@ -148,7 +150,7 @@ def test_a_stopped_job_is_cancelled_and_keeps_what_it_rendered(grid):
 
 
 def test_a_broken_checkpoint_fails_the_job_with_its_name_after_the_others_are_rendered(grid):
-    broken = grid.rows[0][1].path
+    broken = grid.rows[0].checkpoint.path
     broken.write_bytes(broken.read_bytes()[:-1])
     tried = grid.attempt_at(grid.new_job(run=None))
     verdict = tried.judged(Exit(code=tried.run()))

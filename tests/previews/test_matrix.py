@@ -10,6 +10,7 @@ from train_tools.model.paths import VersionPaths
 from train_tools.model.preview import PreviewSettings
 from train_tools.previews.matrix import (
     BaseModelFile,
+    LabelledCheckpoint,
     checkpoint_label,
     lora_hash,
     matrix_of,
@@ -29,8 +30,12 @@ def base_in(folder):
 def matrix_in(folder, seeds=(1, 2), settings=SETTINGS):
     """A matrix of one LoRA for each seed; equal seeds are equal LoRAs in files of their own."""
     files = [write_lora(folder / "loras" / f"zorb-{n:06}.safetensors", seed=s) for n, s in enumerate(seeds, 1)]
-    rows = [(f"run {n}", checkpoint(file, run=f"run-{n}", epoch=n)) for n, file in enumerate(files, 1)]
-    return matrix_of(VersionPaths(folder / "version"), rows, settings, base_in(folder))
+    base = base_in(folder)
+    rows = [
+        LabelledCheckpoint(label=f"run {n}", checkpoint=checkpoint(file, run=f"run-{n}", epoch=n), base=base)
+        for n, file in enumerate(files, 1)
+    ]
+    return matrix_of(VersionPaths(folder / "version"), rows, settings, base)
 
 
 def render(*cells):
@@ -136,3 +141,18 @@ def test_checkpoints_are_labelled_by_what_is_known_of_them(tmp_path):
     assert checkpoint_label(replace(at, final=True)) == "final, epoch 3"
     assert checkpoint_label(replace(at, epoch=0, step=20)) == "step 20"
     assert checkpoint_label(replace(at, epoch=0, step=0)) == "zorb"
+
+
+def test_each_base_model_of_a_grid_has_a_row_and_its_own_pictures(tmp_path):
+    one = base_in(tmp_path)
+    other = BaseModelFile(path=tmp_path / "other.safetensors", sha256="CD" * 32)
+    file = write_lora(tmp_path / "loras" / "zorb.safetensors", seed=1)
+    rows = [
+        LabelledCheckpoint(label=base.path.stem, checkpoint=checkpoint(file, run=base.path.stem), base=base)
+        for base in (one, other)
+    ]
+    matrix = matrix_of(VersionPaths(tmp_path / "version"), rows, SETTINGS, one)
+    assert [row.label for row in matrix.rows[:2]] == ["base v1.5", "other"]
+    keys = {row: {cell.picture.key for cell in matrix.cells if cell.row == row} for row in range(4)}
+    assert not keys[0] & keys[1]
+    assert not keys[2] & keys[3]

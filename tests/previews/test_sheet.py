@@ -8,7 +8,7 @@ from tests.previews.test_matrix import SETTINGS, base_in, matrix_in, render
 from tests.renderers.scene import checkpoint, pixels_of
 from train_tools.errors import StorageError
 from train_tools.model.paths import VersionPaths
-from train_tools.previews.matrix import matrix_of
+from train_tools.previews.matrix import LabelledCheckpoint, matrix_of
 from train_tools.previews.sheet import EMPTY, LONGEST_SIDE, MOST_PIXELS, draw_sheet
 
 
@@ -36,8 +36,12 @@ def tall_matrix(folder, rows, settings):
     """A matrix of many checkpoints that are all the same file."""
     path = folder / "zorb.safetensors"
     path.write_bytes(b"not read here")
-    labelled = [(f"network_dim={n}", replace(checkpoint(path), epoch=n)) for n in range(rows)]
-    return matrix_of(VersionPaths(folder / "version"), labelled, settings, base_in(folder))
+    base = base_in(folder)
+    labelled = [
+        LabelledCheckpoint(label=f"network_dim={n}", checkpoint=replace(checkpoint(path), epoch=n), base=base)
+        for n in range(rows)
+    ]
+    return matrix_of(VersionPaths(folder / "version"), labelled, settings, base)
 
 
 def test_small_pictures_are_enlarged_by_a_whole_factor(tmp_path):

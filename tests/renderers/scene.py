@@ -18,7 +18,7 @@ from sd_contract.tensor_files import file_sha256
 from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.paths import VersionPaths
 from train_tools.model.preview import Cell, PreviewMatrix, PreviewSettings
-from train_tools.previews.matrix import BaseModelFile, matrix_of
+from train_tools.previews.matrix import BaseModelFile, LabelledCheckpoint, matrix_of
 from train_tools.previews.renderer import Renderer, RenderRequest, WantedPicture
 
 POCKET = Path(__file__).parents[2] / "projects_template" / "demo" / "pocket-sd1.safetensors"
@@ -78,8 +78,11 @@ def checkpoint(path: Path, run: str = "run", epoch: int = 1) -> Checkpoint:
 def matrix_for(
     folder: Path, files: Iterable[Path], settings: PreviewSettings = SMALL, base: BaseModelFile | None = None
 ) -> PreviewMatrix:
-    rows = [(f"run of {file.stem}", checkpoint(file)) for file in files]
-    return matrix_of(VersionPaths(folder / "version"), rows, settings, base or pocket())
+    base = base or pocket()
+    rows = [
+        LabelledCheckpoint(label=f"run of {file.stem}", checkpoint=checkpoint(file), base=base) for file in files
+    ]
+    return matrix_of(VersionPaths(folder / "version"), rows, settings, base)
 
 
 def request_for(folder: Path, cells: Iterable[Cell], base: BaseModelFile | None = None) -> RenderRequest:

@@ -62,3 +62,9 @@ class JobKind(Protocol):
     def follow_ups(self, job: Job, folder: Path, verdict: Verdict) -> Sequence[NewJob]:
         """Jobs to be queued in the same transaction as the move to a finished state; at most one per kind."""
         ...
+
+
+def last_attempt(job_folder: Path) -> int:
+    """The highest number of the attempts that lie in a job's folder; 0 when there are none."""
+    attempts = (folder.name for folder in job_folder.glob("attempts/[0-9]*"))
+    return max((int(name) for name in attempts if name.isdecimal()), default=0)

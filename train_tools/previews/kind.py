@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import Event
 from train_tools.errors import StorageError
-from train_tools.jobs.kind import Exit, Launch
+from train_tools.jobs.kind import Exit, Launch, last_attempt
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, VersionPaths
-from train_tools.model.preview import PreviewMatrix, PreviewSettings
+from train_tools.model.preview import PreviewSettings
 from train_tools.previews.matrix import (
     BaseModelFile,
     LabelledCheckpoint,
@@ -111,13 +111,8 @@ def preview_job(
         folder=folder.relative_to(outputs.folder).as_posix(),
         subject=work.subject(),
         total_steps=picture_count(settings, checkpoints),
-        attempt=_last_attempt(folder),
+        attempt=last_attempt(folder),
     )
-
-
-def _last_attempt(job_folder: Path) -> int:
-    attempts = (folder.name for folder in job_folder.glob("attempts/[0-9]*"))
-    return max((int(name) for name in attempts if name.isdecimal()), default=0)
 
 
 def version_of(job_folder: Path) -> VersionPaths:
@@ -138,7 +133,7 @@ class PreviewJob:
     def prepare(self, job: Job, folder: Path, attempt: Attempt) -> Launch:
         work = PreviewWork.of(job.subject)
         version = version_of(folder)
-        matrix = self._matrix(version, work, work.run)
+        matrix = matrix_of(version, self._wanted(version, work), work.settings, work.base)
         share(matrix)
         request = RenderRequest(
             base=work.base,
@@ -164,15 +159,16 @@ class PreviewJob:
     def follow_ups(self, job: Job, folder: Path, verdict: Verdict) -> Sequence[NewJob]:
         return ()
 
-    def _matrix(self, version: VersionPaths, work: PreviewWork, run: str | None) -> PreviewMatrix:
-        """The matrix of the grid, or of one run of it."""
-        rows = self._rows_of(version, work.grid)
-        if run is not None:
-            rows = [(label, checkpoint) for label, checkpoint in rows if checkpoint.run == run]
-        return matrix_of(version, rows, work.settings, work.base)
+    def _wanted(self, version: VersionPaths, work: PreviewWork) -> list[LabelledCheckpoint]:
+        """The checkpoints of the run, or of all runs of the grid, that were trained on the work's base model."""
+        return [
+            labelled
+            for labelled in self._rows_of(version, work.grid)
+            if labelled.base.sha256 == work.base.sha256 and work.run in (None, labelled.checkpoint.run)
+        ]
 
     def _finish(self, version: VersionPaths, work: PreviewWork) -> None:
-        matrix = self._matrix(version, work, None)
+        matrix = matrix_of(version, self._rows_of(version, work.grid), work.settings, work.base)
         share(matrix)
         if len(matrix.cells) <= DRAWN_AT_ONCE or not missing(matrix):
             from train_tools.previews.sheet import draw_sheet

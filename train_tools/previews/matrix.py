@@ -21,39 +21,45 @@ from train_tools.previews.samplers import sampler_named
 HASH_KEY = "sshs_model_hash"
 LARGEST_SEED = 2**64 - 1
 BASE_RUN = "base model"
-LabelledCheckpoint = tuple[str, Checkpoint]
-"""A run's label for people, and one of its checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaseModelFile:
-    """The base model of a matrix: where it lies, and the sha256 of the file."""
+    """A base model of a matrix: where it lies, and the sha256 of the file."""
 
     path: Path
     sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledCheckpoint:
+    """A checkpoint with its run's label for people, and the base model it was trained on."""
+
+    label: str
+    checkpoint: Checkpoint
+    base: BaseModelFile
 
 
 def matrix_of(
     version: VersionPaths,
     checkpoints: Sequence[LabelledCheckpoint],
     settings: PreviewSettings,
-    base: BaseModelFile,
+    *bases: BaseModelFile,
 ) -> PreviewMatrix:
-    """The base model in the first row, then the checkpoints in their order; columns are prompts x seeds x weights.
+    """The base models in the first rows, then the checkpoints in their order; columns are prompts x seeds x
+    weights. `bases` are shown also when no checkpoint was trained on them.
 
-    The base model is there whether or not the weights hold a 0. It has one cell for each prompt and seed, in the
+    A base model is there whether or not the weights hold a 0. It has one cell for each prompt and seed, in the
     first column of that group: the same picture stands for all weights. Raises OptionValueError as
     `checked_settings` does.
     """
     settings = checked_settings(settings)
     columns = columns_of(settings)
-    places = list(_places(version, checkpoints, base))
+    places = list(_places(version, checkpoints, bases))
     return PreviewMatrix(
         rows=tuple(place.row for place in places),
         columns=columns,
-        cells=tuple(
-            cell for place in places for cell in _cells(place, columns, settings, base, version.base_images)
-        ),
+        cells=tuple(cell for place in places for cell in _cells(place, columns, settings, version.base_images)),
         settings=settings,
     )
 
@@ -118,36 +124,36 @@ class _Place:
 
     number: int
     row: Row
+    base: BaseModelFile
     images: Path
     lora: str | None
 
 
 def _places(
-    version: VersionPaths, checkpoints: Sequence[LabelledCheckpoint], base: BaseModelFile
+    version: VersionPaths, checkpoints: Sequence[LabelledCheckpoint], bases: Sequence[BaseModelFile]
 ) -> Iterator[_Place]:
-    yield _Place(0, Row(run=BASE_RUN, label=base.path.stem, checkpoint=None), version.base_images, None)
-    for number, (run, checkpoint) in enumerate(checkpoints, 1):
-        row = Row(run=run, label=checkpoint_label(checkpoint), checkpoint=checkpoint.path)
-        yield _Place(
-            number,
-            row,
-            version.run(checkpoint.run).images_of(checkpoint.name),
-            lora_hash(checkpoint.path),
-        )
+    shown = {base.sha256: base for base in (*bases, *(labelled.base for labelled in checkpoints))}
+    for number, base in enumerate(shown.values()):
+        row = Row(run=BASE_RUN, label=base.path.stem, checkpoint=None)
+        yield _Place(number, row, base, version.base_images, None)
+    for number, labelled in enumerate(checkpoints, len(shown)):
+        checkpoint = labelled.checkpoint
+        row = Row(run=labelled.label, label=checkpoint_label(checkpoint), checkpoint=checkpoint.path)
+        images = version.run(checkpoint.run).images_of(checkpoint.name)
+        yield _Place(number, row, labelled.base, images, lora_hash(checkpoint.path))
 
 
 def _cells(
     place: _Place,
     columns: Sequence[Column],
     settings: PreviewSettings,
-    base: BaseModelFile,
     base_images: Path,
 ) -> Iterator[Cell]:
     chosen = _firsts(columns) if place.lora is None else range(len(columns))
     for number in chosen:
         column = columns[number]
         alone = place.lora is None or not column.weight
-        picture = _picture(column, settings, base.sha256, None if alone else place.lora)
+        picture = _picture(column, settings, place.base.sha256, None if alone else place.lora)
         yield Cell(
             row=place.number,
             column=number,

@@ -8,7 +8,7 @@ from pathlib import Path
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import CheckpointSaved, Event
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
-from train_tools.jobs.kind import Exit, Launch
+from train_tools.jobs.kind import Exit, Launch, last_attempt
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
@@ -22,14 +22,13 @@ TRAIN = "train"
 def training_job(outputs: OutputsPaths, version: VersionPaths, record: RunRecord, title: str) -> NewJob:
     """The job for a run whose record is written."""
     paths = version.run(record.run.name)
-    attempts = [int(folder.name) for folder in paths.folder.glob("attempts/[0-9]*") if folder.name.isdecimal()]
     return NewJob(
         kind=TRAIN,
         title=title,
         folder=paths.folder.relative_to(outputs.folder).as_posix(),
         subject={"grid": record.grid, "label": record.run.label, "work": record.work},
         total_steps=record.steps,
-        attempt=max(attempts, default=0),
+        attempt=last_attempt(paths.folder),
     )
 
 
