@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def read_exit(paths: AttemptPaths) -> Exit | None:
             reason=fields["reason"],
             slot_busy=fields.get("slot_busy", False),
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -137,20 +137,27 @@ class Supervisor:
 class StopLadder:
     """Stop politely, then firmly: the stop file, then terminate, then kill."""
 
-    def __init__(self, tree: ProcessTree, attempt: Attempt, grace_s: float) -> None:
+    def __init__(
+        self,
+        tree: ProcessTree,
+        attempt: Attempt,
+        grace_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._tree = tree
         self._attempt = attempt
         self._grace_s = grace_s
+        self._clock = clock
         self._asked_at: float | None = None
         self._terminated_at: float | None = None
 
     @property
     def asked(self) -> bool:
-        return self._asked_at is not None
+        return self._asked_at is not None or self._attempt.stop_requested
 
     def climb(self) -> None:
         """Takes the next step when its time has come; does nothing as long as nobody asked."""
-        now = time.monotonic()
+        now = self._clock()
         if self._asked_at is None:
             self._asked_at = now if self._attempt.stop_requested else None
         elif self._terminated_at is None:

@@ -26,11 +26,12 @@ from train_tools.jobs.queue import Queue
 from train_tools.jobs.slots import Slot, slots_of_this_machine
 from train_tools.jobs.supervisor import Order, read_exit, write_order
 from train_tools.jobs.tree import APART
-from train_tools.model.job import Job, JobState, Verdict, Wish
+from train_tools.model.job import Job, JobState, NewJob, Verdict, Wish
 from train_tools.model.paths import AttemptPaths
 
 MOST_LOSSES = 5
 """A job whose process vanishes this often without a word is failed, so that it can't eat the night."""
+JUDGEMENTS = (JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.QUEUED)
 LEAST_FREE_BYTES = 100 * 1024**2
 TICK_S = 0.25
 IDLE_TICK_S = 1.0
@@ -49,6 +50,7 @@ class Worker:
         *,
         slots: Sequence[Slot] | None = None,
         most_losses: int = MOST_LOSSES,
+        least_free_bytes: int = LEAST_FREE_BYTES,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.outputs = outputs
@@ -56,6 +58,7 @@ class Worker:
         self.kinds: Mapping[str, JobKind] = {kind.name: kind for kind in kinds}
         self.slots = tuple(slots) if slots is not None else slots_of_this_machine()
         self.most_losses = most_losses
+        self.least_free_bytes = least_free_bytes
         self.say = say
         self.follows: dict[int, Follow] = {}
         self._wake = threading.Event()
@@ -132,11 +135,11 @@ class Worker:
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.outputs).free
-        if free < LEAST_FREE_BYTES:
+        if free < self.least_free_bytes:
             raise StorageError(
                 f"Only {free / 1024**2:.0f} MB are free where {self.outputs} lies; at least "
-                f"{LEAST_FREE_BYTES / 1024**2:.0f} MB are needed to go on. The queue is kept: free some space, "
-                "then start again with `train-tools work`."
+                f"{self.least_free_bytes / 1024**2:.0f} MB are needed to go on. The queue is kept: free some "
+                "space, then start again with `train-tools work`."
             )
 
     def _start(self, job: Job, slot: Slot) -> None:
@@ -170,8 +173,9 @@ class Worker:
                     ),
                 )
                 supervisor = self._supervisor(paths)
-        except (TrainToolsError, ContractError) as error:
-            self.end(job, folder, Verdict(state=JobState.FAILED, message=str(error)))
+        except Exception as error:  # noqa: BLE001 - a bug in one kind of job is that job's failure
+            self.end(job, folder, Verdict(state=JobState.FAILED, message=_trouble(folder, error)))
+            self._wake.set()
             return
         self.follows[job.id] = Follow(self, job, supervisor)
 
@@ -200,19 +204,25 @@ class Worker:
                 f"This version of Train Tools knows no jobs of kind {job.kind!r}, only {', '.join(self.kinds)}."
             ) from None
 
-    def end(self, job: Job, folder: Path, verdict: Verdict) -> None:
-        """Writes an attempt's end and its follow-up jobs."""
-        verdict = self._as_wished(job, verdict)
-        follow_ups = self.kind_of(job).follow_ups(job, folder, verdict) if verdict.state.finished else ()
-        if self.queue.finish(job.id, job.attempt, verdict, follow_ups):
+    def end(self, job: Job, folder: Path, verdict: Verdict, *, lost: bool = True) -> None:
+        """Writes an attempt's end and its follow-up jobs. `lost` = one that is to be tried again had begun."""
+        verdict = self._as_wished(job, verdict, lost)
+        follow_ups: Sequence[NewJob] = ()
+        if verdict.state.finished:
+            try:
+                follow_ups = self.kind_of(job).follow_ups(job, folder, verdict)
+            except Exception as error:  # noqa: BLE001 - a bug in one kind of job is that job's trouble
+                message = f"What follows it could not be queued. {_trouble(folder, error)}"
+                verdict = Verdict(state=verdict.state, message=verdict.message or message)
+        if self.queue.finish(job.id, job.attempt, verdict, follow_ups, lost=lost):
             self.say(f"{job.title}: {verdict.state}" + (f" - {verdict.message}" if verdict.message else ""))
 
-    def _as_wished(self, job: Job, verdict: Verdict) -> Verdict:
+    def _as_wished(self, job: Job, verdict: Verdict, lost: bool) -> Verdict:
         wish = self.queue.get(job.id).wish
         if verdict.state in (JobState.CANCELLED, JobState.QUEUED) and wish is not None:
             state = JobState.CANCELLED if wish is Wish.CANCEL else JobState.QUEUED
             return Verdict(state=state, message=verdict.message)
-        if verdict.state is JobState.QUEUED and self.queue.losses(job.id) + 1 >= self.most_losses:
+        if lost and verdict.state is JobState.QUEUED and self.queue.losses(job.id) + 1 >= self.most_losses:
             return Verdict(
                 state=JobState.FAILED,
                 message=f"It ended {self.most_losses} times without saying why (killed from outside, or out of "
@@ -248,7 +258,7 @@ class Follow:
         if exit_ is not None and self._mine:
             if exit_.slot_busy and self.job.slot:
                 self.worker.slot_is_busy(self.job.slot)
-            self.worker.end(self.job, self.folder, self._judged(exit_))
+            self.worker.end(self.job, self.folder, self._judged(exit_), lost=not exit_.slot_busy)
         if self._lease is not None:
             self._lease.release()
         return exit_ is not None or not self._mine
@@ -256,14 +266,15 @@ class Follow:
     def _end_of_tree(self) -> Exit | None:
         """exit.json; or, where the supervisor is gone without one, the end of the lease. None = it lives.
 
-        A lease that was free is held until the row has moved on: a late supervisor of this attempt must find
-        it taken, or the attempt no longer current.
+        A supervisor of ours is waited for: it holds lease and slot until its very end. A lease that was free is
+        held until the row has moved on: a late supervisor of this attempt must find it taken, or the attempt no
+        longer current.
         """
+        if self._supervisor is not None and self._supervisor.poll() is None:
+            return None
         exit_ = read_exit(self.paths)
         if exit_ is not None:
             return exit_
-        if self._supervisor is not None and self._supervisor.poll() is None:
-            return None
         self._lease = Lease.take(job_lease(self.worker.queue.id, self.job.id))
         if self._lease is None:
             return None
@@ -308,6 +319,7 @@ class Follow:
             verdict = self.worker.kind_of(self.job).judge(
                 self.job, self.folder, self.attempt, exit_, read_result(self.attempt)
             )
+            assert verdict.state in JUDGEMENTS, f"an attempt can't be judged to be {verdict.state}"
         if self._complaint and verdict.state is not JobState.CANCELLED:
             return Verdict(state=JobState.FAILED, message=self._complaint)
         return verdict
@@ -317,13 +329,18 @@ class Follow:
         """One job's trouble must not stop the queue: it becomes the job's message."""
         try:
             yield
-        except (TrainToolsError, ContractError) as error:
-            self._complaint = str(error)
-        except OSError as error:
-            self._complaint = str(storage_error(self.folder, error))
         except Exception as error:  # noqa: BLE001 - a bug in one kind of job is that job's failure
-            self._complaint = f"Internal error: {type(error).__name__}: {error}"
-            traceback.print_exc()
+            self._complaint = _trouble(self.folder, error)
+
+
+def _trouble(folder: Path, error: Exception) -> str:
+    """What went wrong with a job, as its message. What nobody foresaw is also printed with its traceback."""
+    if isinstance(error, TrainToolsError | ContractError):
+        return str(error)
+    if isinstance(error, OSError):
+        return str(storage_error(folder, error))
+    traceback.print_exception(error)
+    return f"Internal error: {type(error).__name__}: {error}"
 
 
 @contextlib.contextmanager
