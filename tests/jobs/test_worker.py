@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from sd_contract.attempt import Attempt
+from tests.jobs import script_job as script_job_module
+from tests.jobs.patience import eventually
+from tests.jobs.script_job import SLOT, ScriptJob, script_job, script_worker, work
+from train_tools.errors import StorageError
+from train_tools.jobs.lease import Lease, held, job_lease, worker_lease
+from train_tools.jobs.queue import Queue
+from train_tools.jobs.slots import Slot
+from train_tools.jobs.supervisor import read_exit
+from train_tools.jobs.tree import bearers
+from train_tools.model.job import JobState, NewJob
+from train_tools.model.paths import AttemptPaths, OutputsPaths
+
+WRITE_TITLE = "import os; open('../order', 'a').write(os.environ['SCRIPT'] + ' ')"
+STEPS = """
+import os, sys, time
+from pathlib import Path
+from sd_contract.attempt import Attempt, Result, write_result
+from sd_contract.events import *
+attempt = Attempt.from_environment()
+log = EventLog(attempt.events)
+log.emit(AttemptStarted())
+log.emit(PhaseStarted("loading"))
+"""
+UNTIL_STOPPED = (
+    STEPS
+    + """
+for step in range(1, 2000):
+    log.emit(StepDone(step, 2000, loss=0.5))
+    if attempt.stop_requested or Path("enough").exists():
+        break
+    time.sleep(0.03)
+outcome = "done" if Path("enough").exists() else "cancelled"
+write_result(attempt, Result(outcome=outcome, step=step, total_steps=2000))
+"""
+)
+
+
+@pytest.fixture(autouse=True)
+def import_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests can import, their processes can."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+
+@pytest.fixture
+def start_worker(outputs: OutputsPaths, queue: Queue) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Starts a worker as a process of its own; whatever is left is ended after the test."""
+    workers: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, script_job_module.__file__, str(outputs.folder)]
+        workers.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        return workers[-1]
+
+    yield start
+    for job in queue.jobs():
+        for process in bearers(f"{queue.id}/{job.id}/{job.attempt}"):
+            process.kill()
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+
+
+def states(queue: Queue) -> dict[str, str]:
+    return {job.title: job.state.value for job in queue.jobs()}
+
+
+def supervisor_of(paths: AttemptPaths) -> psutil.Process:
+    """The living supervisor of an attempt, whoever started it."""
+    return eventually(
+        lambda: next(
+            (process for process in psutil.process_iter() if str(paths.folder) in command_of(process)), None
+        )
+    )
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def paths_of(outputs: OutputsPaths, title: str, attempt: int = 1) -> AttemptPaths:
+    return AttemptPaths.of(outputs.folder / "jobs" / title, attempt)
+
+
+def running(queue: Queue, id_: int):
+    """The job, once it has done a step."""
+    return eventually(lambda: (job := queue.get(id_)).step and job)
+
+
+def test_jobs_run_in_order_and_one_that_fails_does_not_stop_the_rest(outputs, queue):
+    queue.add([script_job("a", WRITE_TITLE), script_job("b", WRITE_TITLE + "; raise SystemExit(7)")])
+    queue.add([script_job("c", WRITE_TITLE, follow_up=WRITE_TITLE), script_job("d", WRITE_TITLE)])
+    assert work(outputs)
+    assert (outputs.folder / "jobs" / "order").read_text() == "a b c after c d "
+    assert states(queue) == {"a": "done", "b": "failed", "c": "done", "d": "done", "after c": "done"}
+    assert next(job.message for job in queue.jobs() if job.title == "b") == "exit code 7"
+
+
+def test_an_awkward_title_and_folder_reach_the_job_as_they_are(outputs, queue):
+    title = "it's & $HOME `x` [bold] кот 猫 🐈"
+    queue.add([script_job(title, WRITE_TITLE)])
+    assert work(outputs)
+    assert (outputs.folder / "jobs" / "order").read_text() == f"{title} "
+
+
+@pytest.mark.parametrize("bug", ["prepare", "observe", "judge"])
+def test_a_bug_in_a_kind_of_job_fails_that_job_only(outputs, queue, capfd, bug):
+    queue.add([script_job("a", STEPS, bug=bug), script_job("b")])
+    assert work(outputs)
+    assert states(queue) == {"a": "failed", "b": "done"}
+    assert queue.get(1).message == f"Internal error: UnforeseenError: in {bug}"
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_a_bug_in_what_follows_a_job_does_not_undo_the_job(outputs, queue, capfd):
+    queue.add([script_job("a", bug="follow_ups"), script_job("b")])
+    assert work(outputs)
+    assert states(queue) == {"a": "done", "b": "done"}
+    assert "could not be queued. Internal error: UnforeseenError: in follow_ups" in queue.get(1).message
+
+
+@pytest.mark.parametrize("verdict", ["running", "paused", "lost"])
+def test_an_end_that_is_none_fails_the_job(outputs, queue, capfd, verdict):
+    queue.add([script_job("a", verdict=verdict), script_job("b")])
+    assert work(outputs)
+    assert states(queue) == {"a": "failed", "b": "done"}
+    assert f"can't be judged to be {verdict}" in queue.get(1).message
+
+
+def test_a_job_of_a_kind_that_nobody_knows_fails_with_the_kinds_there_are(outputs, queue):
+    queue.add([NewJob(kind="future", title="a", folder="jobs/a"), script_job("b")])
+    assert work(outputs)
+    assert states(queue) == {"a": "failed", "b": "done"}
+    assert queue.get(1).message == "This version of Train Tools knows no jobs of kind 'future', only script."
+
+
+def test_a_job_of_an_unknown_kind_that_was_running_fails_as_well(outputs, queue):
+    queue.add([NewJob(kind="future", title="a", folder="jobs/a")])
+    queue.claim("cpu", "elsewhere")
+    assert work(outputs)
+    assert states(queue) == {"a": "failed"}
+
+
+def test_a_command_that_can_not_be_started_is_the_jobs_message(outputs, queue):
+    queue.add([script_job("a", command=["/no/such/program", "x"]), script_job("b")])
+    assert work(outputs)
+    assert states(queue) == {"a": "failed", "b": "done"}
+    assert queue.get(1).message.startswith("/no/such/program could not be started: ")
+
+
+def test_an_attempt_folder_that_is_there_already_is_not_written_into(outputs, queue):
+    old = paths_of(outputs, "a")
+    old.output.mkdir(parents=True)
+    queue.add([script_job("a")])
+    assert work(outputs)
+    assert states(queue) == {"a": "failed"}
+    assert "Could not write 001" in queue.get(1).message
+    assert not old.launch.exists()
+
+
+def test_events_become_the_row(outputs, queue):
+    script = STEPS + 'for step in (1, 2, 3): log.emit(StepDone(step, 3, loss=0.5 / step))\nlog.emit(Warned("odd"))'
+    queue.add([script_job("a", script)])
+    assert work(outputs)
+    job = queue.get(1)
+    assert (job.state, job.step, job.total_steps, job.loss) == (JobState.DONE, 3, 3, 0.5 / 3)
+    assert job.started_at <= job.steps_started_at <= job.finished_at
+
+
+def test_two_slots_run_two_jobs_at_a_time(outputs, queue):
+    wait_for_the_other = "\n".join(
+        (
+            "import os, time",
+            "from pathlib import Path",
+            "Path('../at ' + os.environ['CUDA_VISIBLE_DEVICES']).touch()",
+            "while len(list(Path('..').glob('at *'))) < 2: time.sleep(0.01)",
+        )
+    )
+    queue.add([script_job("a", wait_for_the_other), script_job("b", wait_for_the_other)])
+    assert work(outputs, slots=[Slot("GPU-1"), Slot("GPU-2")])
+    assert states(queue) == {"a": "done", "b": "done"}
+
+
+def test_a_second_worker_on_one_folder_leaves_it_alone(outputs, queue, keep):
+    queue.add([script_job("a")])
+    first = keep(Lease.take(worker_lease(queue.id)))
+    assert not work(outputs)
+    assert states(queue) == {"a": "queued"}
+    first.release()
+    assert work(outputs)
+    assert not held(worker_lease(queue.id))
+
+
+def test_a_full_disk_stops_the_worker_and_keeps_the_queue(outputs, queue):
+    queue.add([script_job("a")])
+    with pytest.raises(StorageError, match=r"MB are free where .* queue is kept: free some space"):
+        work(outputs, least_free_bytes=1 << 60)
+    assert states(queue) == {"a": "queued"}
+    assert work(outputs)
+    assert states(queue) == {"a": "done"}
+
+
+def test_a_job_waits_for_a_slot_that_another_folder_uses(outputs, queue, keep, tmp_path):
+    queue.add([script_job("a")])
+    worker = script_worker(outputs, queue)
+    taken = keep(SLOT.take(tmp_path / "other.lock"))
+    worker.run(until=lambda: True)
+    assert states(queue) == {"a": "queued"}
+    taken.release()
+    assert work(outputs)
+
+
+class SlotTaker(ScriptJob):
+    """Another folder's job takes the slot between the look at it and the start."""
+
+    def __init__(self, keep: Callable[[Lease | None], Lease], lease: str) -> None:
+        self._keep = keep
+        self._lease = lease
+
+    def prepare(self, job, folder, attempt):
+        self._taken = self._keep(SLOT.take(folder / self._lease))
+        return super().prepare(job, folder, attempt)
+
+    def judge(self, *args):
+        raise AssertionError("nothing was started, so there is nothing to judge")
+
+
+def test_losing_a_slot_to_another_folder_is_no_loss(outputs, queue, keep):
+    queue.add([script_job("a")])
+    worker = script_worker(outputs, queue, most_losses=1)
+    worker.kinds = {"script": SlotTaker(keep, "other.lock")}
+    worker.run(until=lambda: queue.get(1).attempt == 1)
+    assert (queue.get(1).state, queue.get(1).message) == (JobState.QUEUED, "another job has the slot")
+    assert queue.losses(1) == 0
+
+
+def test_a_tree_that_outlived_its_worker_is_adopted_and_runs_once(outputs, queue, start_worker):
+    [id_] = queue.add([script_job("a", UNTIL_STOPPED)])
+    first = start_worker()
+    running(queue, id_)
+    first.kill()
+    first.wait()
+    second = start_worker()
+    at_step = queue.get(id_).step
+    eventually(lambda: queue.get(id_).step > at_step)
+    (outputs.folder / "jobs" / "a" / "enough").touch()
+    assert second.wait(30) == 0
+    assert (queue.get(id_).state, queue.get(id_).attempt) == (JobState.DONE, 1)
+
+
+def test_an_end_that_no_worker_saw_is_judged_by_the_next(outputs, queue, start_worker):
+    [id_] = queue.add([script_job("a", UNTIL_STOPPED, follow_up=WRITE_TITLE)])
+    worker = start_worker()
+    running(queue, id_)
+    worker.kill()
+    worker.wait()
+    (outputs.folder / "jobs" / "a" / "enough").touch()
+    eventually(lambda: read_exit(paths_of(outputs, "a")))
+    eventually(lambda: not held(job_lease(queue.id, id_)))
+    assert queue.get(id_).state is JobState.RUNNING
+    assert work(outputs)
+    assert states(queue) == {"a": "done", "after a": "done"}
+    assert queue.get(id_).attempt == 1
+
+
+def test_a_trainer_that_outlived_worker_and_supervisor_is_waited_for(outputs, queue, start_worker):
+    [id_] = queue.add([script_job("a", UNTIL_STOPPED)])
+    first = start_worker()
+    running(queue, id_)
+    first.kill()
+    first.wait()
+    supervisor_of(paths_of(outputs, "a")).kill()
+    second = start_worker()
+    at_step = queue.get(id_).step
+    eventually(lambda: queue.get(id_).step > at_step)
+    (outputs.folder / "jobs" / "a" / "enough").touch()
+    assert second.wait(30) == 0
+    assert (queue.get(id_).state, queue.get(id_).attempt) == (JobState.DONE, 1)
+    assert read_exit(paths_of(outputs, "a")) is None
+
+
+def test_a_job_whose_processes_were_all_killed_is_tried_again(outputs, queue):
+    script = "import os, signal\nfrom pathlib import Path\nagain = Path('again').exists(); Path('again').touch()\n"
+    script += "again or os.kill(os.getpid(), signal.SIGKILL)"
+    queue.add([script_job("a", script)])
+    assert work(outputs)
+    assert (states(queue), queue.get(1).attempt, queue.losses(1)) == ({"a": "done"}, 2, 1)
+
+
+def test_a_job_that_always_vanishes_is_failed_in_the_end(outputs, queue):
+    queue.add([script_job("a", "import os; os.abort()"), script_job("b")])
+    assert work(outputs, most_losses=3)
+    assert states(queue) == {"a": "failed", "b": "done"}
+    assert queue.get(1).attempt == 3
+    assert "It ended 3 times without saying why" in queue.get(1).message
+    assert "ended by signal 6" in queue.get(1).message
+
+
+def test_a_job_that_was_claimed_by_a_worker_that_died_before_starting_it_is_tried_again(outputs, queue):
+    queue.add([script_job("a")])
+    queue.claim("cpu", "here")
+    assert work(outputs)
+    assert (states(queue), queue.get(1).attempt) == ({"a": "done"}, 2)
+
+
+def test_a_cancelled_job_ends_after_its_step_and_stays_cancelled(outputs, queue, start_worker):
+    [id_] = queue.add([script_job("a", UNTIL_STOPPED)])
+    worker = start_worker()
+    running(queue, id_)
+    queue.cancel(id_)
+    assert worker.wait(30) == 0
+    assert (queue.get(id_).state, queue.get(id_).attempt) == (JobState.CANCELLED, 1)
+    assert Attempt(paths_of(outputs, "a").folder).stop_requested
+
+
+def test_a_job_that_does_not_listen_is_ended_all_the_same(outputs, queue, start_worker):
+    [id_] = queue.add([script_job("a", STEPS + "log.emit(StepDone(1, 2))\n" + "time.sleep(60)", grace_s=0.0)])
+    worker = start_worker()
+    running(queue, id_)
+    queue.cancel(id_)
+    assert worker.wait(30) == 0
+    assert queue.get(id_).state is JobState.CANCELLED
+
+
+def test_ctrl_c_puts_the_job_back_and_the_next_worker_ends_it(outputs, queue, start_worker):
+    id_, _ = queue.add([script_job("a", UNTIL_STOPPED), script_job("b")])
+    worker = start_worker()
+    running(queue, id_)
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(30) != 0
+    assert states(queue) == {"a": "queued", "b": "queued"}
+    assert queue.losses(id_) == 0
+    (outputs.folder / "jobs" / "a" / "enough").touch()
+    assert work(outputs)
+    assert states(queue) == {"a": "done", "b": "done"}
+    assert queue.get(id_).attempt == 2
+
+
+def test_a_cancelled_job_stays_cancelled_when_its_worker_is_stopped_meanwhile(outputs, queue, start_worker):
+    [id_] = queue.add([script_job("a", UNTIL_STOPPED)])
+    worker = start_worker()
+    running(queue, id_)
+    worker.send_signal(signal.SIGSTOP)
+    queue.cancel(id_)
+    worker.send_signal(signal.SIGINT)
+    worker.send_signal(signal.SIGCONT)
+    worker.wait(30)
+    assert queue.get(id_).state is JobState.CANCELLED
+
+
+def test_a_second_ctrl_c_leaves_the_job_to_the_next_worker(outputs, queue, start_worker):
+    forever_once = "if not Path('again').exists(): Path('again').touch(); time.sleep(60)"
+    [id_] = queue.add([script_job("a", STEPS + "log.emit(StepDone(1, 2))\n" + forever_once)])
+    worker = start_worker()
+    running(queue, id_)
+    worker.send_signal(signal.SIGINT)
+    eventually(lambda: queue.get(id_).wish is not None)
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(30) != 0
+    assert queue.get(id_).state is JobState.RUNNING
+    [trainer] = bearers(f"{queue.id}/{id_}/1")
+    trainer.kill()
+    assert work(outputs, most_losses=1)
+    assert (queue.get(id_).state, queue.get(id_).attempt) == (JobState.DONE, 2)
