@@ -18,12 +18,11 @@ from sd_contract.options.settings import parse_resolution
 from sd_contract.steps import batches_of, plan_batches
 from train_tools.errors import BaseModelNotUsableError, OptionValueError
 from train_tools.files import write_toml
-from train_tools.jobs.kind import Exit, Launch
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import JobState, Verdict
 from train_tools.model.paths import RunPaths
 from train_tools.options.config import config_table
-from train_tools.runs.engine import RunFiles, StepCount
+from train_tools.runs.engine import Exit, Launch, RunFiles, StepCount
 
 SCRIPTS = Path(sd_contract.__file__).parent.parent
 CAPTION_SUFFIX = ".txt"

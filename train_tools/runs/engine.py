@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sd_contract.attempt import Attempt, Result
-from train_tools.jobs.kind import Exit, Launch
+from train_tools.jobs.kind import Exit as Exit
+from train_tools.jobs.kind import Launch as Launch
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import Verdict
 from train_tools.model.paths import RunPaths
