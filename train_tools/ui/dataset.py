@@ -12,7 +12,7 @@ import gradio as gr
 from train_tools.app import App
 from train_tools.model.dataset import AUTOMATIC_REPEATS, ImportReport, Preparation, PreparationReport, Rejected
 from train_tools.ui.islands import island
-from train_tools.ui.place import Place, chosen_in, on, told
+from train_tools.ui.place import Place, chosen_in, on
 
 MOST_LISTED = 20
 
@@ -37,14 +37,13 @@ def _import_form(app: App, here: Place) -> None:
     )
     start = gr.Button("Import", elem_id="import")
     report = gr.Textbox(label="What came in", visible=False, interactive=False, elem_id="import-report")
-    on(start.click, _importer(app), [*here.chosen, source], [source, report], show_progress="minimal")
+    on(here, start.click, _importer(app), [*here.chosen, source], [source, report], show_progress="minimal")
 
 
 def _importer(app: App) -> Callable[[str | None, str | None, str], list[Any]]:
     def import_images(project: str | None, version: str | None, paths: str) -> list[Any]:
         sources = [Path(line.strip()).expanduser() for line in paths.splitlines() if line.strip()]
-        with told():
-            report = app.import_images(project or "", version or "", sources)
+        report = app.import_images(project or "", version or "", sources)
         return ["", gr.Textbox("\n".join(_imported(report)), visible=True)]
 
     return import_images
@@ -63,15 +62,14 @@ def _preparation_form(app: App, here: Place) -> None:
     start = gr.Button("Prepare", variant="primary", elem_id="prepare")
     report = gr.Textbox(label="What came out", visible=False, interactive=False, elem_id="prepare-report")
     form = [width, height, repeats, class_name, background, mirrored]
-    on(here.told.change, _reader(app), [here.told], form)
-    on(start.click, _preparer(app), [*here.chosen, *form], [report], show_progress="minimal")
+    on(here, here.told.change, _reader(app), [here.told], form)
+    on(here, start.click, _preparer(app), [*here.chosen, *form], [report], show_progress="minimal")
 
 
 def _reader(app: App) -> Callable[[str], Sequence[Any]]:
     def read(place: str) -> Sequence[Any]:
         project, version = chosen_in(place)
-        with told():
-            stored = app.settings(project, version).preparation if project and version else Preparation()
+        stored = app.settings(project, version).preparation if project and version else Preparation()
         repeats = None if stored.repeats == AUTOMATIC_REPEATS else stored.repeats
         return (
             stored.width_px,
@@ -85,7 +83,7 @@ def _reader(app: App) -> Callable[[str], Sequence[Any]]:
     return read
 
 
-def _preparer(app: App) -> Callable[..., Any]:
+def _preparer(app: App) -> Callable[..., list[Any]]:
     def prepare(
         project: str | None,
         version: str | None,
@@ -95,20 +93,19 @@ def _preparer(app: App) -> Callable[..., Any]:
         class_name: str,
         background: str,
         mirrored: bool,
-    ) -> Any:
-        with told():
-            stored = app.settings(project or "", version or "")
-            asked = Preparation(
-                width_px=width or 0,
-                height_px=height or 0,
-                repeats=repeats or AUTOMATIC_REPEATS,
-                class_name=class_name,
-                background=background,
-                mirrored_copies=mirrored,
-            )
-            app.save_settings(project or "", version or "", replace(stored, preparation=asked))
-            report = app.prepare(project or "", version or "")
-        return gr.Textbox("\n".join(_prepared(report)), visible=True)
+    ) -> list[Any]:
+        stored = app.settings(project or "", version or "")
+        asked = Preparation(
+            width_px=width or 0,
+            height_px=height or 0,
+            repeats=repeats or AUTOMATIC_REPEATS,
+            class_name=class_name,
+            background=background,
+            mirrored_copies=mirrored,
+        )
+        app.save_settings(project or "", version or "", replace(stored, preparation=asked))
+        report = app.prepare(project or "", version or "")
+        return [gr.Textbox("\n".join(_prepared(report)), visible=True)]
 
     return prepare
 

@@ -3,9 +3,9 @@ that a reload, a bookmark or another tab comes back to it."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import functools
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import gradio as gr
 from train_tools.app import USER_ERRORS, App
 from train_tools.ui.islands import fact_of, island, markup
 
-PLACE = "tt-place"
+PLACE, NOTE = "tt-place", "tt-note"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,8 @@ class Place:
     version: gr.Dropdown
     told: gr.Markdown
     """Tells the islands, and the address bar, what was chosen."""
+    note: gr.Markdown
+    """Says what was refused, on every screen."""
 
     @property
     def chosen(self) -> list[gr.Dropdown]:
@@ -33,15 +35,6 @@ class Place:
     @property
     def all(self) -> list[Any]:
         return [self.project, self.version, self.told]
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """A user error becomes a message on the page. Gradio shows messages as HTML, hence the escape."""
-    try:
-        yield
-    except USER_ERRORS as error:
-        raise gr.Error(html.escape(str(error)), duration=None, title="Not done", print_exception=False) from error
 
 
 def header(app: App) -> Place:
@@ -56,14 +49,14 @@ def header(app: App) -> Place:
         make_project = gr.Button("Create project", size="sm", scale=0, min_width=140)
         new_version = gr.Textbox(label="Name of a new version", placeholder="v2", max_lines=1)
         make_version = gr.Button("Create version", size="sm", scale=0, min_width=140)
-    here = Place(project=project, version=version, told=island(PLACE))
+    here = Place(project=project, version=version, told=island(PLACE), note=island(NOTE))
     _follow(app, here)
     hidden = gr.Checkbox(False, visible=False)
-    on(fold.click, lambda shown: (gr.Row(visible=not shown), not shown), [hidden], [names, hidden])
+    on(here, fold.click, lambda shown: (gr.Row(visible=not shown), not shown), [hidden], [names, hidden])
     for start in (make_project.click, new_project.submit):
-        on(start, _project_maker(app), [new_project], [*here.all, new_project])
+        on(here, start, _project_maker(app), [new_project], [*here.all, new_project])
     for start in (make_version.click, new_version.submit):
-        on(start, _version_maker(app), [project, new_version], [*here.all, new_version])
+        on(here, start, _version_maker(app), [project, new_version], [*here.all, new_version])
     return here
 
 
@@ -75,16 +68,15 @@ def on_opening(app: App, page: gr.Blocks, here: Place) -> None:
         last = app.last_choice()
         return showing(app, asked.get("project") or last.project, asked.get("version") or last.version)
 
-    on(page.load, opened, None, here.all)
+    on(here, page.load, opened, [], here.all)
 
 
 def showing(app: App, project: str | None, version: str | None) -> list[Any]:
     """Values of the header for a place; what is not there gives way to the newest there is."""
-    with told():
-        projects = [each.name for each in app.projects()]
-        project = project if project in projects else next(iter(projects), None)
-        versions = [each.name for each in app.versions(project)] if project else []
-        version = version if version in versions else next(iter(versions), None)
+    projects = [each.name for each in app.projects()]
+    project = project if project in projects else next(iter(projects), None)
+    versions = [each.name for each in app.versions(project)] if project else []
+    version = version if version in versions else next(iter(versions), None)
     return [
         gr.Dropdown(choices=projects, value=project),
         gr.Dropdown(choices=versions, value=version),
@@ -102,25 +94,22 @@ def chosen_in(told: str) -> tuple[str | None, str | None]:
 def _follow(app: App, here: Place) -> None:
     def project_chosen(project: str | None) -> list[Any]:
         if project:
-            with told():
-                app.choose(project)
+            app.choose(project)
         return showing(app, project, None)
 
     def version_chosen(project: str | None, version: str | None) -> list[Any]:
         if project and version:
-            with told():
-                app.choose(project, version)
+            app.choose(project, version)
         return showing(app, project, version)
 
-    on(here.project.input, project_chosen, [here.project], here.all)
-    on(here.version.input, version_chosen, here.chosen, here.all)
+    on(here, here.project.input, project_chosen, [here.project], here.all)
+    on(here, here.version.input, version_chosen, here.chosen, here.all)
 
 
 def _project_maker(app: App) -> Callable[[str], list[Any]]:
     def make(name: str) -> list[Any]:
-        with told():
-            project = app.create_project(name)
-            version = app.create_version(project.name, "v1")
+        project = app.create_project(name)
+        version = app.create_version(project.name, "v1")
         return [*showing(app, project.name, version.name), ""]
 
     return make
@@ -128,15 +117,41 @@ def _project_maker(app: App) -> Callable[[str], list[Any]]:
 
 def _version_maker(app: App) -> Callable[[str | None, str], list[Any]]:
     def make(project: str | None, name: str) -> list[Any]:
-        with told():
-            version = app.create_version(project or "", name)
+        version = app.create_version(project or "", name)
         return [*showing(app, version.project, version.name), ""]
 
     return make
 
 
 def on(
-    event: Callable[..., Any], do: Callable[..., Any], inputs: Any, outputs: Any, show_progress: str = "hidden"
+    here: Place,
+    event: Callable[..., Any],
+    do: Callable[..., Sequence[Any]],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    show_progress: str = "hidden",
 ) -> None:
-    """Without Gradio's queue: no stream stays open, and a proxy has less to carry."""
-    event(do, inputs, outputs, queue=False, show_progress=show_progress, api_visibility="private")
+    """Does `do` on an event and shows what it returns; a user error changes nothing and is said in the note,
+    also when the same one is said again.
+
+    Without Gradio's queue: no stream stays open, and a proxy has less to carry.
+    """
+    event(
+        _told(do, len(outputs)),
+        list(inputs),
+        [*outputs, here.note],
+        queue=False,
+        show_progress=show_progress,
+        api_visibility="private",
+    )
+
+
+def _told(do: Callable[..., Sequence[Any]], outputs: int) -> Callable[..., list[Any]]:
+    @functools.wraps(do)
+    def told(*given: Any) -> list[Any]:
+        try:
+            return [*do(*given), markup(NOTE)]
+        except USER_ERRORS as error:
+            return [gr.skip()] * outputs + [markup(NOTE, {"sentence": str(error), "at": time.time_ns()})]
+
+    return told

@@ -1,5 +1,6 @@
 // The islands of the page; each module defines one element.
 import "./place.js";
+import "./note.js";
 import "./status.js";
 import "./dataset.js";
 import "./train.js";
