@@ -220,6 +220,11 @@ class App:
     def grids(self, project: str, version: str) -> tuple[str, ...]:
         return tuple(record.name for record in grids_of(self._version(project, version)))
 
+    def grid_jobs(self, project: str, version: str, grid: str) -> list[Job]:
+        """The jobs that train and render a grid, in whatever state."""
+        folder = self._version(project, version).folder.relative_to(self.outputs.folder).as_posix()
+        return [job for job in self.queue.below(folder, states=tuple(JobState)) if job.subject.get("grid") == grid]
+
     def checkpoints(self, project: str, version: str) -> tuple[Checkpoint, ...]:
         """All runs' checkpoints, newest run first."""
         paths = self._version(project, version)

@@ -90,12 +90,11 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        from sd_contract.errors import ContractError
-        from train_tools.errors import TrainToolsError
+        from train_tools.app import USER_ERRORS
 
         try:
             return command(*args, **kwargs)
-        except (TrainToolsError, ContractError) as error:
+        except USER_ERRORS as error:
             from train_tools.terminal import complain
 
             complain(str(error))
@@ -128,7 +127,7 @@ def demo(
         return
     submission = app.submit(prepared.project, prepared.version)
     print_submission(submission)
-    failed = _work_off(app, submission) if submission.jobs else _work_off_all(app)
+    failed = _work_off(app, prepared.project, prepared.version, submission.grid)
     _show_result(app, prepared.project, prepared.version, submission.grid)
     say(f"It took {time.monotonic() - started:.0f} s. `train-tools serve` shows all of it in the browser.")
     if failed:
@@ -375,7 +374,7 @@ def submit(
         print_submission(submission)
     failed = False
     if wait:
-        failed = _work_off(app, submission, quiet=as_json)
+        failed = _work_off(app, project, version, submission.grid, as_json)
     elif submission.jobs and not as_json:
         say("`train-tools work` trains them now; the page's service does so by itself.")
     if as_json:
@@ -396,7 +395,15 @@ def work(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train and render what is queued, in order. May be stopped and started at any time."""
-    _work_off_all(_app(), stay=stay, stay_with=stay_with, quiet=quiet)
+    import psutil
+
+    app = _app()
+
+    def may_leave() -> bool:
+        staying = stay or (stay_with is not None and psutil.pid_exists(stay_with))
+        return not staying and not app.queue.waiting()
+
+    _work_until(app, may_leave, quiet)
 
 
 @commands.command("jobs")
@@ -481,7 +488,7 @@ def preview(
 
     app = _app()
     submission = app.preview(project, version, grid, changed)
-    failed = _work_off(app, submission, quiet=as_json) if wait else False
+    failed = _work_off(app, project, version, submission.grid, as_json) if wait else False
     if as_json:
         image = app.matrix_image(project, version, submission.grid)
         print_json({**_submission_object(submission), "failed": failed, "matrix": image})
@@ -562,9 +569,15 @@ def serve(
 
 
 def _assignments(settings: Sequence[str] | None, base_model: str | None) -> dict[str, str]:
-    from train_tools.grids.expressions import assignments_from
+    """Comma lists by option name. Raises OptionValueError where the `=` is missing."""
+    from train_tools.errors import OptionValueError
 
-    assignments = assignments_from(settings or ())
+    assignments = {}
+    for setting in settings or ():
+        name, equals, text = setting.partition("=")
+        if not equals or not name.strip():
+            raise OptionValueError(f"{setting!r} says no value: write it as name=value or name=value,value,value.")
+        assignments[name.strip()] = text.strip()
     if base_model is not None:
         quoted = base_model.replace('"', '""')
         assignments["pretrained_model_name_or_path"] = f'"{quoted}"'
@@ -582,22 +595,11 @@ def _numbers(name: str, text: str | None, kind: type[N]) -> tuple[N, ...] | None
         raise OptionValueError(f"{name} {text}: numbers with commas between them are wanted.") from None
 
 
-def _work_off(app: App, submission: Submission, quiet: bool = False) -> bool:
-    """Works until the submitted jobs and what follows from them have ended. True when one of them failed."""
-    waiting = functools.partial(app.queue.unfinished, submission.jobs)
-    _work_until(app, lambda: not waiting(), quiet)
-    return bool(app.queue.failed(submission.jobs))
-
-
-def _work_off_all(app: App, stay: bool = False, stay_with: int | None = None, quiet: bool = False) -> bool:
-    import psutil
-
-    def may_leave() -> bool:
-        staying = stay or (stay_with is not None and psutil.pid_exists(stay_with))
-        return not staying and not app.queue.waiting()
-
-    _work_until(app, may_leave, quiet)
-    return False
+def _work_off(app: App, project: str, version: str, grid: str, quiet: bool = False) -> bool:
+    """Works until the grid's runs and their previews have ended. True when one of them failed."""
+    jobs = functools.partial(app.grid_jobs, project, version, grid)
+    _work_until(app, lambda: all(job.state.finished for job in jobs()), quiet)
+    return any(job.state == "failed" for job in jobs())
 
 
 def _work_until(app: App, until: Callable[[], bool], quiet: bool) -> None:

@@ -325,15 +325,12 @@ def test_unfinished_jobs_below_a_folder_are_found_and_its_namesakes_are_not(queu
     assert [job.id for job in queue.below("projects/кот_%")] == ids[1:2]
 
 
-def test_follow_ups_count_among_what_is_unfinished_and_what_failed(queue):
-    id_, attempt = claimed(queue)
-    add(queue, "other")
-    queue.finish(id_, attempt, DONE, [new("previews", "preview")])
-    assert titles(queue.unfinished([id_])) == ["previews"]
-    previews = queue.claim("cpu", "here")
-    queue.finish(previews.id, previews.attempt, Verdict(state=JobState.FAILED))
-    assert titles(queue.failed([id_])) == ["previews"]
-    assert queue.unfinished([id_]) == []
+def test_finished_jobs_below_a_folder_are_found_by_their_state(queue):
+    ids = queue.add([NewJob(kind="train", title=folder, folder=folder) for folder in ("cat/a", "cat/b", "dog/a")])
+    queue.cancel(ids[1])
+    queue.cancel(ids[2])
+    assert titles(queue.below("cat", states=(JobState.CANCELLED,))) == ["cat/b"]
+    assert titles(queue.below("cat", states=tuple(JobState))) == ["cat/a", "cat/b"]
 
 
 def test_the_newest_job_in_a_folder_is_found_by_kind(queue):

@@ -17,6 +17,7 @@ from train_tools.model.job import ALLOWED_MOVES, Job, JobState, NewJob, Verdict,
 
 ACTIVE = tuple(state for state in JobState if state.active)
 FINISHED = tuple(state for state in JobState if state.finished)
+UNFINISHED = tuple(state for state in JobState if not state.finished)
 
 
 class Queue:
@@ -70,10 +71,9 @@ class Queue:
 
     def jobs(self, *, states: Sequence[JobState] = tuple(JobState), limit: int = -1) -> list[Job]:
         """Jobs in these states: active and waiting ones in the order they run, finished ones newest first."""
-        marks = ",".join("?" * len(states))
         with _told(self.path):
             rows = self._db.execute(
-                f"select * from job where state in ({marks}) order by "
+                f"select * from job where state in ({_marks(states)}) order by "
                 "case when finished_at is null then 0 else 1 end, -coalesce(finished_at, 0), position, id "
                 "limit ?",
                 (*states, limit),
@@ -88,31 +88,13 @@ class Queue:
             ).fetchone()
         return _job(row) if row else None
 
-    def below(self, folder: str) -> list[Job]:
-        """Unfinished jobs that work in a folder or below it."""
+    def below(self, folder: str, states: Sequence[JobState] = UNFINISHED) -> list[Job]:
+        """Jobs in these states that work in a folder or below it, in the order they run."""
         with _told(self.path):
             rows = self._db.execute(
-                "select * from job where (folder=? or substr(folder, 1, ?)=?) and finished_at is null "
-                "order by position, id",
-                (folder, len(folder) + 1, folder + "/"),
-            ).fetchall()
-        return [_job(row) for row in rows]
-
-    def unfinished(self, ids: Sequence[int]) -> list[Job]:
-        """Those of the jobs, and of what followed from them, that have not ended."""
-        return [job for job in self._with_follow_ups(ids) if not job.state.finished]
-
-    def failed(self, ids: Sequence[int]) -> list[Job]:
-        """Those of the jobs, and of what followed from them, that failed."""
-        return [job for job in self._with_follow_ups(ids) if job.state is JobState.FAILED]
-
-    def _with_follow_ups(self, ids: Sequence[int]) -> list[Job]:
-        wanted = json.dumps(list(ids))
-        with _told(self.path):
-            rows = self._db.execute(
-                "select * from job where id in (select value from json_each(?))"
-                " or parent in (select value from json_each(?)) order by position, id",
-                (wanted, wanted),
+                f"select * from job where (folder=? or substr(folder, 1, ?)=?) and state in ({_marks(states)})"
+                " order by position, id",
+                (folder, len(folder) + 1, folder + "/", *states),
             ).fetchall()
         return [_job(row) for row in rows]
 
@@ -308,9 +290,8 @@ class Queue:
     def _current(
         self, db: sqlite3.Connection, id_: int, attempt: int, states: Sequence[JobState]
     ) -> sqlite3.Row | None:
-        marks = ",".join("?" * len(states))
         row: sqlite3.Row | None = db.execute(
-            f"select * from job where id=? and attempt=? and state in ({marks})", (id_, attempt, *states)
+            f"select * from job where id=? and attempt=? and state in ({_marks(states)})", (id_, attempt, *states)
         ).fetchone()
         return row
 
@@ -339,6 +320,11 @@ class Queue:
                 if self._db.in_transaction:
                     self._db.execute("rollback")
                 raise
+
+
+def _marks(values: Sequence[object]) -> str:
+    """As many question marks as there are values, for `in (...)`."""
+    return ",".join("?" * len(values))
 
 
 @contextmanager
