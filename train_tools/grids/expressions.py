@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from train_tools.errors import OptionValueError
-from train_tools.model.grid import Grid
+from train_tools.model.grid import Grid, canonical
 from train_tools.options.table import checked_value, settable, value_from_text
 
 
@@ -29,18 +29,7 @@ def items_of(name: str, text: str) -> tuple[str, ...]:
 
 def values_of(name: str, text: str) -> tuple[Any, ...]:
     """The typed values of a comma list, each once, in the order they were typed."""
-    return tuple(dict.fromkeys(value_from_text(name, item) for item in items_of(name, text)))
-
-
-def assignments_from(settings: Iterable[str]) -> dict[str, str]:
-    """`key=values` items of a command line, by key. Raises OptionValueError where the `=` is missing."""
-    assignments = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or not name.strip():
-            raise OptionValueError(f"{setting!r} says no value: write it as name=value or name=value,value,value.")
-        assignments[name.strip()] = text.strip()
-    return assignments
+    return _once(value_from_text(name, item) for item in items_of(name, text))
 
 
 def grid_of(
@@ -53,8 +42,15 @@ def grid_of(
         settable(name)
         several[name] = values_of(name, text)
     for name, values in list(several.items()):
-        several[name] = tuple(dict.fromkeys(checked_value(name, value) for value in values))
+        several[name] = _once(checked_value(name, value) for value in values)
+        if not several[name]:
+            raise OptionValueError(f"{name} has no value: give it at least one, or take it out of the axes.")
         if len(several[name]) == 1:
             fixed[name] = several.pop(name)[0]
         fixed = {key: value for key, value in fixed.items() if key not in several}
     return Grid(base=fixed, axes=several)
+
+
+def _once(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Each value the first time it comes. 1 and 1.0 are two: to some options they mean different things."""
+    return tuple({repr(canonical(value)): value for value in values}.values())

@@ -73,7 +73,7 @@ class RunSpec:
 def canonical(value: Any) -> Any:
     """The value as JSON that keeps types apart: 1 and 1.0 differ only where the option's type does."""
     if isinstance(value, float):
-        return {"float": float(value).hex()}
+        return {"float": (value + 0.0).hex()}  # -0.0 is 0.0
     if isinstance(value, tuple | list):
         return [canonical(item) for item in value]
     return value

@@ -31,7 +31,7 @@ class Option:
     spec: OptionSpec
     danger: Danger = Danger.NONE
     set_by_app: bool = False
-    """Says only where files go; the app fills it in, and it is no part of a run's identity."""
+    """Says only where files are; the app fills it in, and it is no part of a run's identity."""
 
 
 _CODE = {"network_module"}
@@ -44,6 +44,7 @@ _SET_BY_APP = {
     "dataset_config",
     "train_data_dir",
     "reg_data_dir",
+    "caption_extension",
 }
 NO_PART_OF_THE_RESULT = frozenset(
     {
