@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 AWKWARD_NAMES = [
     "two words",
@@ -16,6 +17,10 @@ AWKWARD_NAMES = [
     "x" * 200,
 ]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.load_profile("house")
 
 
 def pytest_configure() -> None:
