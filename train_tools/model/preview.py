@@ -28,7 +28,8 @@ class PreviewSettings:
     def __post_init__(self) -> None:
         if not (self.prompts and self.weights and self.seeds):
             raise OptionValueError("Previews need at least one prompt, one weight and one seed.")
-        if self.width_px % 8 or self.height_px % 8 or not 64 <= min(self.width_px, self.height_px) <= 4096:
+        sides = (self.width_px, self.height_px)
+        if any(side % 8 or not 64 <= side <= 4096 for side in sides):
             raise OptionValueError(
                 f"Previews of {self.width_px}x{self.height_px} can't be rendered: both sides have to be "
                 "multiples of 8 from 64 to 4096."
