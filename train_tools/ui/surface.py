@@ -6,7 +6,7 @@ from __future__ import annotations
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-OPEN = ("", "config", "theme.css", "favicon.ico", "manifest.json")
+OPEN = ("", "config", "theme.css")
 OPEN_BELOW = ("assets/", "static/", "gradio_api/run/", "gradio_api/startup-events")
 
 
