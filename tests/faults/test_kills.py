@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -29,7 +29,7 @@ ROLES = ("worker", "service", "supervisor", "launcher", "trainer")
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     monkeypatch.setenv("TRAIN_TOOLS_STATE", str(tmp_path / "state"))
     app = stand_in_app(tmp_path / "outputs")
     app.create_project("cat")
@@ -40,7 +40,12 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
     app.import_images("cat", "v1", [pictures])
     app.prepare("cat", "v1")
     (tmp_path / "base.safetensors").write_bytes(b"any file will do")
-    return app
+    yield app
+    app.queue.close()
+    for role in ("service", "worker", "supervisor", "launcher", "trainer"):
+        for process in processes_of(app)[role]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def submit(app: App, dims: str, seed: int) -> None:
@@ -91,8 +96,9 @@ def test_twenty_random_kills_end_each_run_once(app: App) -> None:
         time.sleep(chance.uniform(0.05, 0.9))
         role = chance.choice(ROLES)
         for process in processes_of(app)[role][:1]:
-            os.kill(process.pid, signal.SIGKILL)
-            killed[role] += 1
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+                killed[role] += 1
         if service.poll() is not None:
             service = start_service(app)
         if len(app.queue.below("projects")) < 2:
