@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
@@ -29,21 +30,43 @@ PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@dataclass(frozen=True)
+@dataclass
 class House:
     """A running service, its address with the token, and the app that shares its folder."""
 
     app: App
+    service: subprocess.Popen[str]
     address: str
+
+    @classmethod
+    def opened(cls, app: App, port: int = 0) -> "House":
+        """Started by its command, as a user does."""
+        command = [sys.executable, "-m", "train_tools", "--outputs", str(app.outputs.folder)]
+        service = subprocess.Popen([*command, "serve", "--port", str(port)], stdout=subprocess.PIPE, text=True)
+        assert service.stdout is not None
+        found = re.search(r"http://\S+", service.stdout.readline())
+        assert found, "the service did not say its address"
+        return cls(app=app, service=service, address=found[0])
 
     @property
     def page(self) -> str:
         return self.address.partition("?")[0]
 
+    def close(self) -> None:
+        self.service.terminate()
+        self.service.communicate(timeout=30)
+
+    def restart(self) -> None:
+        """On the same port, as if it had been stopped under an open page."""
+        port = urlsplit(self.address).port
+        self.close()
+        assert port is not None
+        self.service = House.opened(self.app, port).service
+
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Started by the command line on a free port. This process holds the worker's lease: nothing is trained."""
+    """This process holds the worker's lease, so that nothing is trained."""
     folder = tmp_path_factory.mktemp("a house")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TRAIN_TOOLS_STATE", str(folder / "state"))
@@ -51,31 +74,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         app = open_app(folder / "outputs")
         lease = Lease.take(worker_lease(app.queue.id))
         assert lease is not None
-        command = [
-            sys.executable,
-            "-m",
-            "train_tools",
-            "--outputs",
-            str(folder / "outputs"),
-            "serve",
-            "--port",
-            "0",
-        ]
-        service = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        yield House(app=app, address=_address_in(service))
-        service.terminate()
-        service.communicate(timeout=30)
+        house = House.opened(app)
+        yield house
+        house.close()
         lease.release()
-
-
-def _address_in(service: subprocess.Popen[str]) -> str:
-    assert service.stdout is not None
-    said = []
-    for line in service.stdout:
-        said.append(line)
-        if found := re.search(r"http://\S+", line):
-            return found[0]
-    raise AssertionError("".join(said))
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +99,7 @@ def page(chrome: Browser, house: House) -> Iterator[Page]:
             complaints.append(f"asked for {request.url}")
 
     def said(message: ConsoleMessage) -> None:
-        if message.type == "error" and "status of" not in message.text:
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
             complaints.append(message.text)
 
     context = chrome.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", locale="en-US")

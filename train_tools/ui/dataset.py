@@ -37,13 +37,13 @@ def _import_form(app: App, here: Place) -> None:
     )
     start = gr.Button("Import", elem_id="import")
     report = gr.Textbox(label="What came in", visible=False, interactive=False, elem_id="import-report")
-    on(here, start.click, _importer(app), [*here.chosen, source], [source, report], show_progress="minimal")
+    on(here, start.click, _importer(app), [here.told, source], [source, report], show_progress="minimal")
 
 
-def _importer(app: App) -> Callable[[str | None, str | None, str], list[Any]]:
-    def import_images(project: str | None, version: str | None, paths: str) -> list[Any]:
+def _importer(app: App) -> Callable[[str, str], list[Any]]:
+    def import_images(place: str, paths: str) -> list[Any]:
         sources = [Path(line.strip()).expanduser() for line in paths.splitlines() if line.strip()]
-        report = app.import_images(project or "", version or "", sources)
+        report = app.import_images(*chosen_in(place), sources)
         return ["", gr.Textbox("\n".join(_imported(report)), visible=True)]
 
     return import_images
@@ -63,7 +63,7 @@ def _preparation_form(app: App, here: Place) -> None:
     report = gr.Textbox(label="What came out", visible=False, interactive=False, elem_id="prepare-report")
     form = [width, height, repeats, class_name, background, mirrored]
     on(here, here.told.change, _reader(app), [here.told], form)
-    on(here, start.click, _preparer(app), [*here.chosen, *form], [report], show_progress="minimal")
+    on(here, start.click, _preparer(app), [here.told, *form], [report], show_progress="minimal")
 
 
 def _reader(app: App) -> Callable[[str], Sequence[Any]]:
@@ -85,8 +85,7 @@ def _reader(app: App) -> Callable[[str], Sequence[Any]]:
 
 def _preparer(app: App) -> Callable[..., list[Any]]:
     def prepare(
-        project: str | None,
-        version: str | None,
+        place: str,
         width: int | None,
         height: int | None,
         repeats: int | None,
@@ -94,7 +93,8 @@ def _preparer(app: App) -> Callable[..., list[Any]]:
         background: str,
         mirrored: bool,
     ) -> list[Any]:
-        stored = app.settings(project or "", version or "")
+        project, version = chosen_in(place)
+        stored = app.settings(project, version)
         asked = Preparation(
             width_px=width or 0,
             height_px=height or 0,
@@ -103,8 +103,8 @@ def _preparer(app: App) -> Callable[..., list[Any]]:
             background=background,
             mirrored_copies=mirrored,
         )
-        app.save_settings(project or "", version or "", replace(stored, preparation=asked))
-        report = app.prepare(project or "", version or "")
+        app.save_settings(project, version, replace(stored, preparation=asked))
+        report = app.prepare(project, version)
         return [gr.Textbox("\n".join(_prepared(report)), visible=True)]
 
     return prepare

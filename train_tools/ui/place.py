@@ -29,10 +29,6 @@ class Place:
     """Says what was refused, on every screen."""
 
     @property
-    def chosen(self) -> list[gr.Dropdown]:
-        return [self.project, self.version]
-
-    @property
     def all(self) -> list[Any]:
         return [self.project, self.version, self.told]
 
@@ -56,7 +52,7 @@ def header(app: App) -> Place:
     for start in (make_project.click, new_project.submit):
         on(here, start, _project_maker(app), [new_project], [*here.all, new_project])
     for start in (make_version.click, new_version.submit):
-        on(here, start, _version_maker(app), [project, new_version], [*here.all, new_version])
+        on(here, start, _version_maker(app), [here.told, new_version], [*here.all, new_version])
     return here
 
 
@@ -84,11 +80,13 @@ def showing(app: App, project: str | None, version: str | None) -> list[Any]:
     ]
 
 
-def chosen_in(told: str) -> tuple[str | None, str | None]:
-    """Project and version in what `Place.told` holds. A handler of its change event asks this: the dropdowns'
-    values come to it late."""
+def chosen_in(told: str) -> tuple[str, str]:
+    """Project and version in what `Place.told` holds; "" where none is chosen.
+
+    Handlers ask this and not the dropdowns, whose values come late to a change event.
+    """
     place = fact_of(told) or {}
-    return place.get("project"), place.get("version")
+    return place.get("project") or "", place.get("version") or ""
 
 
 def _follow(app: App, here: Place) -> None:
@@ -102,8 +100,10 @@ def _follow(app: App, here: Place) -> None:
             app.choose(project, version)
         return showing(app, project, version)
 
-    on(here, here.project.input, project_chosen, [here.project], here.all)
-    on(here, here.version.input, version_chosen, here.chosen, here.all)
+    # As sent: Gradio would check a choice against the list it remembers, which is empty once the service has been
+    # started again under an open page. `showing` knows what there is.
+    on(here, here.project.input, project_chosen, [here.project], here.all, preprocess=False)
+    on(here, here.version.input, version_chosen, [here.project, here.version], here.all, preprocess=False)
 
 
 def _project_maker(app: App) -> Callable[[str], list[Any]]:
@@ -115,9 +115,9 @@ def _project_maker(app: App) -> Callable[[str], list[Any]]:
     return make
 
 
-def _version_maker(app: App) -> Callable[[str | None, str], list[Any]]:
-    def make(project: str | None, name: str) -> list[Any]:
-        version = app.create_version(project or "", name)
+def _version_maker(app: App) -> Callable[[str, str], list[Any]]:
+    def make(place: str, name: str) -> list[Any]:
+        version = app.create_version(chosen_in(place)[0], name)
         return [*showing(app, version.project, version.name), ""]
 
     return make
@@ -129,7 +129,9 @@ def on(
     do: Callable[..., Sequence[Any]],
     inputs: Sequence[Any],
     outputs: Sequence[Any],
+    *,
     show_progress: str = "hidden",
+    preprocess: bool = True,
 ) -> None:
     """Does `do` on an event and shows what it returns; a user error changes nothing and is said in the note,
     also when the same one is said again.
@@ -142,6 +144,7 @@ def on(
         [*outputs, here.note],
         queue=False,
         show_progress=show_progress,
+        preprocess=preprocess,
         api_visibility="private",
     )
 

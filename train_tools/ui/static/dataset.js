@@ -1,7 +1,7 @@
 // What would be trained on now: how much, where it lies, and the pictures with their captions.
 import { Feed, versionPath } from "./api.js";
 import { h, Island, say } from "./island.js";
-import { places } from "./place.js";
+import { NO_PLACE, places } from "./place.js";
 import { Viewer } from "./viewer.js";
 import { count, number } from "./words.js";
 
@@ -22,6 +22,7 @@ customElements.define(
       this.root.append(this.summary, this.folders, this.problems, this.pictures, this.more, this.viewer.dialog);
       this.feed = new Feed(this, () => this.path(), (answer) => this.show(answer), (error) => this.fail(error));
       this.on(places, "moved", () => this.move());
+      if (!places.complete) this.showNothing();
     }
 
     path() {
@@ -30,7 +31,15 @@ customElements.define(
 
     move() {
       this.limit = STEP;
+      this.feed.known = null;
+      if (!places.complete) this.showNothing();
       this.feed.now();
+    }
+
+    showNothing() {
+      say(this.summary, NO_PLACE);
+      for (const part of [this.folders, this.problems, this.pictures]) part.replaceChildren();
+      this.more.hidden = true;
     }
 
     showMore() {

@@ -1,6 +1,8 @@
 // Which project and version the page shows. The header tells it; islands listen; the address bar remembers.
 import { Island } from "./island.js";
 
+export const NO_PLACE = "Choose a project and a version above, or make new ones.";
+
 class Places extends EventTarget {
   current = { project: null, version: null };
 

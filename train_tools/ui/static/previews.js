@@ -1,7 +1,7 @@
 // The matrix: a row for each checkpoint below the base model, columns by prompt, seed and weight.
 import { ask, Feed, versionPath } from "./api.js";
 import { h, Island, say } from "./island.js";
-import { places } from "./place.js";
+import { NO_PLACE, places } from "./place.js";
 import { Viewer } from "./viewer.js";
 import { count } from "./words.js";
 
@@ -35,6 +35,8 @@ customElements.define(
     move() {
       this.grid = null;
       this.clear();
+      this.bar.hidden = true;
+      say(this.note, places.complete ? "" : NO_PLACE);
       this.grids.known = null;
       this.grids.now();
     }

@@ -1,7 +1,7 @@
 // The form of a grid: one value or several for each option, and at once what that would do and cost.
 import { ask, versionPath } from "./api.js";
 import { h, Island, say } from "./island.js";
-import { places } from "./place.js";
+import { NO_PLACE, places } from "./place.js";
 import { count, duration, number, size } from "./words.js";
 
 const FIELDS = [
@@ -43,20 +43,22 @@ customElements.define(
     }
 
     async move() {
-      if (!places.complete) return say(this.line, "Choose a project and a version above, or make new ones.");
+      const place = places.current;
+      this.add.disabled = true;
       say(this.outcome, "");
-      await this.readStored();
-      this.restore(readDraft(places.current));
-      this.think(0);
+      if (!places.complete) return this.showError(new Error(NO_PLACE));
+      try {
+        const { assignments } = await ask(versionPath(place, "settings"));
+        if (place === places.current) this.fill(assignments, readDraft(place));
+      } catch (error) {
+        this.showError(error);
+      }
     }
 
-    async readStored() {
-      try {
-        this.stored = (await ask(versionPath(places.current, "settings"))).assignments;
-      } catch (error) {
-        this.stored = {};
-        say(this.line, error.message);
-      }
+    fill(stored, draft) {
+      this.stored = stored;
+      this.restore(draft);
+      this.think(0);
     }
 
     restore(draft) {
@@ -65,6 +67,7 @@ customElements.define(
     }
 
     edited() {
+      if (!places.complete) return;
       const typed = Object.fromEntries(this.fields.map((field) => [field.name, field.value]));
       keepDraft(places.current, { ...typed, others: this.others.value });
       say(this.outcome, "");
