@@ -37,6 +37,7 @@ from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.dataset import Dataset, ImportReport, Preparation, PreparationReport
 from train_tools.model.grid import Grid, Run
 from train_tools.model.job import Job, JobState, NewJob, Verdict
+from train_tools.model.names import checked_name
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Plan, PlannedRun, Submission
 from train_tools.model.preview import PreviewMatrix, PreviewSettings
@@ -56,12 +57,12 @@ from train_tools.projects.store import ProjectStore
 from train_tools.projects.template import Demo, read_demo
 from train_tools.renderers.diffusers import DiffusersRenderer
 from train_tools.runs import costs
-from train_tools.runs.checkpoints import checkpoints_of
+from train_tools.runs.checkpoints import checkpoints_of, is_trained
 from train_tools.runs.engine import Engine
 from train_tools.runs.grids import GridRecord, grid_name_for, grids_of, read_grid, write_grid
 from train_tools.runs.record import RunRecord, now, read_record, write_record
 from train_tools.runs.rescan import finished_runs
-from train_tools.runs.training import TRAIN, TrainingJob, output_name, training_job
+from train_tools.runs.training import TRAIN, TrainingJob, training_job
 
 USER_ERRORS = (TrainToolsError, ContractError)
 """What a border catches and tells in one sentence."""
@@ -195,8 +196,8 @@ class App:
         paths = self._version(project, version)
         typed, runs, dataset = self._grid(project, version, assignments or {})
         planned = [self._planned(run, paths, dataset) for run in runs]
-        name = grid or grid_name_for(paths, [run.name for run in runs])
-        if grid is not None and paths.grid(grid).folder.exists():
+        name = checked_name(grid, "grid name") if grid else grid_name_for(paths, [run.name for run in runs])
+        if grid and paths.grid(name).folder.exists():
             raise AlreadyExistsError(
                 f"There is a grid {grid!r} already. Give another name, or none to have one made."
             )
@@ -396,7 +397,7 @@ class App:
     def _what_runs_in(self, folder: Path) -> str | None:
         inside = folder.relative_to(self.outputs.folder).as_posix()
         busy = self.queue.below(inside) if self.outputs.queue.exists() else []
-        return f"job {busy[0].id} ({busy[0].title}) is {busy[0].state}" if busy else None
+        return f"job {busy[0].id} ({busy[0].title}) is {busy[0].state}." if busy else None
 
     def _grid(
         self, project: str, version: str, assignments: Mapping[str, str]
@@ -430,13 +431,12 @@ class App:
 
     def _planned(self, run: Run, version: VersionPaths, dataset: Dataset) -> PlannedRun:
         count = self.engines[run.spec.engine].count_steps(run.options, dataset)
-        final = version.run(run.name).folder / f"{output_name(version)}.safetensors"
         return PlannedRun(
             run=run,
             steps=count.steps,
             epochs=count.epochs,
             checkpoints=count.checkpoints,
-            done=final.is_file(),
+            done=is_trained(version.run(run.name)),
         )
 
     def _queued_again(self, paths: RunPaths) -> Job | None:

@@ -12,6 +12,8 @@ from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.paths import RunPaths
 
 _NUMBERED = re.compile(r".*-(?:step\d{8}|\d{6})$")
+OUTPUT_NAME = "ss_output_name"
+"""Metadata that says what the final checkpoint is called: one of a version "240131" looks numbered."""
 
 
 def publish(file: Path, paths: RunPaths) -> Path:
@@ -50,6 +52,11 @@ def checkpoints_of(paths: RunPaths) -> tuple[Checkpoint, ...]:
     return tuple(sorted(found, key=lambda checkpoint: (checkpoint.final, checkpoint.step, checkpoint.name)))
 
 
+def is_trained(paths: RunPaths) -> bool:
+    """Whether the run has its final checkpoint, whatever the project was called when it was trained."""
+    return any(checkpoint.final for checkpoint in checkpoints_of(paths))
+
+
 def _checkpoint(run: str, file: Path) -> Checkpoint:
     header = verify_safetensors(file)
     status = file.stat()
@@ -60,7 +67,7 @@ def _checkpoint(run: str, file: Path) -> Checkpoint:
         modified=status.st_mtime,
         epoch=_number(header.metadata.get("ss_epoch")),
         step=_number(header.metadata.get("ss_steps")),
-        final=_NUMBERED.match(file.stem) is None,
+        final=file.stem == header.metadata.get(OUTPUT_NAME) or _NUMBERED.match(file.stem) is None,
     )
 
 

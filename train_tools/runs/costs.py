@@ -17,7 +17,8 @@ _TRAINED_UNET = re.compile(
     r"model\.diffusion_model\..*(transformer_blocks.*(to_|ff\.net)|proj_in|proj_out).*\.weight"
 )
 _TRAINED_TEXT = re.compile(r"cond_stage_model\..*encoder\.layers.*(_proj|fc[12])\.weight")
-METADATA_BYTES = 60_000
+HEADER_BYTES_PER_LAYER = 430
+"""What a file's header says about one layer: its three tensors' names, shapes and places."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +72,19 @@ def work_of(options: Mapping[str, Any], base_model: Path) -> float:
 def checkpoint_bytes(options: Mapping[str, Any], base_model: Path) -> int:
     """The size of one LoRA file: rank x (inputs + outputs) of every trained layer, in the saved precision."""
     rank = int(options.get("network_dim") or 4)
-    sides = sum(
+    trained = _trained_parts(options)
+    sides = [
         shape[0] + shape[1]
         for name, shape in read_header(base_model).shapes.items()
-        if len(shape) >= 2 and (_TRAINED_UNET.match(name) or _TRAINED_TEXT.match(name))
-    )
-    return rank * sides * (2 if options.get("save_precision") in ("fp16", "bf16") else 4) + METADATA_BYTES
+        if len(shape) >= 2 and any(part.match(name) for part in trained)
+    ]
+    number_bytes = 2 if options.get("save_precision") in ("fp16", "bf16") else 4
+    return rank * sum(sides) * number_bytes + len(sides) * HEADER_BYTES_PER_LAYER
+
+
+def _trained_parts(options: Mapping[str, Any]) -> list[re.Pattern[str]]:
+    left_out = {
+        _TRAINED_TEXT: options.get("network_train_unet_only"),
+        _TRAINED_UNET: options.get("network_train_text_encoder_only"),
+    }
+    return [part for part, is_left_out in left_out.items() if not is_left_out]

@@ -50,16 +50,22 @@ def read_grid(paths: GridPaths) -> GridRecord:
         raise NotFoundError(f"There is no grid {paths.folder.name!r} in this version.")
     table = read_toml(paths.record)
     try:
+        if table["format"] > FORMAT:
+            raise StorageError(
+                f"{paths.record} was written by a newer Train Tools; use that one to open this grid."
+            )
         return GridRecord(
             name=paths.folder.name,
             grid=Grid(
-                base=table["options"],
+                base={name: _tuple(value) for name, value in table["options"].items()},
                 axes={name: tuple(_tuple(value) for value in values) for name, values in table["axes"].items()},
             ),
             runs=tuple(table["runs"]),
             created=table["created"],
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
+        raise StorageError(f"{paths.record} is not a whole grid: {error} is missing.") from error
+    except (TypeError, AttributeError) as error:
         raise StorageError(f"{paths.record} is not a whole grid: {error}.") from error
 
 

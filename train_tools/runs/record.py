@@ -59,9 +59,11 @@ def write_record(paths: RunPaths, record: RunRecord) -> None:
 def read_record(paths: RunPaths) -> RunRecord:
     """The record in a run's folder. Raises StorageError when it is missing, damaged or newer."""
     table = read_toml(paths.record)
-    if table.get("format", 0) > FORMAT:
-        raise StorageError(f"{paths.record} was written by a newer Train Tools; use that one to open this run.")
     try:
+        if table["format"] > FORMAT:
+            raise StorageError(
+                f"{paths.record} was written by a newer Train Tools; use that one to open this run."
+            )
         spec = RunSpec(
             options=_tuples(table["identity"]),
             dataset=table["dataset"]["sha256"],
@@ -69,7 +71,9 @@ def read_record(paths: RunPaths) -> RunRecord:
             engine=table["engine"],
             contract=table["contract"],
         )
-        run = Run(name=table["name"], spec=spec, varied=table["varied"], options=_tuples(table["options"]))
+        run = Run(
+            name=table["name"], spec=spec, varied=_tuples(table["varied"]), options=_tuples(table["options"])
+        )
         return RunRecord(
             run=run,
             grid=table["grid"],
@@ -77,8 +81,10 @@ def read_record(paths: RunPaths) -> RunRecord:
             work=table["work"],
             created=table["created"],
         )
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise StorageError(f"{paths.record} is not a whole run record: {error} is missing.") from error
+    except (TypeError, AttributeError) as error:
+        raise StorageError(f"{paths.record} is not a whole run record: {error}.") from error
 
 
 def now() -> datetime:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 
-from sd_contract.attempt import Attempt, read_result
+from sd_contract.attempt import Attempt, Outcome, read_result
 from train_tools.errors import StorageError
 from train_tools.model.paths import RunPaths, VersionPaths
 from train_tools.runs.record import RunRecord, read_record
@@ -32,7 +33,7 @@ def finished_runs(version: VersionPaths) -> Iterator[FinishedRun]:
         for folder in sorted(paths.folder.glob("attempts/[0-9]*"), reverse=True):
             attempt = Attempt(folder)
             result = read_result(attempt)
-            if result is not None:
+            if result is not None and result.outcome in get_args(Outcome):
                 yield FinishedRun(
                     record=record,
                     outcome=result.outcome,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sd_contract.attempt import Attempt, Result
-from sd_contract.events import CheckpointSaved, Event
+from sd_contract.events import CheckpointSaved, Event, Tail
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
 from train_tools.jobs.kind import Exit, Launch, last_attempt
 from train_tools.model.dataset import Dataset
@@ -83,6 +83,7 @@ class TrainingJob:
         run = RunPaths(folder)
         verdict = self._engine(read_record(run)).judge(attempt, exit_, result)
         if verdict.state is JobState.DONE:
+            self._withdraw(attempt, result, run)
             problems = publish_all(AttemptPaths(attempt.folder).output, run)
             if problems:
                 return Verdict(state=JobState.FAILED, message=problems[0])
@@ -94,6 +95,17 @@ class TrainingJob:
             return ()
         previews = self._previews_of(version, read_record(run))
         return (previews,) if previews else ()
+
+    @staticmethod
+    def _withdraw(attempt: Attempt, result: Result | None, run: RunPaths) -> None:
+        """Takes back what was published and then removed by the trainer itself, as `save_last_n_epochs` asks."""
+        output = AttemptPaths(attempt.folder).output
+        kept = set(result.files) if result is not None else set()
+        for event in Tail(attempt.events).events():
+            if isinstance(event, CheckpointSaved) and kept and event.file not in kept:
+                name = Path(event.file).name
+                if not (output / name).exists():
+                    (run.folder / name).unlink(missing_ok=True)
 
     def _engine(self, record: RunRecord) -> Engine:
         try:
