@@ -25,7 +25,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
     Raises StorageError naming the file when the disk is full or the folder can't be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _neighbour(path)
     try:
         with temporary.open("wb") as file:
             yield file
@@ -44,7 +44,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
     `path` must not be there. Raises StorageError naming it when something in the block can't be written.
     """
-    building = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    building = _neighbour(path)
     try:
         building.mkdir(parents=True)
         yield building
@@ -53,6 +53,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise storage_error(path, error) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _neighbour(path: Path) -> Path:
+    """A hidden name beside `path` that no other process or thread uses."""
+    return path.with_name(f".{uuid.uuid4().hex}.tmp")
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
@@ -106,14 +111,14 @@ def link_or_copy(source: Path, target: Path) -> None:
     """
     if target.exists() and target.samefile(source):
         return
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
+    temporary = _neighbour(target)
     try:
         temporary.hardlink_to(source)
     except OSError:
         copy_whole(source, target)
         return
     temporary.replace(target)
+    temporary.unlink(missing_ok=True)  # still there when another linked the same file meanwhile
 
 
 def copy_whole(source: Path, target: Path) -> None:
