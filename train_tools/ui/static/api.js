@@ -1,7 +1,9 @@
 // Talking to the API: questions, and feeds that are asked again and again (1 s in sight, 10 s out of sight).
+// What is read from many files is asked less often.
 
 const API = new URL("../api/v1/", import.meta.url);
 const SEEN_MS = 1000;
+export const MANY_FILES_MS = 3000;
 const HIDDEN_MS = 10000;
 
 /** What the API refused, in its own words; `kind` is the error's type. */
@@ -44,8 +46,8 @@ async function answerTo(path, { method, body, signal }) {
  * `fail` with each refusal. The next question waits for the last answer. `path()` null = nothing to ask now.
  */
 export class Feed {
-  constructor(island, path, show, fail) {
-    Object.assign(this, { island, path, show, fail, known: null, timer: 0, asking: null });
+  constructor(island, path, show, fail, seen_ms = SEEN_MS) {
+    Object.assign(this, { island, path, show, fail, seen_ms, known: null, timer: 0, asking: null });
     island.on(document, "visibilitychange", () => this.now());
     island.leaving.signal.addEventListener("abort", () => this.stop());
     this.sight = new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && this.now());
@@ -76,7 +78,7 @@ export class Feed {
       this.known = null;
       this.fail(error);
     }
-    if (this.asking === asking) this.timer = setTimeout(() => this.turn(), this.island.inSight ? SEEN_MS : HIDDEN_MS);
+    if (this.asking === asking) this.timer = setTimeout(() => this.turn(), this.island.inSight ? this.seen_ms : HIDDEN_MS);
   }
 
   async question(path, signal) {

@@ -1,5 +1,5 @@
 // What would be trained on now: how much, where it lies, and the pictures with their captions.
-import { Feed, versionPath } from "./api.js";
+import { Feed, MANY_FILES_MS, versionPath } from "./api.js";
 import { h, Island, say } from "./island.js";
 import { NO_PLACE, places } from "./place.js";
 import { Viewer } from "./viewer.js";
@@ -20,7 +20,7 @@ customElements.define(
       this.more = h("button", { type: "button", hidden: true, onclick: () => this.showMore() });
       this.viewer = new Viewer(() => this.shown);
       this.root.append(this.summary, this.folders, this.problems, this.pictures, this.more, this.viewer.dialog);
-      this.feed = new Feed(this, () => this.path(), (answer) => this.show(answer), (error) => this.fail(error));
+      this.feed = new Feed(this, () => this.path(), (answer) => this.show(answer), (error) => this.fail(error), MANY_FILES_MS);
       this.on(places, "moved", () => this.move());
       if (!places.complete) this.showNothing();
     }

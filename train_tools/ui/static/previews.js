@@ -1,5 +1,5 @@
 // The matrix: a row for each checkpoint below the base model, columns by prompt, seed and weight.
-import { ask, Feed, versionPath } from "./api.js";
+import { ask, Feed, MANY_FILES_MS, versionPath } from "./api.js";
 import { h, Island, say } from "./island.js";
 import { NO_PLACE, places } from "./place.js";
 import { Viewer } from "./viewer.js";
@@ -27,8 +27,8 @@ customElements.define(
 
     follow() {
       const fail = (error) => this.fail(error);
-      this.grids = new Feed(this, () => (places.complete ? versionPath(places.current, "grids") : null), (answer) => this.showGrids(answer.grids), fail);
-      this.cells = new Feed(this, () => (this.grid === null ? null : versionPath(places.current, "grids", this.grid, "matrix")), (answer) => this.show(answer), fail);
+      this.grids = new Feed(this, () => (places.complete ? versionPath(places.current, "grids") : null), (answer) => this.showGrids(answer.grids), fail, MANY_FILES_MS);
+      this.cells = new Feed(this, () => (this.grid === null ? null : versionPath(places.current, "grids", this.grid, "matrix")), (answer) => this.show(answer), fail, MANY_FILES_MS);
       this.on(places, "moved", () => this.move());
     }
 
