@@ -131,7 +131,7 @@ def test_a_few_steps_teach_every_network_and_the_file_loads(tmp_path):
         course(tmp_path, "decoder", 2),
     )
     outcome = teach_denoiser(
-        networks, tokenizer(), DenoiserLessons(batch=8, scenes=32), course(tmp_path, "denoiser", 12)
+        networks, tokenizer(), DenoiserLessons(batch=16, scenes=32), course(tmp_path, "denoiser", 24)
     )
     save(networks, tmp_path / "small.safetensors", title="small")
 
