@@ -149,7 +149,7 @@ class App:
         busy = self._what_runs_in(self._version(project, version).folder)
         if busy:
             raise InUseError(
-                f"The dataset of {project} / {version} can't be changed now: {busy}. Wait for it or cancel it, or "
+                f"The dataset of {project} / {version} can't be changed now: {busy} Wait for it or cancel it, or "
                 "duplicate the version and change the copy."
             )
         preparation = self.settings(project, version).preparation
@@ -165,14 +165,15 @@ class App:
         planned = tuple(self._planned(run, paths, dataset) for run in runs)
         to_train = [entry for entry in planned if not entry.done]
         pace = costs.measured_pace(self.queue.jobs(states=(JobState.DONE,), limit=500)) or self._first_guess()
-        pictures = picture_count(settings.previews, sum(entry.checkpoints for entry in to_train))
+        checkpoints = sum(entry.checkpoints for entry in to_train)
+        pictures = picture_count(settings.previews, checkpoints) if checkpoints else 0
         area = settings.previews.width_px * settings.previews.height_px
         return Plan(
             project=project,
             version=version,
             runs=planned,
             images=dataset.image_count,
-            pictures=pictures if to_train else 0,
+            pictures=pictures,
             seconds=sum(
                 pace.seconds(entry.steps, costs.work_of(entry.run.options, Path(entry.run.base_model)))
                 for entry in to_train
@@ -409,19 +410,14 @@ class App:
                 f"{project} / {version} has no training images. Add some with "
                 f'`train-tools dataset import "{project}" "{version}" PATH`.'
             )
-        typed = grid_of(settings.options, settings.axes, assignments)
-        size = settings.preparation
-        grid = Grid(base={"resolution": f"{size.width_px},{size.height_px}", **typed.base}, axes=typed.axes)
-        if "resolution" in grid.axes:
-            grid = Grid(base=typed.base, axes=typed.axes)
-        grid = _with_real_base_models(grid)
+        grid = _with_real_base_models(grid_of(settings.options, settings.axes, assignments))
         engine = self.engines["bundled"]
         base_models = {}
         for path in _values(grid, BASE_MODEL):
             engine.check_base_model(Path(path))
             base_models[path] = file_sha256(Path(path), self.outputs.cache)
         runs = runs_of(
-            grid,
+            _with_resolution(grid, settings.preparation),
             dataset=dataset.content,
             base_models=base_models,
             engine=engine.name,
@@ -519,6 +515,13 @@ def _base_of(run: Run) -> BaseModelFile:
 
 def _values(grid: Grid, name: str) -> tuple[Any, ...]:
     return grid.axes.get(name) or (grid.base[name],)
+
+
+def _with_resolution(grid: Grid, size: Preparation) -> Grid:
+    """The grid with the size of the training images as its resolution, unless it says another."""
+    if "resolution" in grid.base or "resolution" in grid.axes:
+        return grid
+    return Grid(base={**grid.base, "resolution": f"{size.width_px},{size.height_px}"}, axes=grid.axes)
 
 
 def _with_real_base_models(grid: Grid) -> Grid:
