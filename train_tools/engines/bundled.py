@@ -11,7 +11,7 @@ import sd_contract
 from sd_contract.attempt import Attempt, Result
 from sd_contract.base_model import cpu_threads, inspect_trainable
 from sd_contract.datasets import Dataset as TrainedDataset
-from sd_contract.datasets import DatasetConfig, Subset, balanced_repeats, to_toml
+from sd_contract.datasets import DatasetConfig, Subset, balanced_repeats, dataset_config_from, to_toml
 from sd_contract.errors import ContractError
 from sd_contract.options import settings_from
 from sd_contract.options.settings import parse_resolution
@@ -46,6 +46,7 @@ class BundledEngine:
 
     def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount:
         settings = _settings(options)
+        dataset_config_from(to_toml(_dataset_config(options, dataset)), settings, where="dataset")
         batches = batches_of(_samples(dataset), settings.dataset.train_batch_size)
         plan = plan_batches(settings, batches)
         every_epochs = settings.output.save_every_n_epochs

@@ -50,7 +50,9 @@ class Engine(Protocol):
         """Raises BaseModelNotUsableError when this trainer can't train the file."""
         ...
 
-    def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount: ...
+    def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount:
+        """How long the run would be. Raises OptionValueError or ContractError for what can't be trained."""
+        ...
 
     def write(self, files: RunFiles) -> None:
         """Writes the run's config.toml and dataset.toml, whole."""
