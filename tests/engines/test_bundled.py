@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 from sd_contract.attempt import EVENTS_VARIABLE, read_result
 from sd_contract.datasets import collect, read_dataset_config
+from sd_contract.errors import ContractError
 from sd_contract.options.settings import read_settings
 from sd_contract.steps import plan_steps
 from tests.engines.conformance import OPTIONS, POCKET, EngineConformance
@@ -137,6 +138,11 @@ class TestBundledEngine(EngineConformance):
         options = {"network_train_unet_only": True, "network_train_text_encoder_only": True}
         with pytest.raises(OptionValueError, match="nothing would be trained"):
             BundledEngine().count_steps(options, dataset)
+
+    @pytest.mark.parametrize("resolution", ["63", "64,100", "4"])
+    def test_a_resolution_that_can_not_be_trained_is_told_before_anything_is_queued(self, dataset, resolution):
+        with pytest.raises(ContractError, match="both sides must be multiples of 8"):
+            BundledEngine().count_steps({"resolution": resolution}, dataset)
 
     def test_a_silent_end_is_told_with_what_was_seen(self, attempt):
         said = [
