@@ -46,6 +46,12 @@ def test_a_part_that_is_not_trained_takes_no_room(base_model):
     assert unet + text == checkpoint_bytes({}, base_model)
 
 
+def test_a_base_model_that_was_replaced_is_looked_at_again(base_model):
+    before = checkpoint_bytes({}, base_model)
+    save_file({UNET + "proj_in.weight": np.zeros((8, 8, 1, 1), np.float16)}, base_model)
+    assert checkpoint_bytes({}, base_model) == 4 * 16 * 4 + HEADER_BYTES_PER_LAYER < before
+
+
 @pytest.mark.parametrize(
     ("options", "pixels"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -72,14 +73,22 @@ def work_of(options: Mapping[str, Any], base_model: Path) -> float:
 def checkpoint_bytes(options: Mapping[str, Any], base_model: Path) -> int:
     """The size of one LoRA file: rank x (inputs + outputs) of every trained layer, in the saved precision."""
     rank = int(options.get("network_dim") or 4)
-    trained = _trained_parts(options)
-    sides = [
-        shape[0] + shape[1]
-        for name, shape in read_header(base_model).shapes.items()
-        if len(shape) >= 2 and any(part.match(name) for part in trained)
-    ]
+    status = base_model.stat()
+    by_part = _sides(base_model, status.st_size, status.st_mtime_ns)
+    sides = [side for part in _trained_parts(options) for side in by_part[part]]
     number_bytes = 2 if options.get("save_precision") in ("fp16", "bf16") else 4
     return rank * sum(sides) * number_bytes + len(sides) * HEADER_BYTES_PER_LAYER
+
+
+@lru_cache(maxsize=16)
+def _sides(base_model: Path, size: int, changed_ns: int) -> Mapping[re.Pattern[str], tuple[int, ...]]:
+    """Inputs + outputs of every layer that can be trained, by part. A grid asks for them once a run: they are
+    kept as long as the file's size and time of change stay the same."""
+    shapes = read_header(base_model).shapes
+    return {
+        part: tuple(sum(shape[:2]) for name, shape in shapes.items() if len(shape) >= 2 and part.match(name))
+        for part in (_TRAINED_UNET, _TRAINED_TEXT)
+    }
 
 
 def _trained_parts(options: Mapping[str, Any]) -> list[re.Pattern[str]]:
