@@ -94,6 +94,16 @@ def test_what_is_done_or_queued_is_not_queued_again(app):
     assert submit(app, network_dim="8,16,32").jobs == ()
 
 
+def test_a_run_is_known_again_when_another_option_varies(app):
+    submit(app, network_dim="8,16", seed="1")
+    train(app)
+    grown = submit(app, network_dim="16", seed="1,2")
+    assert (len(grown.jobs), len(grown.already)) == (1, 1)
+    train(app)
+    rows = app.matrix(PROJECT, VERSION, grown.grid).rows
+    assert [row.run for row in rows[1:]] == ["seed=1", "seed=1", "seed=2", "seed=2"]
+
+
 def test_a_run_that_failed_is_queued_again_and_the_others_are_not(app):
     first = submit(app, network_dim=f"8,{UNLUCKY}")
     train(app)

@@ -28,7 +28,7 @@ from train_tools.errors import (
     TrainToolsError,
 )
 from train_tools.grids.expressions import grid_of
-from train_tools.grids.runs import runs_of
+from train_tools.grids.runs import runs_of, varied_in
 from train_tools.jobs.lease import held, state_folder, worker_lease
 from train_tools.jobs.queue import Queue
 from train_tools.jobs.tree import APART
@@ -60,7 +60,7 @@ from train_tools.runs import costs
 from train_tools.runs.checkpoints import checkpoints_of, is_trained
 from train_tools.runs.engine import Engine
 from train_tools.runs.grids import GridRecord, grid_name_for, grids_of, read_grid, write_grid
-from train_tools.runs.record import RunRecord, now, read_record, write_record
+from train_tools.runs.record import RunRecord, folder_of, now, read_record, write_record
 from train_tools.runs.rescan import finished_runs
 from train_tools.runs.training import TRAIN, TrainingJob, training_job
 
@@ -423,7 +423,8 @@ class App:
             engine=engine.name,
             contract=engine.contract,
         )
-        return grid, runs, dataset
+        paths = self._version(project, version)
+        return grid, tuple(replace(run, name=folder_of(paths, run)) for run in runs), dataset
 
     def _planned(self, run: Run, version: VersionPaths, dataset: Dataset) -> PlannedRun:
         count = self.engines[run.spec.engine].count_steps(run.options, dataset)
@@ -476,14 +477,14 @@ class App:
         return replace(settings, prompts=(captions[0] if captions else opened.project,))
 
     def _rows_of(self, version: VersionPaths, grid: str) -> list[LabelledCheckpoint]:
-        rows = []
-        for name in read_grid(version.grid(grid)).runs:
+        record, rows = read_grid(version.grid(grid)), []
+        for name in record.runs:
             paths = version.run(name)
             if paths.record.is_file():
                 run = read_record(paths).run
-                base = _base_of(run)
+                shown = replace(run, varied=varied_in(record.grid, run.options))
                 rows += [
-                    LabelledCheckpoint(label=run.label, checkpoint=checkpoint, base=base)
+                    LabelledCheckpoint(label=shown.label, checkpoint=checkpoint, base=_base_of(run))
                     for checkpoint in checkpoints_of(paths)
                 ]
         return rows

@@ -34,10 +34,15 @@ def runs_of(
             engine=engine,
             contract=contract,
         )
-        varied = {name: _shown(name, options[name]) for name in grid.axes}
+        varied = varied_in(grid, options)
         name = run_name(spec, Path(path).stem, varied)
         runs.setdefault(spec.fingerprint, Run(name=name, spec=spec, varied=varied, options=options))
     return tuple(runs.values())
+
+
+def varied_in(grid: Grid, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a run of the grid differ from its neighbours, as people read it."""
+    return {name: _shown(name, options.get(name)) for name in grid.axes}
 
 
 def _shown(name: str, value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from train_tools.errors import StorageError
 from train_tools.files import read_toml, storage_error, write_toml
 from train_tools.model.grid import Run, RunSpec
-from train_tools.model.paths import RunPaths
+from train_tools.model.paths import RunPaths, VersionPaths
 
 FORMAT = 1
 
@@ -85,6 +85,21 @@ def read_record(paths: RunPaths) -> RunRecord:
         raise StorageError(f"{paths.record} is not a whole run record: {error} is missing.") from error
     except (TypeError, AttributeError) as error:
         raise StorageError(f"{paths.record} is not a whole run record: {error}.") from error
+
+
+def folder_of(version: VersionPaths, run: Run) -> str:
+    """The name of the folder that holds this very run, whatever it was labelled by; else the run's own name.
+
+    The same run is labelled otherwise when another option varies in its grid.
+    """
+    fingerprint = run.spec.fingerprint
+    for file in sorted(version.trains.glob(f"*-{fingerprint[:8]}/run.toml")):
+        try:
+            if read_record(RunPaths(file.parent)).run.spec.fingerprint == fingerprint:
+                return file.parent.name
+        except StorageError:
+            continue
+    return run.name
 
 
 def now() -> datetime:
