@@ -13,7 +13,7 @@ SYSTEM_MONO = ("ui-monospace", "monospace")
 
 
 def build_shell(app: App) -> gr.Blocks:
-    shell = gr.Blocks(title="Train Tools", analytics_enabled=False)
+    shell = gr.Blocks(title="Train Tools", analytics_enabled=False, fill_width=True)
     with shell:
         here = place.header(app)
         with gr.Tabs(elem_id="screens"):

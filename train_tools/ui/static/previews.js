@@ -82,7 +82,7 @@ customElements.define(
       this.matrix = matrix;
       this.shown = [];
       const cells = new Map(matrix.cells.map((cell) => [`${cell.row} ${cell.column}`, cell]));
-      const columns = matrix.columns.map((column, at) => ({ ...column, at, words: columnWords(matrix, column) }));
+      const columns = matrix.columns.map((column, at) => ({ ...column, at, words: columnWords(matrix, column), apart: isApart(matrix, at) }));
       const body = matrix.rows.slice(0, this.rows).map((row, at) => this.row(row, at, columns, cells));
       this.table.replaceChildren(h("table", {}, h("thead", {}, headings(matrix, columns)), h("tbody", {}, body)));
       this.more(matrix);
@@ -115,7 +115,7 @@ customElements.define(
       const at = this.shown.push(cell?.picture ? { ...cell.picture, caption: words } : null) - 1;
       const content = cell?.picture ? this.picture(cell.picture, words, at) : h("span.missing", { role: "img", "aria-label": `${words}: not rendered` }, "not rendered");
       group.slice(1).forEach(() => this.shown.push(null));
-      return h("td", { colspan: group.length > 1 ? group.length : null }, content);
+      return h(group[0].apart ? "td.apart" : "td", { colspan: group.length > 1 ? group.length : null }, content);
     }
 
     picture(picture, words, at) {
@@ -135,6 +135,11 @@ function groupsOf(columns) {
   return [...groups.values()];
 }
 
+/** Whether another prompt or seed begins here, as the sheet shows by a wider gap. */
+function isApart({ columns }, at) {
+  return at > 0 && (columns[at].prompt !== columns[at - 1].prompt || columns[at].seed !== columns[at - 1].seed);
+}
+
 const promptsOf = (matrix) => [...new Set(matrix.columns.map((column) => column.prompt))];
 
 function columnWords(matrix, column) {
@@ -147,9 +152,10 @@ function headings(matrix, columns) {
   const prompts = promptsOf(matrix);
   const groups = groupsOf(columns);
   const corner = (words) => h("th.corner", { scope: "col" }, words);
-  const byPrompt = prompts.map((prompt, at) => h("th", { scope: "colgroup", colspan: columns.filter((column) => column.prompt === prompt).length }, `${at + 1}: ${prompt}`));
-  const bySeed = groups.map((group) => h("th", { scope: "colgroup", colspan: group.length }, `seed ${group[0].seed}`));
-  const byWeight = columns.map((column) => h("th", { scope: "col" }, `weight ${column.weight}`));
+  const th = (column) => (column.apart ? "th.apart" : "th");
+  const byPrompt = prompts.map((prompt, at) => h(at ? "th.apart" : "th", { scope: "colgroup", colspan: columns.filter((column) => column.prompt === prompt).length }, `${at + 1}: ${prompt}`));
+  const bySeed = groups.map((group) => h(th(group[0]), { scope: "colgroup", colspan: group.length }, `seed ${group[0].seed}`));
+  const byWeight = columns.map((column) => h(th(column), { scope: "col" }, `weight ${column.weight}`));
   return [
     prompts.length > 1 ? h("tr", {}, corner(""), byPrompt) : null,
     h("tr", {}, corner(""), bySeed),

@@ -87,7 +87,8 @@ class Row {
     this.log = h("pre", { tabindex: "0" });
     this.details = h("details", { ontoggle: () => this.details.open && this.readLog() }, h("summary", {}, "Log"), this.log);
     const head = h("div.head", {}, this.sign, this.title, this.state, this.stop, this.retry);
-    this.element = h("li.job", { "data-job": job.id }, head, this.bar, this.facts, this.message, this.details);
+    const foot = h("div.foot", {}, this.facts, this.details);
+    this.element = h("li.job", { "data-job": job.id }, head, this.bar, this.message, foot);
   }
 
   show(job) {
@@ -126,7 +127,7 @@ class Row {
 }
 
 function facts(job, moving) {
-  const steps = job.total_steps ? `${number(job.step)} of ${count(job.total_steps, "step")}` : null;
+  const steps = job.total_steps ? `${number(job.step)} of ${count(job.total_steps, job.kind === "preview" ? "picture" : "step")}` : null;
   const left = job.seconds_left === null ? null : `about ${duration(job.seconds_left)} left`;
   const loss = job.loss === null ? null : `loss ${job.loss.toPrecision(3)}`;
   const took = !moving && job.started_at && job.finished_at ? `took ${duration(job.finished_at - job.started_at)}` : null;

@@ -175,7 +175,7 @@ function nameAndValues(line) {
 
 function planWords(plan) {
   const done = plan.done ? `, ${plan.done} more ${plan.done === 1 ? "is" : "are"} done` : "";
-  const time = plan.seconds === null ? "time unknown" : `about ${duration(plan.seconds)} (${plan.seconds_from})`;
+  const time = plan.seconds === null ? "time unknown" : `about ${duration(plan.seconds)}, ${plan.seconds_from}`;
   const parts = [`${count(plan.runs, "run")}${done}`, `${number(plan.steps)} steps`, time, `${size(plan.disk_bytes)} of disk (${size(plan.free_bytes)} free)`];
   return plan.runs ? parts.join(" · ") : `Nothing to train: ${count(plan.done, "run")} done already.`;
 }
