@@ -468,6 +468,7 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """Render the missing pictures of a grid's matrix and draw it. The settings are kept for the next time."""
+    from train_tools.errors import OptionValueError
     from train_tools.terminal import print_json, print_submission
 
     changes: dict[str, Any] = {
@@ -480,6 +481,8 @@ def preview(
         "sampler": sampler,
     }
     sides = _numbers("--size", size, int)
+    if sides and len(sides) > 2:
+        raise OptionValueError(f"--size {size}: a width and a height are wanted, as in 512,768.")
     if sides:
         changes |= {"width_px": sides[0], "height_px": sides[-1]}
 
@@ -577,6 +580,8 @@ def _assignments(settings: Sequence[str] | None, base_model: str | None) -> dict
         name, equals, text = setting.partition("=")
         if not equals or not name.strip():
             raise OptionValueError(f"{setting!r} says no value: write it as name=value or name=value,value,value.")
+        if name.strip() in assignments:
+            raise OptionValueError(f"{name.strip()} is set twice: write its values at once, as name=value,value.")
         assignments[name.strip()] = text.strip()
     if base_model is not None:
         quoted = base_model.replace('"', '""')

@@ -72,8 +72,15 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 
 
 def write_text(path: Path, text: str) -> None:
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise StorageError(
+            f"Could not write {path.name} in {path.parent}: {text[error.start : error.end]!r} is not UTF-8 text. "
+            "Type it anew, or rename the file that bears it."
+        ) from error
     with whole_file(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(content)
 
 
 def write_json(path: Path, value: Any) -> None:

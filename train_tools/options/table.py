@@ -126,10 +126,18 @@ def value_from_text(name: str, text: str) -> Any:
 def checked_value(name: str, value: Any) -> Any:
     """A typed value as the engine takes it: lists as tuples, whole numbers as floats where those are wanted."""
     settable(name)
+    _refuse_what_is_no_text(name, value)
     try:
         return check(name, tuple(value) if isinstance(value, list) else value)
     except OptionError as error:
         raise OptionValueError(str(error)) from error
+
+
+def _refuse_what_is_no_text(name: str, value: Any) -> None:
+    """A file's name may hold bytes that are no UTF-8; they can't be kept in any file of settings."""
+    for text in value if isinstance(value, tuple | list) else (value,):
+        if isinstance(text, str) and any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise OptionValueError(f"{name} = {text!r} is not UTF-8 text. Rename the file, or type it anew.")
 
 
 def canonical_options(options: Mapping[str, Any]) -> dict[str, Any]:
