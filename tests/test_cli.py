@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 from PIL import Image
+
+from tests.jobs.patience import eventually
 
 ROOT = Path(__file__).parent.parent
 POCKET = ROOT / "projects_template" / "demo" / "pocket-sd1.safetensors"
@@ -259,6 +262,49 @@ def test_a_damaged_queue_is_told_with_the_way_out(say, tmp_path):
     say("jobs")
     (tmp_path / "outputs" / "train_tools" / "queue.sqlite3").write_bytes(b"not a database" * 999)
     refused(say("jobs"), "is damaged", "train-tools rescan")
+
+
+def test_ctrl_c_ends_a_worker_that_waits_with_a_sentence(tmp_path):
+    say = command_line(tmp_path)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "TRAIN_TOOLS_STATE": str(tmp_path / "state"),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "train_tools",
+        "--outputs",
+        str(tmp_path / "outputs"),
+        "work",
+        "--stay",
+        "--quiet",
+    ]
+    assert say("jobs").code == 0
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment) as worker:
+        eventually(lambda: list((tmp_path / "state" / "leases").glob("*/worker.lock")))
+        worker.send_signal(signal.SIGINT)
+        assert "Nothing is lost" in worker.stderr.read().decode()
+    assert worker.returncode == 130
+
+
+def test_an_option_that_is_given_twice_is_refused(ask):
+    refused(
+        ask("plan", *VERSION, "--base-model", POCKET, "--set", "seed=1", "--set", "seed=2"), "seed is set twice"
+    )
+    refused(ask("preview", *VERSION, "--size", "64,64,64"), "a width and a height are wanted")
+
+
+def test_a_file_whose_name_is_no_text_is_told(tmp_path):
+    say = command_line(tmp_path)
+    say("project", "create", "cat")
+    say("version", "create", "cat", "v1")
+    draw_pictures(tmp_path / "pictures")
+    say("dataset", "import", "cat", "v1", tmp_path / "pictures")
+    name = os.fsdecode(b"base\xff.safetensors")
+    (tmp_path / name).symlink_to(POCKET)
+    refused(say("plan", "cat", "v1", "--base-model", name), "is not UTF-8 text")
 
 
 def test_an_empty_queue_is_worked_off_at_once(say):

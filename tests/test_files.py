@@ -82,6 +82,13 @@ def test_a_folder_that_is_not_there_is_told_with_the_files_name(tmp_path):
         write_text(tmp_path / "gone" / "a.txt", "")
 
 
+def test_what_is_no_text_is_told_and_leaves_the_old_file(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(StorageError, match=r"Could not write a\.txt .*is not UTF-8 text"):
+        write_text(tmp_path / "a.txt", "bytes of a file's name: \udcff")
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
 @pytest.mark.parametrize(
     ("number", "advice"),
     [

@@ -98,6 +98,14 @@ def test_a_value_of_another_type_is_not_taken_for_one(name, value):
         checked_value(name, value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("training_comment", "a\udcff"), ("optimizer_args", ["eps=1e-8", "\ud800"])]
+)
+def test_what_is_no_text_is_refused(name, value):
+    with pytest.raises(OptionValueError, match=f"{name} = .* is not UTF-8 text"):
+        checked_value(name, value)
+
+
 @given(st.sampled_from(SETTABLE), st.text())
 def test_any_text_is_a_value_or_an_error_in_words(name, text):
     try:
