@@ -51,6 +51,14 @@ def test_what_was_added_is_what_is_read(queue, awkward_name):
     assert (job.state, job.attempt, job.wish) == (JobState.QUEUED, 0, None)
 
 
+def test_jobs_that_are_added_come_after_those_that_were_tried_again(queue):
+    for id_ in add(queue, "a", "b"):
+        queue.cancel(id_)
+        queue.retry(id_)
+    add(queue, "c")
+    assert [queue.claim("cpu", "here").title for _ in range(3)] == ["a", "b", "c"]
+
+
 def test_a_claim_names_the_next_attempt_the_slot_and_the_host(queue):
     queue.add([NewJob(kind="train", title="cat", folder="cat", attempt=3)])
     job = queue.claim("GPU-1", "box")
@@ -64,6 +72,16 @@ from train_tools.jobs.queue import Queue
 queue = Queue(Path(sys.argv[1]))
 while job := queue.claim("cpu", "here"):
     print(job.id, flush=True)
+"""
+END_ALL = """
+import sys
+from pathlib import Path
+from train_tools.jobs.queue import Queue
+from train_tools.model.job import JobState, NewJob, Verdict
+queue = Queue(Path(sys.argv[1]))
+while job := queue.claim("cpu", "here"):
+    after = [NewJob(kind="after", title="", folder="")] if job.parent is None else []
+    print(queue.finish(job.id, job.attempt, Verdict(state=JobState.DONE), after), flush=True)
 """
 
 
@@ -85,6 +103,13 @@ def test_six_processes_claim_four_hundred_jobs_once_each(queue):
     printed = run_at_once(CLAIM_ALL, queue.path)
     assert sorted(int(line) for output in printed for line in output.split()) == ids
     assert all(queue.get(id_).attempt == 1 for id_ in ids)
+
+
+def test_processes_that_end_jobs_at_once_queue_what_follows_each_of_them_once(queue):
+    add(queue, *(f"job {n}" for n in range(60)))
+    printed = run_at_once(END_ALL, queue.path)
+    assert "".join(printed).split() == ["True"] * 120
+    assert len({job.parent for job in queue.jobs() if job.parent}) == 60
 
 
 def test_processes_that_create_the_file_at_once_agree_on_it(tmp_path):

@@ -34,6 +34,7 @@ import sys, time
 from pathlib import Path
 print("at it", flush=True)
 while not Path(sys.argv[1], "stop").exists(): time.sleep(0.02)
+time.sleep(0.5)
 print("stopped politely", flush=True)
 """
 UNTIL_TERMINATED = "import time; print('at it', flush=True); time.sleep(60)"
