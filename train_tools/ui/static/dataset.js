@@ -7,78 +7,75 @@ import { count, number } from "./words.js";
 
 const STEP = 100;
 
-customElements.define(
-  "tt-dataset",
-  class extends Island {
-    begin() {
-      this.shown = [];
-      this.limit = STEP;
-      this.summary = h("p.summary", { role: "status" });
-      this.folders = h("div.folders");
-      this.problems = h("div");
-      this.pictures = h("ul.thumbs", { "aria-label": "Training images" });
-      this.more = h("button", { type: "button", hidden: true, onclick: () => this.showMore() });
-      this.viewer = new Viewer(() => this.shown);
-      this.root.append(this.summary, this.folders, this.problems, this.pictures, this.more, this.viewer.dialog);
-      this.feed = new Feed(this, () => this.path(), (answer) => this.show(answer), (error) => this.fail(error), MANY_FILES_MS);
-      this.on(places, "moved", () => this.move());
-      if (!places.complete) this.showNothing();
-    }
+class Pictures extends Island {
+  begin() {
+    this.shown = [];
+    this.limit = STEP;
+    this.summary = h("p.summary", { role: "status" });
+    this.folders = h("div.folders");
+    this.problems = h("div");
+    this.pictures = h("ul.thumbs", { "aria-label": "Training images" });
+    this.more = h("button", { type: "button", hidden: true, onclick: () => this.showMore() });
+    this.viewer = new Viewer(() => this.shown);
+    this.root.append(this.summary, this.folders, this.problems, this.pictures, this.more, this.viewer.dialog);
+    this.feed = new Feed(this, () => this.path(), (answer) => this.show(answer), (error) => this.fail(error), MANY_FILES_MS);
+    this.on(places, "moved", () => this.move());
+    if (!places.complete) this.showNothing();
+  }
 
-    path() {
-      return places.complete ? `${versionPath(places.current, "dataset")}?limit=${this.limit}` : null;
-    }
+  path() {
+    return places.complete ? `${versionPath(places.current, "dataset")}?limit=${this.limit}` : null;
+  }
 
-    move() {
-      this.limit = STEP;
-      this.feed.known = null;
-      if (!places.complete) this.showNothing();
-      this.feed.now();
-    }
+  move() {
+    this.limit = STEP;
+    this.feed.known = null;
+    if (!places.complete) this.showNothing();
+    this.feed.now();
+  }
 
-    showNothing() {
-      say(this.summary, NO_PLACE);
-      for (const part of [this.folders, this.problems, this.pictures]) part.replaceChildren();
-      this.more.hidden = true;
-    }
+  showNothing() {
+    say(this.summary, NO_PLACE);
+    for (const part of [this.folders, this.problems, this.pictures]) part.replaceChildren();
+    this.more.hidden = true;
+  }
 
-    showMore() {
-      this.limit += STEP;
-      this.feed.now();
-    }
+  showMore() {
+    this.limit += STEP;
+    this.feed.now();
+  }
 
-    fail(error) {
-      say(this.summary, error.message);
-    }
+  fail(error) {
+    say(this.summary, error.message);
+  }
 
-    show(dataset) {
-      const missing = dataset.images - dataset.captions;
-      const empty = "No training images yet. Bring pictures in below, then prepare them.";
-      const facts = [
-        count(dataset.images, "training image"),
-        `${number(dataset.images_per_epoch)} seen per epoch`,
-        missing ? `${missing} without a caption` : "all with captions",
-      ];
-      say(this.summary, dataset.images ? facts.join(" · ") : empty);
-      this.folders.replaceChildren(...dataset.folders.map((each) => folder(each, "")), ...dataset.regularisation.map((each) => folder(each, "regularisation, ")));
-      this.problems.replaceChildren(...problems(dataset.problems));
-      this.showPictures(dataset.shown);
-      const left = Math.min(STEP, dataset.images - dataset.shown.length);
-      this.more.hidden = left <= 0;
-      say(this.more, `Show ${left} more of ${number(dataset.images)}`);
-    }
+  show(dataset) {
+    const missing = dataset.images - dataset.captions;
+    const empty = "No training images yet. Bring pictures in below, then prepare them.";
+    const facts = [
+      count(dataset.images, "training image"),
+      `${number(dataset.images_per_epoch)} seen per epoch`,
+      missing ? `${missing} without a caption` : "all with captions",
+    ];
+    say(this.summary, dataset.images ? facts.join(" · ") : empty);
+    this.folders.replaceChildren(...dataset.folders.map((each) => folder(each, "")), ...dataset.regularisation.map((each) => folder(each, "regularisation, ")));
+    this.problems.replaceChildren(...problems(dataset.problems));
+    this.showPictures(dataset.shown);
+    const left = Math.min(STEP, dataset.images - dataset.shown.length);
+    this.more.hidden = left <= 0;
+    say(this.more, `Show ${left} more of ${number(dataset.images)}`);
+  }
 
-    showPictures(images) {
-      this.shown = images.map((image) => ({ ...image, caption: image.caption ? `${image.name}: ${image.caption}` : image.name }));
-      this.pictures.replaceChildren(...this.shown.map((image, at) => this.thumb(image, at)));
-    }
+  showPictures(images) {
+    this.shown = images.map((image) => ({ ...image, caption: image.caption ? `${image.name}: ${image.caption}` : image.name }));
+    this.pictures.replaceChildren(...this.shown.map((image, at) => this.thumb(image, at)));
+  }
 
-    thumb(image, at) {
-      const picture = h("img", { src: image.thumb, alt: "", loading: "lazy", decoding: "async", width: 112, height: 112 });
-      return h("li", {}, h("button.thumb", { type: "button", title: image.caption, "aria-label": image.caption, onclick: () => this.viewer.open(at) }, picture));
-    }
-  },
-);
+  thumb(image, at) {
+    const picture = h("img", { src: image.thumb, alt: "", loading: "lazy", decoding: "async", width: 112, height: 112 });
+    return h("li", {}, h("button.thumb", { type: "button", title: image.caption, "aria-label": image.caption, onclick: () => this.viewer.open(at) }, picture));
+  }
+}
 
 function folder(each, kind) {
   const copy = h("button.quiet", { type: "button", onclick: () => navigator.clipboard.writeText(each.path).then(() => say(copy, "Copied")) }, "Copy path");
@@ -90,3 +87,5 @@ function problems(list) {
   const lines = list.map((each) => h("li", {}, `${each.source}: ${each.reason}`));
   return [h("details.problems", {}, h("summary", {}, `${count(list.length, "thing")} will not be trained on`), h("ul", {}, lines))];
 }
+
+customElements.define("tt-dataset", Pictures);

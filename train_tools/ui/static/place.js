@@ -30,11 +30,11 @@ function remember(place) {
 
 export const places = new Places();
 
-customElements.define(
-  "tt-place",
-  class extends Island {
-    begin() {
-      if (this.fact !== null) places.move(this.fact);
-    }
-  },
-);
+class Place extends Island {
+  begin() {
+    if (this.fact !== null) places.move(this.fact);
+  }
+}
+
+
+customElements.define("tt-place", Place);

@@ -10,51 +10,48 @@ const GROUPS = [
 ];
 const SIGNS = { done: "✔", failed: "✖", cancelled: "◼", lost: "?", queued: "…", paused: "‖", starting: "▷", running: "▶" };
 
-customElements.define(
-  "tt-queue",
-  class extends Island {
-    begin() {
-      this.rows = new Map();
-      this.openedFailure = null;
-      this.note = h("p.note", { role: "status" });
-      this.groups = GROUPS.map(([title]) => new Group(title));
-      this.root.append(this.note, ...this.groups.map((group) => group.element));
-      this.feed = new Feed(this, () => "jobs", (answer) => this.show(answer.jobs), (error) => say(this.note, error.message));
-    }
+class Jobs extends Island {
+  begin() {
+    this.rows = new Map();
+    this.openedFailure = null;
+    this.note = h("p.note", { role: "status" });
+    this.groups = GROUPS.map(([title]) => new Group(title));
+    this.root.append(this.note, ...this.groups.map((group) => group.element));
+    this.feed = new Feed(this, () => "jobs", (answer) => this.show(answer.jobs), (error) => say(this.note, error.message));
+  }
 
-    show(jobs) {
-      say(this.note, jobs.length ? "" : "Nothing is queued. Plan some runs on the Train screen.");
-      const left = new Set(this.rows.keys());
-      for (const [at, [, states]] of GROUPS.entries()) {
-        const members = jobs.filter((job) => states.includes(job.state));
-        this.groups[at].fill(members.map((job) => this.row(job).element));
-        members.forEach((job) => left.delete(job.id));
-      }
-      for (const id of left) this.rows.delete(id);
-      this.openNewestFailure(jobs.find((job) => job.state === "failed"));
+  show(jobs) {
+    say(this.note, jobs.length ? "" : "Nothing is queued. Plan some runs on the Train screen.");
+    const left = new Set(this.rows.keys());
+    for (const [at, [, states]] of GROUPS.entries()) {
+      const members = jobs.filter((job) => states.includes(job.state));
+      this.groups[at].fill(members.map((job) => this.row(job).element));
+      members.forEach((job) => left.delete(job.id));
     }
+    for (const id of left) this.rows.delete(id);
+    this.openNewestFailure(jobs.find((job) => job.state === "failed"));
+  }
 
-    /** Its log is shown without being asked for, once. */
-    openNewestFailure(job) {
-      const failure = job && `${job.id} ${job.attempt}`;
-      if (!failure || failure === this.openedFailure) return;
-      this.openedFailure = failure;
-      this.rows.get(job.id).details.open = true;
-    }
+  /** Its log is shown without being asked for, once. */
+  openNewestFailure(job) {
+    const failure = job && `${job.id} ${job.attempt}`;
+    if (!failure || failure === this.openedFailure) return;
+    this.openedFailure = failure;
+    this.rows.get(job.id).details.open = true;
+  }
 
-    row(job) {
-      if (!this.rows.has(job.id)) this.rows.set(job.id, new Row(job, (error) => this.acted(error)));
-      const row = this.rows.get(job.id);
-      row.show(job);
-      return row;
-    }
+  row(job) {
+    if (!this.rows.has(job.id)) this.rows.set(job.id, new Row(job, (error) => this.acted(error)));
+    const row = this.rows.get(job.id);
+    row.show(job);
+    return row;
+  }
 
-    acted(error) {
-      say(this.note, error ? error.message : "");
-      this.feed.now();
-    }
-  },
-);
+  acted(error) {
+    say(this.note, error ? error.message : "");
+    this.feed.now();
+  }
+}
 
 class Group {
   constructor(title) {
@@ -134,3 +131,5 @@ function facts(job, moving) {
   const again = job.attempt > 1 ? `attempt ${job.attempt}` : null;
   return [moving || job.step ? steps : null, left, loss, took, again].filter(Boolean).join(" · ");
 }
+
+customElements.define("tt-queue", Jobs);

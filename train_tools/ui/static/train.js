@@ -16,134 +16,131 @@ const FIELDS = [
 const THINKING_MS = 250;
 const MANY_RUNS = 50;
 
-customElements.define(
-  "tt-train",
-  class extends Island {
-    begin() {
-      this.stored = {};
-      this.fields = FIELDS.map((each) => new Field(each, () => this.edited()));
-      this.others = h("textarea", { rows: 3, spellcheck: "false", "aria-describedby": "others-hint", oninput: () => this.edited() });
-      this.line = h("p.plan", { role: "status", "aria-live": "polite" });
-      this.warnings = h("ul.warnings", {});
-      this.runs = h("ol.runs", {});
-      this.list = h("details", { hidden: true }, h("summary", {}, "Which runs"), this.runs);
-      this.add = h("button.primary", { type: "submit", disabled: true }, "Add to the queue");
-      this.outcome = h("p.note", { role: "status" });
-      this.root.append(this.form());
-      this.on(places, "moved", () => this.move());
-      this.move();
-    }
+class Form extends Island {
+  begin() {
+    this.stored = {};
+    this.fields = FIELDS.map((each) => new Field(each, () => this.edited()));
+    this.others = h("textarea", { rows: 3, spellcheck: "false", "aria-describedby": "others-hint", oninput: () => this.edited() });
+    this.line = h("p.plan", { role: "status", "aria-live": "polite" });
+    this.warnings = h("ul.warnings", {});
+    this.runs = h("ol.runs", {});
+    this.list = h("details", { hidden: true }, h("summary", {}, "Which runs"), this.runs);
+    this.add = h("button.primary", { type: "submit", disabled: true }, "Add to the queue");
+    this.outcome = h("p.note", { role: "status" });
+    this.root.append(this.form());
+    this.on(places, "moved", () => this.move());
+    this.move();
+  }
 
-    form() {
-      const hint = h("small", { id: "others-hint" }, "One name=values a line, named as in sd-scripts, for example  seed=1, 2, 3  or  noise_offset=0, 0.05");
-      const others = h("label.field.wide", {}, h("span", {}, "Other options"), this.others, hint);
-      const intro = h("p.hint", {}, "Write several values with commas to try them all: every combination becomes a run.");
-      const footer = h("footer.sticky", {}, h("div.line", {}, this.line, this.add), this.warnings, this.list, this.outcome);
-      return h("form", { onsubmit: (event) => this.submit(event) }, intro, h("div.fields", {}, this.fields.map((field) => field.element), others), footer);
-    }
+  form() {
+    const hint = h("small", { id: "others-hint" }, "One name=values a line, named as in sd-scripts, for example  seed=1, 2, 3  or  noise_offset=0, 0.05");
+    const others = h("label.field.wide", {}, h("span", {}, "Other options"), this.others, hint);
+    const intro = h("p.hint", {}, "Write several values with commas to try them all: every combination becomes a run.");
+    const footer = h("footer.sticky", {}, h("div.line", {}, this.line, this.add), this.warnings, this.list, this.outcome);
+    return h("form", { onsubmit: (event) => this.submit(event) }, intro, h("div.fields", {}, this.fields.map((field) => field.element), others), footer);
+  }
 
-    async move() {
-      const place = places.current;
-      this.add.disabled = true;
-      say(this.outcome, "");
-      if (!places.complete) return this.showError(new Error(NO_PLACE));
-      try {
-        const { assignments } = await ask(versionPath(place, "settings"));
-        if (place === places.current) this.fill(assignments, readDraft(place));
-      } catch (error) {
-        this.showError(error);
-      }
+  async move() {
+    const place = places.current;
+    this.add.disabled = true;
+    say(this.outcome, "");
+    if (!places.complete) return this.showError(new Error(NO_PLACE));
+    try {
+      const { assignments } = await ask(versionPath(place, "settings"));
+      if (place === places.current) this.fill(assignments, readDraft(place));
+    } catch (error) {
+      this.showError(error);
     }
+  }
 
-    fill(stored, draft) {
-      this.stored = stored;
-      this.restore(draft);
-      this.think(0);
-    }
+  fill(stored, draft) {
+    this.stored = stored;
+    this.restore(draft);
+    this.think(0);
+  }
 
-    restore(draft) {
-      for (const field of this.fields) field.value = draft?.[field.name] ?? this.stored[field.name] ?? "";
-      this.others.value = draft?.others ?? "";
-    }
+  restore(draft) {
+    for (const field of this.fields) field.value = draft?.[field.name] ?? this.stored[field.name] ?? "";
+    this.others.value = draft?.others ?? "";
+  }
 
-    edited() {
-      if (!places.complete) return;
-      const typed = Object.fromEntries(this.fields.map((field) => [field.name, field.value]));
-      keepDraft(places.current, { ...typed, others: this.others.value });
-      say(this.outcome, "");
-      this.think(THINKING_MS);
-    }
+  edited() {
+    if (!places.complete) return;
+    const typed = Object.fromEntries(this.fields.map((field) => [field.name, field.value]));
+    keepDraft(places.current, { ...typed, others: this.others.value });
+    say(this.outcome, "");
+    this.think(THINKING_MS);
+  }
 
-    /** Only what was typed and differs from what is stored; the server knows the rest. */
-    assignments() {
-      const typed = this.fields.filter((field) => field.value && field.value !== this.stored[field.name]);
-      const others = this.others.value.split("\n").filter((line) => line.trim());
-      return Object.fromEntries([...typed.map((field) => [field.name, field.value]), ...others.map(nameAndValues)]);
-    }
+  /** Only what was typed and differs from what is stored; the server knows the rest. */
+  assignments() {
+    const typed = this.fields.filter((field) => field.value && field.value !== this.stored[field.name]);
+    const others = this.others.value.split("\n").filter((line) => line.trim());
+    return Object.fromEntries([...typed.map((field) => [field.name, field.value]), ...others.map(nameAndValues)]);
+  }
 
-    think(delay) {
-      clearTimeout(this.timer);
-      this.asking?.abort();
-      this.asking = new AbortController();
-      const { signal } = this.asking;
-      this.timer = setTimeout(() => this.plan(signal), delay);
-    }
+  think(delay) {
+    clearTimeout(this.timer);
+    this.asking?.abort();
+    this.asking = new AbortController();
+    const { signal } = this.asking;
+    this.timer = setTimeout(() => this.plan(signal), delay);
+  }
 
-    async plan(signal) {
-      this.sure = false;
-      try {
-        const plan = await ask(versionPath(places.current, "plan"), { method: "POST", body: { assignments: this.assignments() }, signal });
-        if (!signal.aborted) this.showPlan(plan);
-      } catch (error) {
-        if (!signal.aborted) this.showError(error);
-      }
+  async plan(signal) {
+    this.sure = false;
+    try {
+      const plan = await ask(versionPath(places.current, "plan"), { method: "POST", body: { assignments: this.assignments() }, signal });
+      if (!signal.aborted) this.showPlan(plan);
+    } catch (error) {
+      if (!signal.aborted) this.showError(error);
     }
+  }
 
-    showPlan(plan) {
-      this.planned = plan;
-      this.fields.forEach((field) => field.blame(""));
-      this.line.classList.remove("wrong");
-      say(this.line, planWords(plan));
-      this.warnings.replaceChildren(...plan.warnings.map((words) => h("li", {}, words)));
-      this.runs.replaceChildren(...plan.planned.map(runLine));
-      this.list.hidden = plan.planned.length < 2;
-      this.add.disabled = plan.runs === 0;
-      say(this.add, plan.runs ? `Add ${count(plan.runs, "run")} to the queue` : "All runs are done");
-    }
+  showPlan(plan) {
+    this.planned = plan;
+    this.fields.forEach((field) => field.blame(""));
+    this.line.classList.remove("wrong");
+    say(this.line, planWords(plan));
+    this.warnings.replaceChildren(...plan.warnings.map((words) => h("li", {}, words)));
+    this.runs.replaceChildren(...plan.planned.map(runLine));
+    this.list.hidden = plan.planned.length < 2;
+    this.add.disabled = plan.runs === 0;
+    say(this.add, plan.runs ? `Add ${count(plan.runs, "run")} to the queue` : "All runs are done");
+  }
 
-    showError(error) {
-      const guilty = this.fields.filter((field) => error.message.startsWith(`${field.name} =`));
-      this.fields.forEach((field) => field.blame(guilty.includes(field) ? error.message : ""));
-      this.line.classList.add("wrong");
-      say(this.line, guilty.length ? `${guilty[0].label} can't be used as it is.` : error.message);
-      this.warnings.replaceChildren();
-      this.list.hidden = true;
-      this.add.disabled = true;
-      say(this.add, "Add to the queue");
-    }
+  showError(error) {
+    const guilty = this.fields.filter((field) => error.message.startsWith(`${field.name} =`));
+    this.fields.forEach((field) => field.blame(guilty.includes(field) ? error.message : ""));
+    this.line.classList.add("wrong");
+    say(this.line, guilty.length ? `${guilty[0].label} can't be used as it is.` : error.message);
+    this.warnings.replaceChildren();
+    this.list.hidden = true;
+    this.add.disabled = true;
+    say(this.add, "Add to the queue");
+  }
 
-    async submit(event) {
-      event.preventDefault();
-      if (this.add.disabled) return;
-      if (this.planned.runs > MANY_RUNS && !this.sure) return this.askAgain();
-      this.add.disabled = true;
-      try {
-        const done = await ask(versionPath(places.current, "runs"), { method: "POST", body: { assignments: this.assignments() } });
-        dropDraft(places.current);
-        await this.move();
-        say(this.outcome, outcomeWords(done));
-      } catch (error) {
-        this.showError(error);
-      }
+  async submit(event) {
+    event.preventDefault();
+    if (this.add.disabled) return;
+    if (this.planned.runs > MANY_RUNS && !this.sure) return this.askAgain();
+    this.add.disabled = true;
+    try {
+      const done = await ask(versionPath(places.current, "runs"), { method: "POST", body: { assignments: this.assignments() } });
+      dropDraft(places.current);
+      await this.move();
+      say(this.outcome, outcomeWords(done));
+    } catch (error) {
+      this.showError(error);
     }
+  }
 
-    askAgain() {
-      this.sure = true;
-      const time = this.planned.seconds === null ? "" : `, about ${duration(this.planned.seconds)}`;
-      say(this.add, `Really add ${count(this.planned.runs, "run")}${time}?`);
-    }
-  },
-);
+  askAgain() {
+    this.sure = true;
+    const time = this.planned.seconds === null ? "" : `, about ${duration(this.planned.seconds)}`;
+    say(this.add, `Really add ${count(this.planned.runs, "run")}${time}?`);
+  }
+}
 
 /** A text field whose error stands below it. */
 class Field {
@@ -217,3 +214,5 @@ function dropDraft(place) {
     // As above.
   }
 }
+
+customElements.define("tt-train", Form);
