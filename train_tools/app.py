@@ -86,6 +86,7 @@ class App:
         self.engines: Mapping[str, Engine] = {engine.name: engine for engine in engines}
         self.store = ProjectStore(outputs, busy=self._what_runs_in)
         self._queues = threading.local()
+        self._background: subprocess.Popen[bytes] | None = None
 
     # Projects and versions
 
@@ -337,13 +338,14 @@ class App:
             say=say,
         )
 
-    def ensure_worker(self, stay_with_pid: int) -> None:
-        """Starts a worker in the background when none works here; it drains the queue when that process ends."""
-        if held(worker_lease(self.queue.id)):
+    def ensure_worker(self) -> None:
+        """Starts a worker in the background when jobs wait or run and nobody works. It ends with the queue."""
+        if self._background is not None and self._background.poll() is None:
             return
-        command = [sys.executable, "-m", "train_tools", "--outputs", str(self.outputs.folder), "work"]
-        subprocess.Popen(
-            [*command, "--stay-with", str(stay_with_pid), "--quiet"],
+        if not (self.queue.waiting() or self.queue.active()) or held(worker_lease(self.queue.id)):
+            return
+        self._background = subprocess.Popen(
+            [sys.executable, "-m", "train_tools", "--outputs", str(self.outputs.folder), "work", "--quiet"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

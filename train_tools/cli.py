@@ -389,21 +389,11 @@ def submit(
 @told
 def work(
     stay: Annotated[bool, typer.Option("--stay", help="Wait for more when the queue is empty.")] = False,
-    stay_with: Annotated[
-        int | None, typer.Option("--stay-with", metavar="PID", help="Wait for more while that process lives.")
-    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train and render what is queued, in order. May be stopped and started at any time."""
-    import psutil
-
     app = _app()
-
-    def may_leave() -> bool:
-        staying = stay or (stay_with is not None and psutil.pid_exists(stay_with))
-        return not staying and not app.queue.waiting()
-
-    _work_until(app, may_leave, quiet)
+    _work_until(app, lambda: not stay and not app.queue.waiting(), quiet)
 
 
 @commands.command("jobs")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 
 import uvicorn
 
-from train_tools.app import App
+from train_tools.app import USER_ERRORS, App
 from train_tools.errors import AddressInUseError, OptionValueError
 from train_tools.server.access_token import find_token
 from train_tools.server.application import MountPage, guarded, no_page
@@ -21,6 +21,7 @@ from train_tools.server.security import EVERY_ADDRESS, PREFIX, SERVER_NAME, Acce
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7870
 STOP_PATIENCE_S = 3
+LOOK_FOR_JOBS_S = 2.0
 PORTS_TRIED = 50
 HIGHEST_PORT = 65535
 
@@ -35,7 +36,7 @@ def serve(
     mount: MountPage = no_page,
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
-    """Serves until it is told to stop (Ctrl-C), and starts a worker when none works. `port` 0 takes a free one;
+    """Serves until it is told to stop (Ctrl-C), and works off the queue meanwhile. `port` 0 takes a free one;
     `hosts` are further names it answers to; `say` is given the address with the token once it can be opened.
 
     Raises AddressInUseError when the port is taken, before anything else is done.
@@ -59,13 +60,24 @@ def serve(
                 timeout_graceful_shutdown=STOP_PATIENCE_S,
             )
         )
-        app.ensure_worker(stay_with_pid=os.getpid())
         address = address_of(host, taken, access.token)
         say(address)
         if open_browser:  # the socket listens already: the browser waits until the first answer comes
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        ended = threading.Event()
+        threading.Thread(target=keep_working, args=(app, ended), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
             service.run(sockets=[listener])
+        ended.set()
+
+
+def keep_working(app: App, ended: threading.Event) -> None:
+    """Starts a worker whenever jobs wait and none works: the queue goes on also when one was killed."""
+    while True:
+        with contextlib.suppress(*USER_ERRORS):  # a queue that can't be read is told to whoever looks at it
+            app.ensure_worker()
+        if ended.wait(LOOK_FOR_JOBS_S):
+            return
 
 
 def address_of(host: str, port: int, token: str) -> str:
