@@ -83,6 +83,13 @@ def test_all_processes_of_a_tree_are_found_and_none_of_another(start, tmp_path):
     assert len(bearers(tree.cookie)) == 2
 
 
+def test_a_process_is_found_also_while_it_begins_another_program(start):
+    again = 'exec sh -c "$0" "$0"'
+    tree = start("import os, sys; os.execvp('sh', ['sh', '-c', sys.argv[1], sys.argv[1]])", again)
+    eventually(lambda: bearers(tree.cookie))
+    assert [len(bearers(tree.cookie)) for _ in range(150)] == [1] * 150
+
+
 def test_a_child_in_a_session_of_its_own_is_killed_after_its_launcher_is_dead(start):
     tree = start(PARENT_OF, APART)
     assert tree.wait(30) == 0

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -17,6 +18,9 @@ from typing import IO
 import psutil
 
 COOKIE = "TRAIN_TOOLS_ATTEMPT"
+YOUNG_S = 10.0
+BEGINNING_S = 0.1
+"""How long a process that is `YOUNG_S` old at most may take to begin its program."""
 if sys.platform == "win32":
     APART = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
 else:
@@ -94,9 +98,20 @@ def kill_bearers(cookie: str) -> None:
 def _bears(process: psutil.Process, cookie: str) -> bool:
     try:
         alive = process.status() != psutil.STATUS_ZOMBIE
-        return alive and bool(process.environ().get(COOKIE) == cookie)
+        return alive and bool(_environment(process).get(COOKIE) == cookie)
     except (psutil.Error, OSError):
         return False  # another user's, or gone meanwhile
+
+
+def _environment(process: psutil.Process) -> Mapping[str, str]:
+    """The environment a process was started with. While it begins its program the system shows none: a young
+    process without one is looked at again."""
+    environment: Mapping[str, str] = process.environ()
+    deadline = time.monotonic() + BEGINNING_S
+    while not environment and time.time() - process.create_time() < YOUNG_S and time.monotonic() < deadline:
+        time.sleep(0.002)
+        environment = process.environ()
+    return environment
 
 
 if sys.platform == "win32":
