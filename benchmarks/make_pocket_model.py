@@ -12,6 +12,7 @@ same seed and thread count give the same file on the same machine.
 import argparse
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from time import process_time
 
@@ -46,7 +47,6 @@ def make_random(settings: argparse.Namespace) -> None:
 
 def make_taught(settings: argparse.Namespace) -> None:
     """Teach a model from nothing, write it, measure it."""
-    _use_threads(settings.threads)
     from benchmarks.pocket.blueprint import Blueprint, build
     from benchmarks.pocket.single_file import save
     from benchmarks.pocket.training.autoencoder import reconstruction_db, teach_autoencoder
@@ -75,7 +75,6 @@ def make_taught(settings: argparse.Namespace) -> None:
 
 
 def measure_file(settings: argparse.Namespace) -> None:
-    _use_threads(settings.threads)
     _report(settings, settings.measure, {})
 
 
@@ -83,9 +82,9 @@ def _action(settings, parser):
     if settings.dataset:
         return draw_dataset
     if settings.measure:
-        return measure_file
+        return _fast(measure_file)
     if settings.out:
-        return make_random if settings.random else make_taught
+        return make_random if settings.random else _fast(make_taught)
     return parser.error("nothing to do; give --out FILE, --measure FILE or --dataset FOLDER")
 
 
@@ -119,11 +118,27 @@ def _table(accuracy):
     return "\n".join(rows)
 
 
-def _use_threads(number):
+def _fast(action):
+    def fast(settings):
+        with _fast_numbers(settings.threads):
+            action(settings)
+
+    return fast
+
+
+@contextmanager
+def _fast_numbers(threads):
+    """Torch's settings for long work, taken back afterwards: other code of the process counts on the usual ones."""
     import torch
 
-    torch.set_num_threads(number)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # dying activations would make the CPU crawl
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(before)
 
 
 def _autoencoder_lessons(settings):

@@ -56,7 +56,7 @@ def python_path() -> str:
     return os.pathsep.join([str(ROOT), str(ROOT / "sd_scripts")])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def command_line(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     home = tmp_path_factory.mktemp("a home")
     return CommandLine(home / "my outputs", home / "state")
