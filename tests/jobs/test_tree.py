@@ -109,6 +109,12 @@ def test_terminating_reaches_every_process_and_those_may_refuse(start, log):
     assert bearers(tree.cookie) == []
 
 
+def test_the_code_of_a_launcher_that_was_killed_is_not_lost(start):
+    tree = start(SLEEP)
+    kill_bearers(tree.cookie)
+    assert tree.wait(30) == -signal.SIGKILL
+
+
 def test_killing_a_tree_that_has_ended_does_nothing(start):
     tree = start("")
     assert tree.wait(30) == 0

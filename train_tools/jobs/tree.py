@@ -18,6 +18,7 @@ from typing import IO
 import psutil
 
 COOKIE = "TRAIN_TOOLS_ATTEMPT"
+KILL_S = 10.0
 YOUNG_S = 10.0
 BEGINNING_S = 0.1
 """How long a process that is `YOUNG_S` old at most may take to begin its program."""
@@ -84,15 +85,16 @@ def bearers(cookie: str) -> list[psutil.Process]:
 
 
 def kill_bearers(cookie: str) -> None:
-    """Kills until nobody is left, ten rounds at most: a dying process may have started another."""
-    for _ in range(10):
-        left = bearers(cookie)
-        if not left:
-            return
+    """Kills until nobody is left, for some seconds at most: a dying process may have started another.
+
+    It does not wait for them as a parent does: that would take the launcher's exit code from whoever asks for it.
+    """
+    deadline = time.monotonic() + KILL_S
+    while (left := bearers(cookie)) and time.monotonic() < deadline:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(left, timeout=1.0)
+        time.sleep(0.02)
 
 
 def _bears(process: psutil.Process, cookie: str) -> bool:
