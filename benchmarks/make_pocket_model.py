@@ -128,7 +128,7 @@ def _fast(action):
 
 @contextmanager
 def _fast_numbers(threads):
-    """Torch's settings for long work, taken back afterwards: other code of the process counts on the usual ones."""
+    """Torch's settings for long work, taken back afterwards: other code counts on the usual ones."""
     import torch
 
     before = torch.get_num_threads()
