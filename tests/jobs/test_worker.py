@@ -327,6 +327,18 @@ def test_a_cancelled_job_ends_after_its_step_and_stays_cancelled(outputs, queue,
     assert Attempt(paths_of(outputs, "a").folder).stop_requested
 
 
+def test_a_system_that_shuts_down_ends_no_job_for_good(outputs, queue, start_worker):
+    [id_] = queue.add([script_job("a", UNTIL_STOPPED)])
+    worker = start_worker()
+    running(queue, id_)
+    worker.kill()
+    Attempt(paths_of(outputs, "a").folder).request_stop()
+    eventually(lambda: paths_of(outputs, "a").exit.exists())
+    (outputs.folder / "jobs" / "a" / "enough").touch()
+    assert work(outputs)
+    assert (states(queue), queue.get(id_).attempt) == ({"a": "done"}, 2)
+
+
 def test_a_job_that_does_not_listen_is_ended_all_the_same(outputs, queue, start_worker):
     [id_] = queue.add([script_job("a", STEPS + "log.emit(StepDone(1, 2))\n" + "time.sleep(60)", grace_s=0.0)])
     worker = start_worker()

@@ -222,6 +222,8 @@ class Worker:
         if verdict.state in (JobState.CANCELLED, JobState.QUEUED) and wish is not None:
             state = JobState.CANCELLED if wish is Wish.CANCEL else JobState.QUEUED
             return Verdict(state=state, message=verdict.message)
+        if verdict.state is JobState.CANCELLED:  # nobody here asked: the system shuts down, say
+            verdict = Verdict(state=JobState.QUEUED, message="Stopped from outside.")
         if lost and verdict.state is JobState.QUEUED and self.queue.losses(job.id) + 1 >= self.most_losses:
             return Verdict(
                 state=JobState.FAILED,
