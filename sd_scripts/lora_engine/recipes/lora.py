@@ -15,9 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lora_engine.data.batches import Batch, Sample, Step, run_steps
-from lora_engine.data.captions import draw_caption
-from lora_engine.data.latents import ImageKey, LatentCache, Moments, draw_latents, image_keys
+from lora_engine.data.batches import Batch, Step, run_steps
+from lora_engine.data.latents import ImageKey, Moments
 from lora_engine.families import sd1
 from lora_engine.job import Job
 from lora_engine.maths.losses import min_snr_weight, squared_error
@@ -29,6 +28,7 @@ from lora_engine.networks.lora import LoraNetwork
 from lora_engine.output.checkpoints import Checkpoints
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
+from lora_engine.recipes.inputs import Latents, Text, encode_images
 from sd_contract.attempt import Outcome
 from sd_contract.checkpoints import RunFacts
 from sd_contract.errors import OptionError
@@ -189,60 +189,6 @@ class Learner:
         return any(group.name == part for group in self.groups)
 
 
-class Latents:
-    """The latents of a batch: drawn once an image with `cache_latents`, else anew for each sample."""
-
-    def __init__(self, settings: Settings, moments: dict[ImageKey, Moments], streams: Streams) -> None:
-        self._drawn_once = settings.dataset.cache_latents
-        self._moments = moments
-        self._streams = streams
-        self._places = {key: place for place, key in enumerate(moments)}
-
-    def of(self, batch: Batch) -> Tensor:
-        """B x C x H x W on the CPU, unscaled."""
-        keys = [self._key(sample, batch) for sample in batch.samples]
-        positions = [
-            ("image", self._places[key]) if self._drawn_once else ("sample", sample.number)
-            for key, sample in zip(keys, batch.samples, strict=True)
-        ]
-        return draw_latents([self._moments[key] for key in keys], self._streams, positions)
-
-    def _key(self, sample: Sample, batch: Batch) -> ImageKey:
-        may_flip = sample.item.subset.flip_aug
-        mirrored = may_flip and self._streams.random("flip", sample.number).random() < 0.5
-        return ImageKey(sample.item.image, batch.dataset.resolution, mirrored)
-
-
-class Text:
-    """The text states of a batch's captions. While the text encoder is not trained each caption is encoded
-    once."""
-
-    def __init__(
-        self, settings: Settings, model: sd1.StableDiffusion1, streams: Streams, *, trained: bool
-    ) -> None:
-        self._clip_skip = settings.model.clip_skip
-        self._model = model
-        self._streams = streams
-        self._trained = trained
-        self._known: dict[str, Tensor] = {}
-
-    def of(self, batch: Batch) -> Tensor:
-        """B x T x D."""
-        captions = [self._caption(sample) for sample in batch.samples]
-        if self._trained:
-            return self._model.encode_text(captions, self._clip_skip)
-        return torch.stack([self._encoded_once(caption) for caption in captions])
-
-    def _caption(self, sample: Sample) -> str:
-        return draw_caption(sample.item, self._streams.random("caption", sample.number))
-
-    @torch.no_grad()
-    def _encoded_once(self, caption: str) -> Tensor:
-        if caption not in self._known:
-            self._known[caption] = self._model.encode_text([caption], self._clip_skip)[0]
-        return self._known[caption]
-
-
 def announce(job: Job, device: torch.device, reporter: Reporter) -> None:
     """The lines that sd-scripts begins with, and every warning the job has gathered."""
     reporter.total_steps = job.plan.total_steps
@@ -294,18 +240,6 @@ def load_model(job: Job, device: torch.device, precision: Precision) -> sd1.Stab
     if job.settings.training.gradient_checkpointing:
         model.save_memory()
     return model
-
-
-def encode_images(
-    job: Job, model: sd1.StableDiffusion1, cache_folder: Path | None, reporter: Reporter
-) -> dict[ImageKey, Moments]:
-    """What the VAE sees in every image; the VAE itself is let go afterwards."""
-    cache = LatentCache(model.take_vae(), cache_folder)
-    moments = {}
-    for key in image_keys(job.datasets):
-        reporter.go_on_or_stop()
-        moments[key] = cache.moments(key)
-    return moments
 
 
 def attach_network(settings: Settings, model: sd1.StableDiffusion1, streams: Streams) -> LoraNetwork:
