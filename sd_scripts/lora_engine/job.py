@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from sd_contract.base_model import BaseModel, inspect_trainable
+from sd_contract.base_model import BaseModel, agreed, inspect_trainable, with_vae
 from sd_contract.datasets import CollectedDataset, collect, read_datasets
 from sd_contract.errors import DatasetError, OptionError
 from sd_contract.options import Settings, read_settings, require
@@ -31,9 +31,10 @@ class Job:
     warnings: tuple[str, ...]
 
 
-def read_job(arguments: Sequence[str]) -> Job:
-    """The job that a command line describes. Looks at options, output folder, images and base model, in this
-    order; raises the ContractError of the first that can't be used."""
+def read_job(arguments: Sequence[str], script: str = "") -> Job:
+    """The job that a command line describes to a script, of which only the families it trains are taken. Looks at
+    options, output folder, images and base model, in this order; raises the ContractError of the first that
+    can't be used."""
     settings = read_settings(arguments)
     refuse_several_processes(os.environ)
     require(settings, ("pretrained_model_name_or_path", "output_dir"))
@@ -41,7 +42,7 @@ def read_job(arguments: Sequence[str]) -> Job:
     config = read_datasets(settings)
     datasets = tuple(collect(dataset) for dataset in config.datasets)
     refuse_unreadable_images(datasets)
-    base = inspect_trainable(Path(str(settings.model.pretrained_model_name_or_path)))
+    base, doubts = chosen_model(settings, script)
     seed = settings.training.seed
     return Job(
         settings=settings,
@@ -50,8 +51,47 @@ def read_job(arguments: Sequence[str]) -> Job:
         datasets=datasets,
         base=base,
         plan=plan_steps(settings, datasets),
-        warnings=(*config.warnings, *(text for collected in datasets for text in collected.warnings)),
+        warnings=(*config.warnings, *doubts, *(text for collected in datasets for text in collected.warnings)),
     )
+
+
+def chosen_model(settings: Settings, script: str = "") -> tuple[BaseModel, tuple[str, ...]]:
+    """The base model as the settings want it trained, and what should be told about it. BaseModelError when
+    it can't be trained so, OptionError when the settings don't fit its family."""
+    options = settings.model
+    base, doubts = agreed(
+        inspect_trainable(Path(str(options.pretrained_model_name_or_path))),
+        v2=options.v2,
+        v_parameterization=options.v_parameterization,
+        script=script,
+    )
+    layers = base.text_encoder["num_hidden_layers"]
+    if base.family != "sdxl" and (options.clip_skip or 1) > layers:
+        raise OptionError(
+            f"clip_skip = {options.clip_skip}: the text encoder of {base.path} has {layers} layers. "
+            f"Use 1 to {layers}."
+        )
+    if options.vae:
+        base = with_vae(base, Path(options.vae))
+    return base, (*doubts, *model_warnings(settings, base))
+
+
+def model_warnings(settings: Settings, base: BaseModel) -> list[str]:
+    """What the settings say about the model that means nothing to its family, or surprises."""
+    clip_skip, warnings = settings.model.clip_skip, []
+    if base.family == "sdxl" and clip_skip:
+        warnings.append(f"clip_skip = {clip_skip} means nothing to SDXL models")
+    if base.family == "sd2" and (clip_skip or 1) > 1:
+        warnings.append(
+            f"clip_skip = {clip_skip} with an SD2 model leaves out one layer more than it was trained without"
+        )
+    if base.family == "sd1" and base.v_prediction:
+        warnings.append("an SD1 model is trained towards velocity; few SD1 models predict it")
+    if base.zero_terminal_snr and not settings.values().get("zero_terminal_snr"):
+        warnings.append(f"{base.path.name} says it was trained on pure noise too; set zero_terminal_snr")
+    if len(settings.optimizer.text_encoder_lr or ()) > 1:
+        warnings.append("only the first value of text_encoder_lr is used")
+    return warnings
 
 
 def ready_folder(folder: Path) -> Path:

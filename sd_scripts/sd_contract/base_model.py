@@ -15,7 +15,7 @@ from typing import Any
 
 from sd_contract import model_folders, pickled_files
 from sd_contract.errors import BaseModelError, CheckpointError
-from sd_contract.model_shapes import Family, Shapes, configs, family_of, is_lora
+from sd_contract.model_shapes import Family, Shapes, configs, family_of, is_lora, vae_config
 from sd_contract.tensor_files import verify_safetensors
 
 HEADER_KEY = "train_tools.base_model"
@@ -115,7 +115,9 @@ def inspect(path: Path) -> BaseModel:
             text_encoder={},
         )
     unsaid = _unsaid(contents.metadata, path)
-    parts = {part: {**config, **unsaid.get(part, {})} for part, config in contents.configs.items()}
+    parts: dict[str, Any] = {
+        part: {**config, **unsaid.get(part, {})} for part, config in contents.configs.items()
+    }
     prediction = _prediction(contents, unsaid, path)
     return BaseModel(
         path=path,
@@ -159,6 +161,30 @@ def agreed(
     resolution = _resolution(base.family, asked) if _is_native(base) else base.resolution
     chosen = replace(base, prediction_type=asked, resolution=resolution)
     return chosen, _doubts(base, v_parameterization=v_parameterization)
+
+
+def with_vae(base: BaseModel, path: Path) -> BaseModel:
+    """The model with the VAE of another file or folder. BaseModelError when that is no VAE or one for other
+    models."""
+    found = model_folders.vae_config(path) if path.is_dir() else _vae_file_config(path)
+    kept = {"norm_num_groups": base.vae["norm_num_groups"], "scaling_factor": base.vae["scaling_factor"]}
+    for key in ("latent_channels", "in_channels"):
+        if found[key] != base.vae[key]:
+            raise BaseModelError(
+                f"vae = {path}: it has {key} {found[key]}, the base model's has {base.vae[key]}. Choose a VAE for "
+                f"{FAMILY_NAMES[base.family]} models."
+            )
+    if len(found["block_out_channels"]) != len(base.vae["block_out_channels"]):
+        raise BaseModelError(f"vae = {path}: its latents have another size than the base model's. Choose another.")
+    return replace(base, vae={**kept, **found}, vae_path=path)
+
+
+def _vae_file_config(path: Path) -> dict[str, Any]:
+    shapes, _ = _shapes(path)
+    try:
+        return vae_config(shapes)
+    except (KeyError, ValueError) as error:
+        raise BaseModelError(f"vae = {path} is no VAE: tensors are missing ({error}). Choose another.") from error
 
 
 def _refuse_contradiction(base: BaseModel, *, v2: bool, v_parameterization: bool, script: str) -> None:

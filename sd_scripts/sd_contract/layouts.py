@@ -1,5 +1,6 @@
-"""What single-file checkpoints call the tensors and modules that diffusers and transformers have names of their own
-for: Stability's layout of the U-Net and the VAE, OpenAI's and OpenCLIP's of the text encoders. Knows names alone."""
+"""What single-file checkpoints call the tensors and modules that diffusers and transformers have names of
+their own for: Stability's layout of the U-Net and the VAE, OpenAI's and OpenCLIP's of the text encoders.
+Knows names alone."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ class Place:
 
 
 def unet_path(path: str, attention_levels: Sequence[bool]) -> str:
-    """Stability's path of a diffusers U-Net module or tensor. `attention_levels` tells of each level, widest picture
-    first, whether it has attention: behind attention the upsampler has another number."""
+    """Stability's path of a diffusers U-Net module or tensor. `attention_levels` tells of each level, widest
+    picture first, whether it has attention: behind attention the upsampler has another number."""
 
     def upsampler(match: re.Match[str]) -> str:
         level = int(match[1])

@@ -1,5 +1,5 @@
-"""Base models in diffusers' folder layout: which family one is, its parts' configurations and weight files. Reads JSON
-and file names alone."""
+"""Base models in diffusers' folder layout: which family one is, its parts' configurations and weight files.
+Reads JSON and file names alone."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The configurations of a base model's parts, read from the names and shapes of a single file's tensors, and what its
-family takes for granted where shapes tell nothing."""
+"""The configurations of a base model's parts, read from the names and shapes of a single file's tensors, and
+what its family takes for granted where shapes tell nothing."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def is_lora(shapes: Shapes) -> bool:
 
 
 def configs(shapes: Shapes, family: Family) -> dict[str, Config]:
-    """The configuration of each part: diffusers' for `unet` and `vae`, transformers' for the text encoders. KeyError,
-    IndexError or ValueError when tensors are missing."""
+    """The configuration of each part: diffusers' for `unet` and `vae`, transformers' for the text encoders.
+    KeyError, IndexError or ValueError when tensors are missing."""
     text: dict[str, Config]
     if family == "sd1":
         text = {"text_encoder": clip_config(_clip(shapes, CLIP["sd1"])) | {"num_attention_heads": 12}}
@@ -62,7 +62,7 @@ def configs(shapes: Shapes, family: Family) -> dict[str, Config]:
         }
     pooled = text.get("text_encoder_2", {}).get("projection_dim")
     scale = 0.13025 if family == "sdxl" else 0.18215
-    vae = vae_config(ShapesBelow(shapes, VAE)) | {"norm_num_groups": 32, "scaling_factor": scale}
+    vae = vae_config(shapes) | {"norm_num_groups": 32, "scaling_factor": scale}
     return {"unet": unet_config(ShapesBelow(shapes, UNET), family, pooled), "vae": vae, **text}
 
 
@@ -70,9 +70,7 @@ class ShapesBelow(dict[str, tuple[int, ...]]):
     """The shapes whose names begin with a prefix, without it; a name that is missing is told with it."""
 
     def __init__(self, shapes: Shapes, prefix: str) -> None:
-        super().__init__(
-            (name[len(prefix) :], shape) for name, shape in shapes.items() if name.startswith(prefix)
-        )
+        super().__init__((name[len(prefix) :], shape) for name, shape in shapes.items() if name.startswith(prefix))
         self._prefix = prefix
 
     def __missing__(self, name: str) -> tuple[int, ...]:
@@ -80,7 +78,8 @@ class ShapesBelow(dict[str, tuple[int, ...]]):
 
 
 def unet_config(shapes: Shapes, family: Family, pooled: int | None) -> Config:
-    widths, depths = [], []
+    widths: list[int] = []
+    depths: list[int] = []
     while (name := f"input_blocks.{3 * len(widths) + 1}.0.out_layers.3.weight") in shapes:
         depths.append(_count(shapes, f"input_blocks.{3 * len(widths) + 1}.1.transformer_blocks"))
         widths.append(shapes[name][0])
@@ -116,9 +115,12 @@ def unet_config(shapes: Shapes, family: Family, pooled: int | None) -> Config:
 
 
 def vae_config(shapes: Shapes) -> Config:
-    """The configuration of a VAE in Stability's layout, names without prefix."""
+    """The configuration of a VAE in a file of its own or of a whole model, in Stability's layout or diffusers'."""
+    shapes = ShapesBelow(shapes, VAE) or ShapesBelow(shapes, "")
+    renamed = "encoder.down_blocks.0.resnets.0.conv2.weight" in shapes
+    block = "down_blocks.{}.resnets" if renamed else "down.{}.block"
     widths: list[int] = []
-    while (name := f"encoder.down.{len(widths)}.block.0.conv2.weight") in shapes:
+    while (name := f"encoder.{block.format(len(widths))}.0.conv2.weight") in shapes:
         widths.append(shapes[name][0])
     return {
         "in_channels": shapes["encoder.conv_in.weight"][1],

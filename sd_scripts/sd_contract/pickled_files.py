@@ -1,7 +1,7 @@
 """The names and shapes of the tensors in a `.ckpt` file, read without running what is in it.
 
-Such files are pickles in a zip archive, and a pickle can name any function to be called. Only what describes tensors is
-let through; everything else is refused by name."""
+Such files are pickles in a zip archive, and a pickle can name any function to be called. Only what describes
+tensors is let through; everything else is refused by name."""
 
 from __future__ import annotations
 

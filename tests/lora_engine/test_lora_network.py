@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch.func import functional_call
 
 from benchmarks.pocket.blueprint import Blueprint, noise_schedule
-from lora_engine.families import sd1
+from lora_engine.families import TextStates, sd1
 from lora_engine.maths.losses import min_snr_weight, squared_error
 from lora_engine.maths.noise import NoiseSchedule
 from lora_engine.maths.streams import Streams
@@ -44,7 +44,7 @@ def attach(model, *, rank=4, alpha=2.0, seed=0, stirred=True, dtype=torch.float3
 def noise_of(model, ids=IDS):
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(2, 4, 8, 8, generator=generator, dtype=next(model.unet.parameters()).dtype)
-    text = model.text_encoder(ids).last_hidden_state
+    text = TextStates(model.text_encoder(ids).last_hidden_state)
     return model.predict(latents, torch.tensor([10, 700]), text)
 
 
@@ -84,7 +84,8 @@ def test_loss_and_every_gradient_equal_the_plain_formulas(tiny_base):
 
     network = attach(model, dtype=torch.float64)
     schedule = NoiseSchedule(torch.device("cpu"))
-    prediction = model.predict(schedule.add(x0, noise, t), t, model.text_encoder(IDS).last_hidden_state)
+    text = TextStates(model.text_encoder(IDS).last_hidden_state)
+    prediction = model.predict(schedule.add(x0, noise, t), t, text)
     weights = min_snr_weight(schedule.snr(t), 5.0, v_prediction=False)
     loss = (squared_error(prediction, noise) * weights).mean()
     loss.backward()

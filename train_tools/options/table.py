@@ -35,7 +35,7 @@ class Option:
 
 
 _CODE = {"network_module"}
-_PATHS = {"pretrained_model_name_or_path", "tokenizer_cache_dir"}
+_PATHS = {"pretrained_model_name_or_path", "tokenizer_cache_dir", "vae"}
 _SET_BY_APP = {
     "output_dir",
     "output_name",
@@ -54,12 +54,21 @@ NO_PART_OF_THE_RESULT = frozenset(
         "max_data_loader_n_workers",
         "vae_batch_size",
         "sdpa",
+        "v2",
+        "no_half_vae",
+        "cache_text_encoder_outputs",
+        "cache_text_encoder_outputs_to_disk",
+        "disable_mmap_load_safetensors",
     }
 )
 """Options whose value does not decide the result: the base model counts by its hash, not by its path."""
 
 _LABELS = {
     "pretrained_model_name_or_path": "Base model",
+    "v2": "SD2 model",
+    "v_parameterization": "V-prediction",
+    "vae": "VAE",
+    "no_half_vae": "Full-precision VAE",
     "network_dim": "Rank",
     "network_alpha": "Alpha",
     "unet_lr": "U-Net learning rate",

@@ -17,22 +17,22 @@ class TextStates:
     """What the text encoders say about captions: a state for each token, B x T x D, and for SDXL the caption as a
     whole, B x P."""
 
-    states_BTD: Tensor
-    pooled_BP: Tensor | None = None
+    states: Tensor
+    pooled: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.states_BTD)
+        return len(self.states)
 
     def of(self, number: int) -> TextStates:
         """One caption's, as a batch of one."""
         one = slice(number, number + 1)
-        return TextStates(self.states_BTD[one], None if self.pooled_BP is None else self.pooled_BP[one])
+        return TextStates(self.states[one], None if self.pooled is None else self.pooled[one])
 
     @classmethod
     def joined(cls, batches: Sequence[TextStates]) -> TextStates:
         """Several batches as one."""
-        pooled = [batch.pooled_BP for batch in batches if batch.pooled_BP is not None]
-        return cls(torch.cat([batch.states_BTD for batch in batches]), torch.cat(pooled) if pooled else None)
+        pooled = [batch.pooled for batch in batches if batch.pooled is not None]
+        return cls(torch.cat([batch.states for batch in batches]), torch.cat(pooled) if pooled else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,8 @@ class Family(Protocol):
         weighted: bool = False,
     ) -> TextStates:
         """What the text encoders say. `clip_skip` counts layers from the end, 1 being the last.
-        `max_token_length`, 75 (None), 150 or 225, is how many tokens of a caption are used. With `weighted` captions
-        may stress words as in (word:1.2) or [word]."""
+        `max_token_length`, 75 (None), 150 or 225, is how many tokens of a caption are used. With `weighted`
+        captions may stress words as in (word:1.2) or [word]."""
         ...
 
     def predict(

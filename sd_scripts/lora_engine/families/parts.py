@@ -84,6 +84,6 @@ def _bare(tensor: Tensor) -> tuple[int, ...]:
 def _restore_position_ids(text_encoder: nn.Module, device: torch.device | str) -> None:
     """Counts the positions again: this buffer is in no file, so it is still empty after loading."""
     embeddings: Any = getattr(text_encoder, "text_model", text_encoder).embeddings
-    embeddings.position_ids = torch.arange(
-        embeddings.position_embedding.num_embeddings, device=device
-    ).unsqueeze(0)
+    embeddings.position_ids = torch.arange(embeddings.position_embedding.num_embeddings, device=device).unsqueeze(
+        0
+    )

@@ -48,9 +48,9 @@ class StableDiffusion1:
             weighted=weighted,
             length=self.token_limit,
         )
-        ids_CT = chunks.ids_BNT.flatten(0, 1).to(device_of(self.text_encoder))
-        states_BTD = joined_states(self._states(ids_CT, clip_skip), chunks.ids_BNT.shape[1])
-        return TextStates(stressed(states_BTD, chunks.weights_BNT) if weighted else states_BTD)
+        ids_CT = chunks.ids.flatten(0, 1).to(device_of(self.text_encoder))
+        states_BTD = joined_states(self._states(ids_CT, clip_skip), chunks.ids.shape[1])
+        return TextStates(stressed(states_BTD, chunks.weights) if weighted else states_BTD)
 
     def _states(self, ids_CT: Tensor, clip_skip: int | None) -> Tensor:
         if clip_skip is None or clip_skip == 1:
@@ -67,7 +67,7 @@ class StableDiffusion1:
         self, latents_BCHW: Tensor, timesteps_B: Tensor, text: TextStates, sizes: Sequence[ImageSize] = ()
     ) -> Tensor:
         """The noise, or the velocity; sizes mean nothing to this family."""
-        prediction: Tensor = self.unet(latents_BCHW, timesteps_B, text.states_BTD, return_dict=False)[0]
+        prediction: Tensor = self.unet(latents_BCHW, timesteps_B, text.states, return_dict=False)[0]
         return prediction
 
     def save_memory(self) -> None:

@@ -52,8 +52,8 @@ class StableDiffusionXL(StableDiffusion1):
         return TextStates(torch.cat([states_1, states_2], dim=-1), pooled_BP)
 
     def _joined(self, output: Any, chunks: Chunks, weighted: bool) -> Tensor:
-        states_BTD = joined_states(output.hidden_states[BEFORE_LAST], chunks.ids_BNT.shape[1])
-        return stressed(states_BTD, chunks.weights_BNT) if weighted else states_BTD
+        states_BTD = joined_states(output.hidden_states[BEFORE_LAST], chunks.ids.shape[1])
+        return stressed(states_BTD, chunks.weights) if weighted else states_BTD
 
     def predict(
         self, latents_BCHW: Tensor, timesteps_B: Tensor, text: TextStates, sizes: Sequence[ImageSize] = ()
@@ -63,9 +63,9 @@ class StableDiffusionXL(StableDiffusion1):
             height, width = (side * self.base.latent_factor for side in latents_BCHW.shape[-2:])
             sizes = [ImageSize.uncropped(width, height)] * len(latents_BCHW)
         numbers_B6 = torch.tensor([size.numbers() for size in sizes], dtype=torch.float32)
-        told = {"text_embeds": text.pooled_BP, "time_ids": numbers_B6.to(latents_BCHW.device)}
+        told = {"text_embeds": text.pooled, "time_ids": numbers_B6.to(latents_BCHW.device)}
         prediction: Tensor = self.unet(
-            latents_BCHW, timesteps_B, text.states_BTD, added_cond_kwargs=told, return_dict=False
+            latents_BCHW, timesteps_B, text.states, added_cond_kwargs=told, return_dict=False
         )[0]
         return prediction
 
@@ -83,9 +83,8 @@ class StableDiffusionXL(StableDiffusion1):
         dtype: torch.dtype,
     ) -> StableDiffusionXL:
         """A model whose parts find their weights so. BaseModelError when tensors are missing or don't fit."""
-        encoders = [
-            make_text_encoder(base, part, parts[part], device, dtype) for part in ("text_encoder", "text_encoder_2")
-        ]
+        names = ("text_encoder", "text_encoder_2")
+        encoders = [make_text_encoder(base, name, parts[name], device, dtype) for name in names]
         return cls(
             base=base,
             unet=make_unet(base, parts["unet"], device, dtype),
@@ -96,5 +95,5 @@ class StableDiffusionXL(StableDiffusion1):
 
 
 def _asked(encoder: nn.Module, chunks: Chunks) -> dict[str, Any]:
-    ids_CT = chunks.ids_BNT.flatten(0, 1).to(device_of(encoder))
+    ids_CT = chunks.ids.flatten(0, 1).to(device_of(encoder))
     return {"input_ids": ids_CT, "output_hidden_states": True}

@@ -1,10 +1,10 @@
-"""Captions as CLIP tokens: padded as each encoder learnt it, in several chunks when they are long, with weights when
-words are stressed. Follows sd-scripts token by token."""
+"""Captions as CLIP tokens: padded as each encoder learnt it, in several chunks when they are long, with
+weights when words are stressed. Follows sd-scripts token by token."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,10 @@ STRESS_MARKS = re.compile(r"\\[()\[\]\\]|\\|\(|\[|:([+-]?[.\d]+)\)|\)|\]|[^\\()\
 
 @dataclass(frozen=True)
 class Chunks:
-    """Token ids of a batch of captions, B x N x 77, and the weight of each token."""
+    """Token ids of a batch of captions, and the weight of each token: B x N x 77."""
 
-    ids_BNT: Tensor
-    weights_BNT: Tensor
+    ids: Tensor
+    weights: Tensor
 
 
 def make_tokenizer(folder: Path | None, model_folder: Path | None) -> Any:
@@ -68,11 +68,11 @@ def chunks_of(
 
 
 def joined_states(states_CTD: Tensor, chunks: int) -> Tensor:
-    """The states of each caption's chunks as one row: the first chunk's beginning, all inner states, the last chunk's
-    end: B x (75 chunks + 2) x D."""
+    """The states of each caption's chunks as one row: the first chunk's beginning, all inner states, the last
+    chunk's end: B x (75 chunks + 2) x D."""
     if chunks == 1:
         return states_CTD
-    states_BNTD = states_CTD.unflatten(0, (-1, chunks))
+    states_BNTD = states_CTD.reshape(-1, chunks, *states_CTD.shape[1:])
     inner_BTD = states_BNTD[:, :, 1:-1].flatten(1, 2)
     return torch.cat([states_BNTD[:, 0, :1], inner_BTD, states_BNTD[:, -1, -1:]], dim=1)
 
@@ -113,9 +113,12 @@ def stresses(caption: str) -> list[tuple[str, float]]:
 
 def _spoken(tokenizer: Any, caption: str, weighted: bool) -> list[tuple[int, float]]:
     """The tokens of a caption with their weights, without beginning and end."""
-    ids: Callable[[str], list[int]] = lambda text: tokenizer(text, add_special_tokens=False).input_ids  # noqa: E731
     pieces = stresses(caption) if weighted else [(caption, 1.0)]
-    return [(token, weight) for text, weight in pieces for token in ids(text)]
+    return [
+        (token, weight)
+        for text, weight in pieces
+        for token in tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+    ]
 
 
 def _padded(tokens: Sequence[tuple[int, float]], pad_id: int, kept: int) -> list[int]:

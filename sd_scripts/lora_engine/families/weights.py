@@ -1,5 +1,5 @@
-"""Where a base model's weights come from: a safetensors file, a pickle, a diffusers folder. Each tensor is read when it
-is asked for, so that a model is never in memory twice."""
+"""Where a base model's weights come from: a safetensors file, a pickle, a diffusers folder. Each tensor is
+read when it is asked for, so that a model is never in memory twice."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from sd_contract.tensor_files import verify_safetensors
 
 Tensors = Mapping[str, Tensor]
 Find = Callable[[str], Tensor]
-"""The weights of one part of a model by the names of diffusers or transformers; KeyError for one that is missing, with
-the name it should have in the file."""
+"""The weights of one part of a model by the names of diffusers or transformers; KeyError for one that is
+missing, with the name it should have in the file."""
 
 DTYPES = {
     "F64": torch.float64,
@@ -60,7 +60,7 @@ class SafetensorsFile(Mapping[str, Tensor]):
         content = torch.empty(entry.end - entry.begin, dtype=torch.uint8)
         with self._path.open("rb") as file:
             file.seek(self._header.data_start + entry.begin)
-            if content.numel() and file.readinto(content.numpy()) != content.numel():
+            if content.numel() and file.readinto(memoryview(content.numpy())) != content.numel():
                 raise CheckpointError(f"{self._path} became shorter while it was read. Copy or download it again.")
         return content.view(DTYPES[entry.dtype]).reshape(entry.shape)
 

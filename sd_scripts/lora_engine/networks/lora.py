@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,14 +79,18 @@ class _Place:
     attribute: str
     name: str
     layer: nn.Linear | nn.Conv2d
+    other_name: str = ""
+    as_convolution: bool = False
+    """Files keep this linear layer's LoRA as that of a convolution of one pixel."""
 
 
 class LoraNetwork:
-    """All LoRA modules of one U-Net and, if given, one text encoder."""
+    """All LoRA modules of one U-Net and, if given, one text encoder or a list of them."""
 
     def __init__(self, unet: nn.Module | None, text_encoder: nn.Module | None) -> None:
         roots: dict[Part, nn.Module | None] = {"text_encoder": text_encoder, "unet": unet}
         self._places = {place.name: place for part, root in roots.items() for place in _places(part, root)}
+        self._other_names = {place.other_name: name for name, place in self._places.items() if place.other_name}
         self.modules: dict[str, LoraModule] = {}
         self._multiplier = 1.0
 
@@ -146,8 +151,9 @@ class LoraNetwork:
         content: dict[str, Tensor] = {}
         for name, module in self.modules.items():
             numbers = dtype or module.down.dtype
-            content[f"{name}.{DOWN}"] = _copy(module.down, numbers)
-            content[f"{name}.{UP}"] = _copy(module.up, numbers)
+            pixel = self._places[name].as_convolution
+            content[f"{name}.{DOWN}"] = _copy(_with_pixel(module.down) if pixel else module.down, numbers)
+            content[f"{name}.{UP}"] = _copy(_with_pixel(module.up) if pixel else module.up, numbers)
             content[f"{name}.{ALPHA}"] = torch.tensor(module.alpha, dtype=numbers)
         return content
 
@@ -159,9 +165,12 @@ class LoraNetwork:
         self.modules = {}
 
     def _take(self, weights: Mapping[str, LoraWeights], path: Path) -> None:
-        for name, layer_weights in weights.items():
+        weights = {self._other_names.get(name, name): found for name, found in weights.items()}
+        for name in weights:
             if name not in self._places:
                 raise CheckpointError(f"{path} has a LoRA for {name!r}, which this model does not have.")
+        weights = {name: _reshaped(found, self._places[name].layer) for name, found in weights.items()}
+        for name, layer_weights in weights.items():
             _check_fit(self._places[name].layer, layer_weights, name, path)
         if self._same_shapes(weights):
             for name, layer_weights in weights.items():
@@ -234,6 +243,7 @@ def _weights(name: str, leaves: Mapping[str, Tensor], path: Path) -> LoraWeights
 
 
 def _places(part: Part, root: nn.Module | None) -> Iterator[_Place]:
+    levels = _levels_of_sdxl(root) if part == "unet" and root is not None else ()
     for path, module in root.named_modules() if root is not None else ():
         assert not isinstance(module, LoraModule), f"{path} already carries a LoRA; detach it first"
         if type(module).__name__ not in TARGET_CLASSES[part]:
@@ -241,13 +251,45 @@ def _places(part: Part, root: nn.Module | None) -> Iterator[_Place]:
         for inner_path, layer in module.named_modules():
             if isinstance(layer, (nn.Linear, nn.Conv2d)):
                 parent_path, _, attribute = inner_path.rpartition(".")
+                name = lora_name(part, f"{path}.{inner_path}", levels)
                 yield _Place(
                     part=part,
                     parent=module.get_submodule(parent_path),
                     attribute=attribute,
-                    name=lora_name(part, f"{path}.{inner_path}"),
+                    name=name,
                     layer=layer,
+                    other_name=lora_name(part, f"{path}.{inner_path}") if levels else "",
+                    as_convolution=not levels
+                    and isinstance(layer, nn.Linear)
+                    and attribute in ("proj_in", "proj_out"),
                 )
+
+
+def _levels_of_sdxl(unet: Any) -> tuple[bool, ...]:
+    """Which levels of SDXL's U-Net have attention; nothing for other families, whose files use diffusers'
+    names."""
+    config = getattr(unet, "config", None)
+    if config is None or config.get("addition_embed_type") != "text_time":
+        return ()
+    return tuple(kind.startswith("CrossAttn") for kind in config["down_block_types"])
+
+
+def _with_pixel(tensor: Tensor) -> Tensor:
+    return tensor[..., None, None]
+
+
+def _reshaped(weights: LoraWeights, layer: nn.Linear | nn.Conv2d) -> LoraWeights:
+    """The weights with as many sides as the layer's: files keep the LoRA of a linear layer as that of a
+    convolution of one pixel, or the other way round."""
+    sides = layer.weight.ndim
+    down, up = (_with_sides(tensor, sides) for tensor in (weights.down, weights.up))
+    return LoraWeights(down, up, weights.alpha)
+
+
+def _with_sides(tensor: Tensor, sides: int) -> Tensor:
+    if tensor.ndim == 4 and sides == 2 and tensor.shape[2:] == (1, 1):
+        return tensor[..., 0, 0]
+    return _with_pixel(tensor) if tensor.ndim == 2 and sides == 4 else tensor
 
 
 def _check_fit(layer: nn.Linear | nn.Conv2d, weights: LoraWeights, name: str, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from lora_engine.data.batches import Batch, Sample
 from lora_engine.data.captions import draw_caption
 from lora_engine.data.latents import ImageKey, LatentCache, Moments, draw_latents, image_keys
-from lora_engine.families import sd1
+from lora_engine.families import Family, TextStates
 from lora_engine.job import Job
 from lora_engine.maths.streams import Streams
 from lora_engine.output.reporting import Reporter
@@ -18,7 +19,7 @@ from sd_contract.options import Settings
 
 
 def encode_images(
-    job: Job, model: sd1.StableDiffusion1, cache_folder: Path | None, reporter: Reporter
+    job: Job, model: Family, cache_folder: Path | None, reporter: Reporter
 ) -> dict[ImageKey, Moments]:
     """What the VAE sees in every image; the VAE itself is let go afterwards."""
     cache = LatentCache(model.take_vae(), cache_folder)
@@ -57,27 +58,34 @@ class Text:
     """The text states of a batch's captions. While the text encoder is not trained each caption is encoded
     once."""
 
-    def __init__(
-        self, settings: Settings, model: sd1.StableDiffusion1, streams: Streams, *, trained: bool
-    ) -> None:
+    def __init__(self, settings: Settings, model: Family, streams: Streams, *, trained: bool) -> None:
         self._clip_skip = settings.model.clip_skip
+        self._max_token_length = settings.model.max_token_length
+        self._weighted = settings.model.weighted_captions
         self._model = model
         self._streams = streams
         self._trained = trained
-        self._known: dict[str, Tensor] = {}
+        self._known: dict[str, TextStates] = {}
 
-    def of(self, batch: Batch) -> Tensor:
-        """B x T x D."""
+    def of(self, batch: Batch) -> TextStates:
         captions = [self._caption(sample) for sample in batch.samples]
         if self._trained:
-            return self._model.encode_text(captions, self._clip_skip)
-        return torch.stack([self._encoded_once(caption) for caption in captions])
+            return self._encoded(captions)
+        return TextStates.joined([self._encoded_once(caption) for caption in captions])
 
     def _caption(self, sample: Sample) -> str:
         return draw_caption(sample.item, self._streams.random("caption", sample.number))
 
     @torch.no_grad()
-    def _encoded_once(self, caption: str) -> Tensor:
+    def _encoded_once(self, caption: str) -> TextStates:
         if caption not in self._known:
-            self._known[caption] = self._model.encode_text([caption], self._clip_skip)[0]
+            self._known[caption] = self._encoded([caption])
         return self._known[caption]
+
+    def _encoded(self, captions: Sequence[str]) -> TextStates:
+        return self._model.encode_text(
+            captions,
+            self._clip_skip,
+            max_token_length=self._max_token_length,
+            weighted=self._weighted,
+        )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lora_engine.data.batches import Batch, Step
 from lora_engine.data.latents import ImageKey, Moments
-from lora_engine.families import sd1
+from lora_engine.families import Family
 from lora_engine.job import Job
 from lora_engine.maths.losses import min_snr_weight, squared_error
 from lora_engine.maths.noise import NoiseSchedule, draw_noise, draw_timesteps
@@ -30,9 +30,7 @@ from sd_contract.tensor_names import Part
 class Learner:
     """The LoRA and all that one step needs to improve it."""
 
-    def __init__(
-        self, job: Job, model: sd1.StableDiffusion1, moments: dict[ImageKey, Moments], precision: Precision
-    ) -> None:
+    def __init__(self, job: Job, model: Family, moments: dict[ImageKey, Moments], precision: Precision) -> None:
         self.job = job
         self.settings = job.settings
         self.model = model
@@ -65,8 +63,8 @@ class Learner:
         t_B = draw_timesteps(self.streams, samples).to(x0_BCHW.device)
         noisy_BCHW = self.schedule.add(x0_BCHW, noise_BCHW, t_B)
         with self.precision.autocast():
-            text_BTD = self.text.of(batch)
-            prediction_BCHW = self.model.predict(noisy_BCHW.to(self.precision.dtype), t_B, text_BTD)
+            text = self.text.of(batch)
+            prediction_BCHW = self.model.predict(noisy_BCHW.to(self.precision.dtype), t_B, text)
         is_v = self.job.base.v_prediction
         target_BCHW = self.schedule.velocity(x0_BCHW, noise_BCHW, t_B) if is_v else noise_BCHW
         return squared_error(prediction_BCHW, target_BCHW) * self._weights(batch, t_B)
@@ -111,7 +109,7 @@ def effective_scheduler(settings: Settings) -> str:
     return "constant_with_warmup" if name == "constant" and settings.optimizer.lr_warmup_steps else name
 
 
-def attach_network(settings: Settings, model: sd1.StableDiffusion1, streams: Streams) -> LoraNetwork:
+def attach_network(settings: Settings, model: Family, streams: Streams) -> LoraNetwork:
     """A new LoRA on the parts that the settings want trained."""
     parts = trained_parts(settings)
     return LoraNetwork.attach(

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from lora_engine.data.batches import run_steps
-from lora_engine.families import sd1
+from lora_engine.families import Family, load
 from lora_engine.job import Job
 from lora_engine.maths.precision import Precision
 from lora_engine.output.checkpoints import Checkpoints
@@ -100,17 +100,13 @@ def settings_warnings(settings: Settings) -> list[str]:
     ]
     if options.lr_scheduler == "constant" and options.lr_warmup_steps:
         warnings.append('lr_scheduler "constant" has no warm-up; "constant_with_warmup" is used')
-    if options.text_encoder_lr and len(options.text_encoder_lr) > 1:
-        warnings.append("SD1 has one text encoder: only the first value of text_encoder_lr is used")
     return warnings
 
 
-def load_model(job: Job, device: torch.device, precision: Precision) -> sd1.StableDiffusion1:
+def load_model(job: Job, device: torch.device, precision: Precision) -> Family:
     """The base model, ready to be trained on."""
     folder = job.settings.model.tokenizer_cache_dir
-    model = sd1.load(
-        job.base, device=device, dtype=precision.dtype, tokenizer_folder=Path(folder) if folder else None
-    )
+    model = load(job.base, device=device, dtype=precision.dtype, tokenizer_folder=Path(folder) if folder else None)
     if job.settings.training.gradient_checkpointing:
         model.save_memory()
     return model

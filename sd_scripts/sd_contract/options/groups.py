@@ -14,7 +14,7 @@ def option(
     default: Any,
     help: str,
     *,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str | int, ...] = (),
     minimum: float | None = None,
 ) -> Any:
     """A dataclass field that is an option. `minimum` is the smallest number allowed."""
@@ -26,8 +26,12 @@ class ModelOptions:
     """The base model that is trained on."""
 
     pretrained_model_name_or_path: str | None = option(
-        "str", None, "base model: a single .safetensors file with the SD1 layout"
+        "str", None, "base model (SD1, SD2, SDXL): a .safetensors or .ckpt file, or a diffusers folder"
     )
+    v2: bool = option("bool", False, "accepted; the file tells the family, and a contradiction is an error")
+    v_parameterization: bool = option("bool", False, "the base model predicts velocity, not noise")
+    vae: str | None = option("str", None, "another VAE: a file or a diffusers folder; unset is the model's own")
+    no_half_vae: bool = option("bool", False, "accepted; the VAE always works in float32")
     tokenizer_cache_dir: str | None = option(
         "str",
         None,
@@ -39,6 +43,15 @@ class ModelOptions:
         "which text-encoder layer is used, counted from the end; 1 or unset is the last",
         minimum=1,
     )
+    max_token_length: int | None = option(
+        "int", None, "tokens of a caption that are used; unset is 75", choices=(150, 225)
+    )
+    weighted_captions: bool = option("bool", False, "captions stress words: (word), [word], (word:1.3)")
+    cache_text_encoder_outputs: bool = option(
+        "bool", False, "accepted for SDXL; captions are encoded once whenever the text encoders are not trained"
+    )
+    cache_text_encoder_outputs_to_disk: bool = option("bool", False, "accepted as the former; kept in memory")
+    disable_mmap_load_safetensors: bool = option("bool", False, "accepted; files are never mapped into memory")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,8 +65,8 @@ _BY_NAME: Mapping[str, OptionSpec] = {spec.name: spec for spec in OPTIONS}
 
 @cache
 def kohya_options() -> Mapping[str, OptionSpec]:
-    """Every option of kohya's train_network.py by name: more than the bundled engine supports. Without
-    help."""
+    """Every option of kohya's train_network.py and sdxl_train_network.py by name: more than the bundled engine
+    supports. Without help."""
     table = json.loads(Path(__file__).with_name("kohya_options.json").read_text(encoding="utf-8"))
     return {
         name: OptionSpec(
@@ -75,7 +75,7 @@ def kohya_options() -> Mapping[str, OptionSpec]:
             default=tuple(default) if isinstance(default, list) else default,
             choices=tuple(choices),
         )
-        for name, kind, default, choices in table["train_network"]
+        for name, kind, default, choices in (*table["train_network"], *table["sdxl_train_network"])
     }
 
 
