@@ -19,6 +19,16 @@ from sd_contract.tensor_files import Header, verify_safetensors
 SUFFIX = ".safetensors"
 SOFTWARE = "train-tools"
 Metadata = Mapping[str, str]
+DIFFUSERS, STABILITY = "diffusers", "https://github.com/Stability-AI/generative-models"
+"""The `modelspec.implementation` of LoRAs that use diffusers' names, and of SDXL's."""
+
+
+@dataclass(frozen=True)
+class FileHashes:
+    """What programs know a file by: its sha256, and the eight digits of old programs."""
+
+    sha256: str
+    legacy: str
 
 
 @dataclass(frozen=True)
@@ -45,8 +55,8 @@ class RunFacts:
     seed: int
     plan: StepPlan
     base: BaseModel
-    base_sha256: str
-    base_legacy_hash: str
+    base_hashes: FileHashes | None
+    vae_hashes: FileHashes | None = None
     datasets: tuple[CollectedDataset, ...]
     optimizer: str
     session_id: int
@@ -80,8 +90,8 @@ def model_spec(facts: RunFacts, *, saved_at: float) -> dict[str, str]:
     clip_skip = facts.settings.model.clip_skip
     return {
         "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": "stable-diffusion-v1/lora",
-        "modelspec.implementation": "diffusers",
+        "modelspec.architecture": f"{architecture(facts.base)}/lora",
+        "modelspec.implementation": STABILITY if facts.base.family == "sdxl" else DIFFUSERS,
         "modelspec.implementation_version": SOFTWARE,
         "modelspec.title": name,
         "modelspec.resolution": f"{width}x{height}",
@@ -89,6 +99,20 @@ def model_spec(facts: RunFacts, *, saved_at: float) -> dict[str, str]:
         "modelspec.prediction_type": "v" if facts.base.v_prediction else "epsilon",
         **({"modelspec.encoder_layer": str(clip_skip)} if clip_skip else {}),
     }
+
+
+def architecture(base: BaseModel) -> str:
+    """What the SAI model specification calls the model."""
+    if base.family == "sd2":
+        return "stable-diffusion-v2-768-v" if base.v_prediction else "stable-diffusion-v2-512"
+    return {"sd1": "stable-diffusion-v1", "sdxl": "stable-diffusion-xl-v1-base"}[base.family]
+
+
+def base_model_version(base: BaseModel) -> str:
+    """What sd-scripts calls the model; of SDXL it tells no kinds of prediction apart."""
+    if base.family == "sdxl":
+        return "sdxl_base_v1-0"
+    return {"sd1": "sd_v1", "sd2": "sd_v2"}[base.family] + ("_v" if base.v_prediction else "")
 
 
 def hashes(legacy_form: bytes, data_start: int) -> dict[str, str]:
@@ -119,7 +143,7 @@ def _option_values(facts: RunFacts) -> dict[str, object]:
         "mixed_precision": settings.training.mixed_precision,
         "full_fp16": False,
         "clip_skip": settings.model.clip_skip,
-        "max_token_length": None,
+        "max_token_length": settings.model.max_token_length,
         "cache_latents": settings.dataset.cache_latents,
         "lowram": False,
         "noise_offset": settings.loss.noise_offset,
@@ -143,17 +167,30 @@ def _run_values(facts: RunFacts) -> dict[str, object]:
         "max_train_steps": facts.plan.total_steps,
         "seed": facts.seed,
         "optimizer": facts.optimizer,
-        "v2": False,
-        "base_model_version": "sd_v1_v" if facts.base.v_prediction else "sd_v1",
-        "sd_model_name": facts.base.path.name,
-        "sd_model_hash": facts.base_legacy_hash,
-        "new_sd_model_hash": facts.base_sha256,
+        **_base_values(facts),
         "sd_scripts_commit_hash": SOFTWARE,
         "datasets": [_dataset_table(collected) for collected in facts.datasets],
         "dataset_dirs": _folders(facts.datasets, is_reg=False),
         "reg_dataset_dirs": _folders(facts.datasets, is_reg=True),
         "tag_frequency": _tag_frequency(item for collected in facts.datasets for item in collected.items),
     }
+
+
+def _base_values(facts: RunFacts) -> dict[str, object]:
+    """What tells the base model and its VAE; a folder has no hash."""
+    base, hashes, vae_hashes = facts.base, facts.base_hashes, facts.vae_hashes
+    values: dict[str, object] = {
+        "v2": base.family == "sd2",
+        "base_model_version": base_model_version(base),
+        "sd_model_name": base.path.name,
+    }
+    if hashes:
+        values |= {"sd_model_hash": hashes.legacy, "new_sd_model_hash": hashes.sha256}
+    if base.vae_path:
+        values["vae_name"] = base.vae_path.name
+    if vae_hashes:
+        values |= {"vae_hash": vae_hashes.legacy, "new_vae_hash": vae_hashes.sha256}
+    return values
 
 
 def _dataset_table(collected: CollectedDataset) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The trainer that ships with Train Tools: `sd_scripts/train_network.py`, started through accelerate."""
+"""The trainer that ships with Train Tools: the scripts in `sd_scripts`, started through accelerate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import sd_contract
 from sd_contract.attempt import Attempt, Result
+from sd_contract.base_model import SCRIPTS as SCRIPTS_OF_FAMILIES
 from sd_contract.base_model import cpu_threads, inspect_trainable
 from sd_contract.datasets import Dataset as TrainedDataset
 from sd_contract.datasets import DatasetConfig, Subset, balanced_repeats, to_toml
@@ -39,6 +40,11 @@ class BundledEngine:
         self._scripts = scripts
 
     def check_base_model(self, path: Path) -> None:
+        """A base model counts by its file's hash, so the app takes no diffusers folders."""
+        if path.is_dir():
+            raise BaseModelNotUsableError(
+                f"base model: {path} is a folder. Choose a single .safetensors or .ckpt file."
+            )
         try:
             inspect_trainable(path)
         except ContractError as error:
@@ -81,7 +87,7 @@ class BundledEngine:
                 "--mixed_precision=no",
                 "--dynamo_backend=no",
                 f"--num_cpu_threads_per_process={cpu_threads(base_model)}",
-                str(self._scripts / "train_network.py"),
+                str(self._scripts / _script(base_model)),
                 "--config_file",
                 str(paths.config),
                 "--dataset_config",
@@ -103,6 +109,14 @@ class BundledEngine:
         if result is None:
             return Verdict(state=JobState.QUEUED, message=exit_.reason or _silent_end(exit_))
         return Verdict(state=JobState(result.outcome), message=result.message)
+
+
+def _script(base_model: Path) -> str:
+    """The script for this model's family; that of SD1 tells what is wrong with a file that can't be read."""
+    try:
+        return inspect_trainable(base_model).script
+    except ContractError:
+        return SCRIPTS_OF_FAMILIES["sd1"]
 
 
 def _silent_end(exit_: Exit) -> str:

@@ -21,7 +21,7 @@ from lora_engine.output.reporting import Reporter
 from lora_engine.recipes.inputs import encode_images
 from lora_engine.recipes.learner import Learner, learning_rate_of, trained_parts
 from sd_contract.attempt import Outcome
-from sd_contract.checkpoints import RunFacts
+from sd_contract.checkpoints import FileHashes, RunFacts
 from sd_contract.options import Settings, optimizer_arguments
 from sd_contract.tensor_files import file_sha256, legacy_file_hash
 
@@ -112,6 +112,13 @@ def load_model(job: Job, device: torch.device, precision: Precision) -> Family:
     return model
 
 
+def hashes_of(path: Path, cache_folder: Path | None) -> FileHashes | None:
+    """The hashes of a model's file; None for a folder."""
+    if path.is_dir():
+        return None
+    return FileHashes(file_sha256(path, cache_folder), legacy_file_hash(path))
+
+
 def run_facts(job: Job, started_at: float, cache_folder: Path | None) -> RunFacts:
     """What every checkpoint's metadata will tell of this run."""
     arguments = optimizer_arguments(job.settings.optimizer)
@@ -122,8 +129,8 @@ def run_facts(job: Job, started_at: float, cache_folder: Path | None) -> RunFact
         seed=job.seed,
         plan=job.plan,
         base=job.base,
-        base_sha256=file_sha256(job.base.path, cache_folder),
-        base_legacy_hash=legacy_file_hash(job.base.path),
+        base_hashes=hashes_of(job.base.path, cache_folder),
+        vae_hashes=hashes_of(job.base.vae_path, cache_folder) if job.base.vae_path else None,
         datasets=job.datasets,
         optimizer=optimizer,
         session_id=secrets.randbits(32),
