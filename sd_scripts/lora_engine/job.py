@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from lora_engine.resumed import ResumedState, changed_options, chosen_seed, resumed_state
 from sd_contract.base_model import BaseModel, agreed, inspect_trainable, with_vae
 from sd_contract.datasets import CollectedDataset, collect, read_datasets
 from sd_contract.errors import DatasetError, OptionError
@@ -29,6 +29,12 @@ class Job:
     base: BaseModel
     plan: StepPlan
     warnings: tuple[str, ...]
+    resumed: ResumedState | None = None
+
+    @property
+    def from_step(self) -> int:
+        """The step that is already done when the job begins."""
+        return self.resumed.manifest.step if self.resumed else 0
 
 
 def read_job(arguments: Sequence[str], script: str = "") -> Job:
@@ -43,15 +49,22 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
     datasets = tuple(collect(dataset) for dataset in config.datasets)
     refuse_unreadable_images(datasets)
     base, doubts = chosen_model(settings, script)
-    seed = settings.training.seed
+    plan = plan_steps(settings, datasets)
+    resumed = resumed_state(settings, plan)
     return Job(
         settings=settings,
-        seed=secrets.randbelow(2**31) if seed is None else seed,
+        seed=chosen_seed(settings, resumed),
         output_folder=output_folder,
         datasets=datasets,
         base=base,
-        plan=plan_steps(settings, datasets),
-        warnings=(*config.warnings, *doubts, *(text for collected in datasets for text in collected.warnings)),
+        plan=plan,
+        warnings=(
+            *config.warnings,
+            *doubts,
+            *(text for collected in datasets for text in collected.warnings),
+            *(changed_options(settings, resumed.manifest) if resumed else ()),
+        ),
+        resumed=resumed,
     )
 
 

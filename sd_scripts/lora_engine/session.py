@@ -14,7 +14,7 @@ from lora_engine.errors import Stopped
 from lora_engine.output.reporting import Reporter
 from sd_contract.attempt import Attempt, Outcome, Result, write_result
 from sd_contract.errors import ContractError
-from sd_contract.events import AttemptStarted, RunFinished
+from sd_contract.events import RunFinished
 
 Recipe = Callable[[Sequence[str], Reporter], Outcome]
 EXIT_CODES = {"done": 0, "cancelled": 0, "failed": 1}
@@ -26,7 +26,6 @@ def carry_out(recipe: Recipe, arguments: Sequence[str], environment: Mapping[str
     any."""
     attempt = Attempt.from_environment(environment)
     reporter = Reporter(attempt)
-    reporter.emit(AttemptStarted())
     with stop_on_signal(reporter):
         outcome, message = _carried_out(recipe, arguments, reporter)
     reporter.emit(RunFinished(outcome, message))

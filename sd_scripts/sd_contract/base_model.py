@@ -115,9 +115,7 @@ def inspect(path: Path) -> BaseModel:
             text_encoder={},
         )
     unsaid = _unsaid(contents.metadata, path)
-    parts: dict[str, Any] = {
-        part: {**config, **unsaid.get(part, {})} for part, config in contents.configs.items()
-    }
+    parts: dict[str, Any] = {part: {**config, **unsaid.get(part, {})} for part, config in contents.configs.items()}
     prediction = _prediction(contents, unsaid, path)
     return BaseModel(
         path=path,

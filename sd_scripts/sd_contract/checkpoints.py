@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sd_contract.base_model import BaseModel
 from sd_contract.datasets import CollectedDataset, DatasetItem, Subset
+from sd_contract.options.groups import OutputOptions
 from sd_contract.options.settings import Settings
 from sd_contract.steps import StepPlan, warmup_steps
 from sd_contract.tensor_files import Header, verify_safetensors
@@ -45,6 +46,60 @@ class CheckpointName:
 
     def at_end(self) -> str:
         return f"{self.stem or 'last'}{SUFFIX}"
+
+    @staticmethod
+    def of_state(file: str) -> str:
+        """The folder of the state that is saved beside a file."""
+        return f"{file.removesuffix(SUFFIX)}-state"
+
+
+@dataclass(frozen=True)
+class SaveSchedule:
+    """After which steps and epochs a run saves, and which earlier saves that lets go. Both count from 1."""
+
+    options: OutputOptions
+    plan: StepPlan
+
+    @property
+    def epoch_interval(self) -> int | None:
+        """Epochs from one save to the next; `save_n_epoch_ratio` overrides `save_every_n_epochs`."""
+        ratio = self.options.save_n_epoch_ratio
+        return max(1, self.plan.epochs // ratio) if ratio else self.options.save_every_n_epochs
+
+    def saves_step(self, step: int) -> bool:
+        every = self.options.save_every_n_steps
+        return every is not None and step % every == 0
+
+    def saves_epoch(self, epoch: int) -> bool:
+        """Whether the end of an epoch is saved under its number; the last one's is the final file."""
+        every = self.epoch_interval
+        return every is not None and epoch % every == 0 and epoch < self.plan.epochs
+
+    def step_let_go(self, step: int, kept: int | None) -> int | None:
+        """The step whose save goes when this one is made, if saves of the last `kept` steps stay: as in sd-scripts
+        the newest multiple of the interval that lies further back."""
+        every = self.options.save_every_n_steps
+        farthest = step - kept - 1 if kept else -1
+        if every is None or farthest < every:
+            return None
+        return farthest - farthest % every
+
+    def epoch_let_go(self, epoch: int, kept: int | None) -> int | None:
+        """The epoch whose save goes when this one is made, if `kept` saves stay."""
+        every = self.epoch_interval
+        if every is None or not kept or epoch - kept * every < 1:
+            return None
+        return epoch - kept * every
+
+    @property
+    def files_at_end(self) -> int:
+        """How many files lie there when the run is done, the final one among them."""
+        saved_epochs = [epoch for epoch in range(1, self.plan.epochs + 1) if self.saves_epoch(epoch)]
+        gone_epochs = {self.epoch_let_go(epoch, self.options.save_last_n_epochs) for epoch in saved_epochs}
+        every = self.options.save_every_n_steps
+        saved_steps = range(every, self.plan.total_steps + 1, every) if every else range(0)
+        gone_steps = {self.step_let_go(step, self.options.save_last_n_steps) for step in saved_steps}
+        return 1 + len(set(saved_epochs) - gone_epochs) + len(set(saved_steps) - gone_steps)
 
 
 @dataclass(frozen=True, kw_only=True)

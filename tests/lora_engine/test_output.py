@@ -7,7 +7,7 @@ from lora_engine.output.checkpoints import write_whole
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
 from sd_contract.attempt import Attempt
-from sd_contract.events import StepDone, Tail, Warned
+from sd_contract.events import AttemptStarted, StepDone, Tail, Warned
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_every_step_is_an_event_with_its_loss(reporter, tmp_path):
     progress.settle()
     progress.close()
 
-    (event,) = events(tmp_path)
+    _, event = events(tmp_path)
     assert isinstance(event, StepDone)
     assert (event.step, event.total_steps, event.epoch) == (1, 6, 1)
     assert (event.loss, event.learning_rate) == (0.5, 0.25)
@@ -74,7 +74,7 @@ def test_warnings_go_to_console_and_events(reporter, tmp_path, capfd):
     reporter.warn("the cat is odd")
 
     assert capfd.readouterr().err == "warning: the cat is odd\n"
-    assert events(tmp_path) == [Warned("the cat is odd")]
+    assert events(tmp_path) == [AttemptStarted(0), Warned("the cat is odd")]
 
 
 def test_a_file_saved_again_is_listed_once_and_last(reporter):

@@ -11,6 +11,7 @@ import sd_contract
 from sd_contract.attempt import Attempt, Result
 from sd_contract.base_model import SCRIPTS as SCRIPTS_OF_FAMILIES
 from sd_contract.base_model import cpu_threads, inspect_trainable
+from sd_contract.checkpoints import SaveSchedule
 from sd_contract.datasets import Dataset as TrainedDataset
 from sd_contract.datasets import DatasetConfig, Subset, balanced_repeats, to_toml
 from sd_contract.errors import ContractError
@@ -54,17 +55,8 @@ class BundledEngine:
         settings = _settings(options)
         batches = batches_of(_samples(dataset), settings.dataset.train_batch_size)
         plan = plan_batches(settings, batches)
-        every_epochs = settings.output.save_every_n_epochs
-        every_steps = settings.output.save_every_n_steps
-        epoch_files = (plan.epochs - 1) // every_epochs if every_epochs else 0
-        kept = settings.output.save_last_n_epochs
-        return StepCount(
-            steps=plan.total_steps,
-            epochs=plan.epochs,
-            checkpoints=1
-            + (min(epoch_files, kept) if kept else epoch_files)
-            + (plan.total_steps // every_steps if every_steps else 0),
-        )
+        files = SaveSchedule(settings.output, plan).files_at_end
+        return StepCount(steps=plan.total_steps, epochs=plan.epochs, checkpoints=files)
 
     def write(self, files: RunFiles) -> None:
         options = {

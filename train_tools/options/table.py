@@ -45,6 +45,8 @@ _SET_BY_APP = {
     "train_data_dir",
     "reg_data_dir",
     "caption_extension",
+    "resume",
+    "state_dir",
 }
 NO_PART_OF_THE_RESULT = frozenset(
     {
@@ -59,6 +61,13 @@ NO_PART_OF_THE_RESULT = frozenset(
         "cache_text_encoder_outputs",
         "cache_text_encoder_outputs_to_disk",
         "disable_mmap_load_safetensors",
+        "save_state",
+        "save_state_on_train_end",
+        "save_last_n_epochs_state",
+        "save_last_n_steps_state",
+        "skip_until_initial_step",
+        "state_every_n_steps",
+        "state_every_n_minutes",
     }
 )
 """Options whose value does not decide the result: the base model counts by its hash, not by its path."""

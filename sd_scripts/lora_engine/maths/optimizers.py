@@ -40,3 +40,17 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Gives every group its full rate times `factor`."""
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Takes up the state of an equal optimizer, to the bit; the full learning rates stay those of this one."""
+    rates = [group["initial_lr"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(dict(state))
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["initial_lr"] = rate
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for place, saved in state["state"].items():
+        own = optimizer.state[parameters[place]]
+        for name, value in saved.items():
+            if isinstance(value, torch.Tensor) and own[name].dtype != value.dtype:
+                own[name] = value.to(own[name].device)

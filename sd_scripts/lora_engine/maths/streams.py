@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -30,3 +31,18 @@ class Streams:
 
     def random(self, name: str, *position: int | str) -> random.Random:
         return random.Random(self.number(name, *position))
+
+
+def generator_states() -> dict[str, torch.Tensor]:
+    """Where the libraries' own generators stand. Nothing of a run draws from them but optimizers that know no
+    named streams."""
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), **{f"cuda:{place}": state for place, state in enumerate(gpus)}}
+
+
+def take_up_generators(states: Mapping[str, torch.Tensor]) -> None:
+    """Sets the libraries' generators back; those of devices that are not here are left out."""
+    torch.set_rng_state(states["cpu"])
+    for place in range(torch.cuda.device_count()):
+        if f"cuda:{place}" in states:
+            torch.cuda.set_rng_state(states[f"cuda:{place}"], place)

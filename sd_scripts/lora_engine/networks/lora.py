@@ -23,6 +23,8 @@ TARGET_CLASSES: Mapping[Part, frozenset[str]] = {
     "unet": frozenset({"Transformer2DModel"}),
 }
 
+_FILE_NAMES = {"down": DOWN, "up": UP}
+
 
 @dataclass(frozen=True)
 class LoraWeights:
@@ -144,6 +146,14 @@ class LoraNetwork:
             if part in (None, self._places[name].part)
             for parameter in (module.down, module.up)
         ]
+
+    def weights(self) -> dict[str, nn.Parameter]:
+        """The weights that training moves, by their names in a file."""
+        return {
+            f"{name}.{_FILE_NAMES[own]}": parameter
+            for name, module in self.modules.items()
+            for own, parameter in module.named_parameters(recurse=False)
+        }
 
     def tensors(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
         """The content of a LoRA file: three tensors a layer, copied to the CPU in the number format

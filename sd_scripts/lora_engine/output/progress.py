@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,16 @@ class Progress:
         self._recent: deque[float] = deque(maxlen=steps_per_epoch)
         self._pending: deque[_Pending] = deque()
         self._bar: Any = tqdm(total=total_steps, desc="steps", smoothing=0)
+
+    @property
+    def window(self) -> list[float]:
+        """The losses that the average is made of, oldest first."""
+        return list(self._recent)
+
+    def take_up(self, step: int, window: Iterable[float]) -> None:
+        """Goes on after a step whose losses an earlier attempt has told."""
+        self._recent.extend(window)
+        self._bar.update(step)
 
     def add(self, step: Step, loss: Tensor, learning_rate: float) -> None:
         """Takes a step's loss without waiting for it, and tells of all that have arrived."""

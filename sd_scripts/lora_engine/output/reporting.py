@@ -5,11 +5,13 @@ Also where a request to stop arrives: the attempt's `stop` file, or a signal. Kn
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from time import monotonic
 
 from lora_engine.errors import Stopped
 from sd_contract.attempt import Attempt
 from sd_contract.events import (
+    AttemptStarted,
     CheckpointSaved,
     Event,
     EventLog,
@@ -28,12 +30,24 @@ class Reporter:
         self.files: list[str] = []
         self._attempt = attempt
         self._events = EventLog(attempt.events) if attempt else None
+        self._begun = False
         self._signalled = False
         self._last_step_at = monotonic()
 
+    def begin(self, from_step: int, files: Iterable[str] = ()) -> None:
+        """Says at which step the attempt begins, and which files earlier attempts at the run have left."""
+        self.step = from_step
+        self.files = list(files)
+        self.emit(AttemptStarted(from_step))
+
     def emit(self, event: Event) -> None:
-        if self._events:
-            self._events.emit(event)
+        """Appends an event; the first is always AttemptStarted."""
+        if self._events is None:
+            return
+        if not self._begun and not isinstance(event, AttemptStarted):
+            self._events.emit(AttemptStarted())
+        self._begun = True
+        self._events.emit(event)
 
     def say(self, line: str) -> None:
         """A line on stdout, at once even into a pipe."""

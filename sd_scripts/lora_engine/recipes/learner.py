@@ -4,18 +4,20 @@ Shapes: B batch, C channels, H and W latent cells, T tokens, D text width."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lora_engine.data.batches import Batch, Step
 from lora_engine.data.latents import ImageKey, Moments
+from lora_engine.errors import TrainingError
 from lora_engine.families import Family
 from lora_engine.job import Job
 from lora_engine.maths.losses import min_snr_weight, squared_error
 from lora_engine.maths.noise import NoiseSchedule, draw_noise, draw_timesteps
-from lora_engine.maths.optimizers import ParameterGroup, make_optimizer, set_learning_rate
+from lora_engine.maths.optimizers import ParameterGroup, load_optimizer, make_optimizer, set_learning_rate
 from lora_engine.maths.precision import Precision
 from lora_engine.maths.schedules import learning_rate_factor
 from lora_engine.maths.streams import Streams
@@ -53,6 +55,32 @@ class Learner:
         losses = [self._backward(batch) for batch in step.batches]
         self._move()
         return torch.stack(losses).mean(), self.optimizer.param_groups[-1]["lr"]
+
+    def state(self) -> dict[str, Any]:
+        """What `take_up` needs to go on from here."""
+        return {
+            "network": dict(self.network.weights()),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def take_up(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state. KeyError or ValueError when it is not of this network and optimizer; nothing
+        promised about the learner then."""
+        weights, saved = self.network.weights(), state["network"]
+        if {name: weight.shape for name, weight in weights.items()} != {n: t.shape for n, t in saved.items()}:
+            raise ValueError(f"{len(saved)} weights in the state, {len(weights)} here, or of other shapes")
+        with torch.no_grad():
+            for name, weight in weights.items():
+                weight.copy_(saved[name])
+        load_optimizer(self.optimizer, state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+
+    def refuse_broken_weights(self, step: Step) -> None:
+        """TrainingError when the LoRA holds numbers that are none: they must not be saved."""
+        finite = torch.stack([weight.isfinite().all() for weight in self.network.weights().values()])
+        if not bool(finite.all()):
+            raise TrainingError(f"the weights are no longer numbers after step {step.number}")
 
     def sample_losses(self, batch: Batch) -> Tensor:
         """The weighted loss of each sample: B."""

@@ -7,19 +7,21 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from lora_engine.data.batches import run_steps
 from lora_engine.families import Family, load
 from lora_engine.job import Job
 from lora_engine.maths.precision import Precision
 from lora_engine.output.checkpoints import Checkpoints
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
+from lora_engine.output.states import MadeWith, States
 from lora_engine.recipes.inputs import encode_images
 from lora_engine.recipes.learner import Learner, learning_rate_of, trained_parts
+from lora_engine.recipes.resumption import restore, state_of, steps_to_do
 from sd_contract.attempt import Outcome
 from sd_contract.checkpoints import FileHashes, RunFacts
 from sd_contract.options import Settings, optimizer_arguments
@@ -32,6 +34,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     """Trains to the last step ("done") or until a stop is asked for ("cancelled", the LoRA saved as it is
     then). Raises a ContractError when something the user can change is wrong, Stopped when asked before the
     first step."""
+    reporter.begin(job.from_step, job.resumed.manifest.checkpoints if job.resumed else ())
     started_at = time.time()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision = Precision.chosen(job.settings.training.mixed_precision, device)
@@ -46,25 +49,33 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     moments = encode_images(job, model, cache_folder, reporter)
 
     reporter.phase("training")
+    torch.manual_seed(job.seed)
     learner = Learner(job, model, moments, precision)
-    checkpoints = Checkpoints(job.output_folder, facts, learner.network.tensors, reporter)
     progress = Progress(reporter, job.plan.total_steps, job.plan.steps_per_epoch)
-    accumulation = job.settings.training.gradient_accumulation_steps
-    for step in run_steps(job.datasets, job.plan, learner.streams, accumulation):
+    restore(job, device, learner, progress, reporter)
+    checkpoints = Checkpoints(job.output_folder, facts, learner.network.tensors, reporter)
+    states = States(
+        job.output_folder, facts, MadeWith.here(device), partial(state_of, learner, progress), reporter
+    )
+    for step in steps_to_do(job, learner.streams):
         loss, learning_rate = learner.learn(step)
         progress.add(step, loss, learning_rate)
         stopping = reporter.stop_requested
-        if checkpoints.due(step) or stopping or step.number == job.plan.total_steps:
+        if checkpoints.due(step) or states.due(step) or stopping or step.number == job.plan.total_steps:
             progress.settle()
+            learner.refuse_broken_weights(step)
         checkpoints.after(step)
+        states.after(step)
         if stopping:
             break
     progress.close()
 
     if step.number < job.plan.total_steps:
         checkpoints.at_step(step)
+        states.at_stop(step)
         return "cancelled"
     checkpoints.at_end(step)
+    states.at_end(step)
     return "done"
 
 
@@ -133,6 +144,6 @@ def run_facts(job: Job, started_at: float, cache_folder: Path | None) -> RunFact
         vae_hashes=hashes_of(job.base.vae_path, cache_folder) if job.base.vae_path else None,
         datasets=job.datasets,
         optimizer=optimizer,
-        session_id=secrets.randbits(32),
-        started_at=started_at,
+        session_id=job.resumed.manifest.session_id if job.resumed else secrets.randbits(32),
+        started_at=job.resumed.manifest.started_at if job.resumed else started_at,
     )

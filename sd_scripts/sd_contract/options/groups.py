@@ -146,8 +146,35 @@ class OutputOptions:
     )
     save_every_n_epochs: int | None = option("int", None, "also save after each n-th epoch", minimum=1)
     save_every_n_steps: int | None = option("int", None, "also save after each n-th step", minimum=1)
+    save_n_epoch_ratio: int | None = option("int", None, "also save about n times, after whole epochs", minimum=1)
     save_last_n_epochs: int | None = option("int", None, "keep only the last n epoch files", minimum=1)
+    save_last_n_steps: int | None = option(
+        "int", None, "keep only step files of the last n steps before each save", minimum=1
+    )
     training_comment: str | None = option("str", None, "text kept in the file's metadata")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateOptions:
+    """What is kept so that a training can go on later. `state_...` are options of ours alone."""
+
+    save_state: bool = option("bool", False, "also save the state wherever a file of the LoRA is saved")
+    save_state_on_train_end: bool = option("bool", False, "also save the state at the end")
+    save_last_n_epochs_state: int | None = option(
+        "int", None, "keep only the last n epoch states; unset is save_last_n_epochs", minimum=1
+    )
+    save_last_n_steps_state: int | None = option(
+        "int", None, "keep only the states of the last n steps; unset is save_last_n_steps", minimum=1
+    )
+    resume: str | None = option("str", None, "folder of a saved state; training goes on at its exact step")
+    skip_until_initial_step: bool = option("bool", False, "accepted; resuming always goes on at the exact step")
+    state_dir: str | None = option(
+        "str", None, "folder in which the two newest states are kept, and the one of a stop"
+    )
+    state_every_n_steps: int | None = option("int", None, "save a state there after each n-th step", minimum=1)
+    state_every_n_minutes: float = option(
+        "float", 5.0, "save a state there when the last one is that old; 0 never does", minimum=0
+    )
 
 
 GROUPS: dict[str, type] = {
@@ -158,4 +185,5 @@ GROUPS: dict[str, type] = {
     "optimizer": OptimizerOptions,
     "loss": LossOptions,
     "output": OutputOptions,
+    "state": StateOptions,
 }

@@ -20,6 +20,7 @@ from sd_contract.options.groups import (
     NetworkOptions,
     OptimizerOptions,
     OutputOptions,
+    StateOptions,
     TrainingOptions,
 )
 from sd_contract.options.optimizers import optimizer_arguments
@@ -49,6 +50,7 @@ class Settings:
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     loss: LossOptions = field(default_factory=LossOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
+    state: StateOptions = field(default_factory=StateOptions)
 
     def __post_init__(self) -> None:
         network, output = self.network, self.output
@@ -57,10 +59,15 @@ class Settings:
                 "network_train_unet_only and network_train_text_encoder_only are both set, "
                 "so nothing would be trained. Set at most one."
             )
-        if output.save_last_n_epochs and not output.save_every_n_epochs:
+        if output.save_last_n_epochs and not (output.save_every_n_epochs or output.save_n_epoch_ratio):
             raise OptionError(
                 f"save_last_n_epochs = {output.save_last_n_epochs} keeps files that are never written. "
                 "Set save_every_n_epochs too."
+            )
+        if output.save_last_n_steps and not output.save_every_n_steps:
+            raise OptionError(
+                f"save_last_n_steps = {output.save_last_n_steps} keeps files that are never written. "
+                "Set save_every_n_steps too."
             )
         if self.dataset.resolution is not None:
             parse_resolution(self.dataset.resolution)
