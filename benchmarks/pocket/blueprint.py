@@ -24,6 +24,10 @@ class Blueprint:
     depths: tuple[int, ...] = (1, 1, 1, 0)
     text_width: int = 32
     text_layers: int = 2
+    second_text_width: int = 32
+    second_text_layers: int = 3
+    size_width: int = 32
+    """How many numbers SDXL's U-Net makes of each of an image's six sizes."""
     heads: int = 4
     unet_groups: int = 8
     autoencoder_groups: int = 1  # more groups would normalise flat colours away in channels this few
@@ -41,6 +45,8 @@ class Blueprint:
             unet_widths=(width, width * 3 // 2, width * 2, width * 2),
             autoencoder_widths=(width // 4, width // 2, width, width),
             text_width=width,
+            second_text_width=width,
+            size_width=width,
             unet_groups=width // 4,
         )
         if family != "sdxl":
@@ -49,11 +55,6 @@ class Blueprint:
 
     def predicting(self, prediction_type: str) -> "Blueprint":
         return replace(self, prediction_type=prediction_type)
-
-    @property
-    def size_width(self) -> int:
-        """How many numbers SDXL's U-Net is told for each of an image's six sizes."""
-        return self.text_width
 
     def facts(self) -> dict:
         """What the header says beside the shapes."""
@@ -77,6 +78,43 @@ class Blueprint:
         if self.family == "sdxl":
             return {"text_encoder": openai, "text_encoder_2": open_clip}
         return {"text_encoder": openai}
+
+
+_PUBLISHED = {"autoencoder_widths": (128, 256, 512, 512), "unet_groups": 32, "autoencoder_groups": 32}
+FULL_SIZE = {
+    "sd1": Blueprint(
+        unet_widths=(320, 640, 1280, 1280),
+        text_width=768,
+        text_layers=12,
+        heads=8,
+        resolution=512,
+        **_PUBLISHED,
+    ),
+    "sd2": Blueprint(
+        family="sd2",
+        unet_widths=(320, 640, 1280, 1280),
+        text_width=1024,
+        text_layers=23,
+        heads=16,
+        resolution=768,
+        prediction_type="v_prediction",
+        **_PUBLISHED,
+    ),
+    "sdxl": Blueprint(
+        family="sdxl",
+        unet_widths=(320, 640, 1280),
+        depths=(0, 2, 10),
+        text_width=768,
+        text_layers=12,
+        second_text_width=1280,
+        second_text_layers=32,
+        size_width=256,
+        heads=4,
+        resolution=1024,
+        **_PUBLISHED,
+    ),
+}
+"""The published models' widths; heads, which shapes don't show, need not be theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,12 +172,16 @@ def _unet(blueprint):
         out_channels=4,
         block_out_channels=blueprint.unet_widths,
         layers_per_block=2,
-        cross_attention_dim=blueprint.text_width * (2 if blueprint.family == "sdxl" else 1),
+        cross_attention_dim=_context_width(blueprint),
         attention_head_dim=blueprint.heads,  # diffusers reads this as the number of heads in such models
         norm_num_groups=blueprint.unet_groups,
         down_block_types=tuple(downward),
         up_block_types=tuple(upward),
     )
+
+
+def _context_width(blueprint):
+    return blueprint.text_width + (blueprint.second_text_width if blueprint.family == "sdxl" else 0)
 
 
 def _family_settings(blueprint):
@@ -152,7 +194,7 @@ def _family_settings(blueprint):
         "transformer_layers_per_block": tuple(max(1, depth) for depth in blueprint.depths),
         "addition_embed_type": "text_time",
         "addition_time_embed_dim": blueprint.size_width,
-        "projection_class_embeddings_input_dim": blueprint.text_width + 6 * blueprint.size_width,
+        "projection_class_embeddings_input_dim": blueprint.second_text_width + 6 * blueprint.size_width,
     }
 
 
@@ -173,24 +215,27 @@ def _autoencoder(blueprint):
 
 def _text_encoder(blueprint):
     if blueprint.family == "sd2":  # the last layer is in the file and never used
-        return CLIPTextModel(_text_config(blueprint, blueprint.text_layers + 1, "gelu", pad=0))
-    return CLIPTextModel(_text_config(blueprint, blueprint.text_layers, "quick_gelu", pad=END))
+        width, layers = blueprint.text_width, blueprint.text_layers + 1
+        return CLIPTextModel(_text_config(blueprint, width, layers, "gelu", pad=0))
+    width, layers = blueprint.text_width, blueprint.text_layers
+    return CLIPTextModel(_text_config(blueprint, width, layers, "quick_gelu", pad=END))
 
 
 def _second_text_encoder(blueprint):
-    return CLIPTextModelWithProjection(_text_config(blueprint, blueprint.text_layers + 1, "gelu", pad=0))
+    width, layers = blueprint.second_text_width, blueprint.second_text_layers
+    return CLIPTextModelWithProjection(_text_config(blueprint, width, layers, "gelu", pad=0))
 
 
-def _text_config(blueprint, layers, activation, pad):
+def _text_config(blueprint, width, layers, activation, pad):
     return CLIPTextConfig(
-        hidden_size=blueprint.text_width,
-        intermediate_size=blueprint.text_width * 4,
+        hidden_size=width,
+        intermediate_size=width * 4,
         num_hidden_layers=layers,
         num_attention_heads=blueprint.heads,
         max_position_embeddings=77,
         vocab_size=VOCABULARY,
         hidden_act=activation,
-        projection_dim=blueprint.text_width,
+        projection_dim=width,
         bos_token_id=START,
         eos_token_id=END,
         pad_token_id=pad,
