@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sd_contract.base_model import BaseModel
-from sd_contract.datasets import CollectedDataset, DatasetItem, Subset
+from sd_contract.dataset_facts import dataset_facts
+from sd_contract.datasets import CollectedDataset
 from sd_contract.options.groups import OutputOptions
 from sd_contract.options.settings import Settings
 from sd_contract.steps import StepPlan, warmup_steps
@@ -128,6 +128,7 @@ def training_metadata(facts: RunFacts, *, epoch: int, step: int, saved_at: float
     values: dict[str, object] = {
         **_option_values(facts),
         **_run_values(facts),
+        **dataset_facts(facts.settings, facts.datasets),
         "training_finished_at": saved_at,
         "epoch": epoch,
         "steps": step,
@@ -199,7 +200,6 @@ def _option_values(facts: RunFacts) -> dict[str, object]:
         "full_fp16": False,
         "clip_skip": settings.model.clip_skip,
         "max_token_length": settings.model.max_token_length,
-        "cache_latents": settings.dataset.cache_latents,
         "lowram": False,
         "noise_offset": settings.loss.noise_offset,
         "training_comment": settings.output.training_comment,
@@ -214,9 +214,6 @@ def _run_values(facts: RunFacts) -> dict[str, object]:
     return {
         "session_id": facts.session_id,
         "training_started_at": facts.started_at,
-        "num_train_images": sum(collected.samples_of(is_reg=False) for collected in facts.datasets),
-        "num_reg_images": sum(collected.samples_of(is_reg=True) for collected in facts.datasets),
-        "num_validation_images": 0,
         "num_batches_per_epoch": facts.plan.batches_per_epoch,
         "num_epochs": facts.plan.epochs,
         "max_train_steps": facts.plan.total_steps,
@@ -224,10 +221,6 @@ def _run_values(facts: RunFacts) -> dict[str, object]:
         "optimizer": facts.optimizer,
         **_base_values(facts),
         "sd_scripts_commit_hash": SOFTWARE,
-        "datasets": [_dataset_table(collected) for collected in facts.datasets],
-        "dataset_dirs": _folders(facts.datasets, is_reg=False),
-        "reg_dataset_dirs": _folders(facts.datasets, is_reg=True),
-        "tag_frequency": _tag_frequency(item for collected in facts.datasets for item in collected.items),
     }
 
 
@@ -246,63 +239,3 @@ def _base_values(facts: RunFacts) -> dict[str, object]:
     if vae_hashes:
         values |= {"vae_hash": vae_hashes.legacy, "new_vae_hash": vae_hashes.sha256}
     return values
-
-
-def _dataset_table(collected: CollectedDataset) -> dict[str, object]:
-    dataset = collected.dataset
-    return {
-        "is_dreambooth": True,
-        "batch_size_per_device": dataset.batch_size,
-        "num_train_images": collected.samples_of(is_reg=False),
-        "num_reg_images": collected.samples_of(is_reg=True),
-        "resolution": list(dataset.resolution),
-        "enable_bucket": False,
-        "tag_frequency": _tag_frequency(collected.items),
-        "bucket_info": None,
-        "subsets": [_subset_table(subset, collected.items) for subset in dataset.subsets],
-    }
-
-
-def _subset_table(subset: Subset, items: Sequence[DatasetItem]) -> dict[str, object]:
-    return {
-        "img_count": sum(item.subset == subset for item in items),
-        "num_repeats": subset.num_repeats,
-        "flip_aug": subset.flip_aug,
-        "shuffle_caption": subset.shuffle_caption,
-        "keep_tokens": subset.keep_tokens,
-        "image_dir": subset.image_dir.name,
-        "class_tokens": subset.class_tokens,
-        "is_reg": subset.is_reg,
-    }
-
-
-def _folders(datasets: Iterable[CollectedDataset], *, is_reg: bool) -> dict[str, dict[str, int]]:
-    """Repeats and images by folder name; a name that comes again is numbered."""
-    folders: dict[str, dict[str, int]] = {}
-    for collected in datasets:
-        for subset in collected.dataset.subsets:
-            if subset.is_reg != is_reg:
-                continue
-            count = sum(item.subset == subset for item in collected.items)
-            folders[_unused(subset.image_dir.name, folders)] = {
-                "n_repeats": subset.num_repeats,
-                "img_count": count,
-            }
-    return folders
-
-
-def _unused(name: str, taken: Mapping[str, object]) -> str:
-    number, candidate = 1, name
-    while candidate in taken:
-        number += 1
-        candidate = f"{name} ({number})"
-    return candidate
-
-
-def _tag_frequency(items: Iterable[DatasetItem]) -> dict[str, dict[str, int]]:
-    """How many images of each folder bear each tag, repeats not counted."""
-    folders: dict[str, Counter[str]] = {}
-    for item in items:
-        tags = {tag.strip().lower() for tag in item.caption.split(",")} - {""}
-        folders.setdefault(item.subset.image_dir.name, Counter()).update(sorted(tags))
-    return {name: dict(counter) for name, counter in folders.items()}

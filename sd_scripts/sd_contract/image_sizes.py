@@ -23,16 +23,26 @@ WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 
 def image_size(path: Path) -> Size:
     """Width and height in pixels. DatasetError, which names the file, when it is no image of these formats."""
+    (width, height), orientation = _head(path)
+    return (height, width) if orientation in TURNED else (width, height)
+
+
+def image_orientation(path: Path) -> int:
+    """How the image lies in its file, as EXIF counts: 1 is upright. DatasetError as above."""
+    return _head(path)[1]
+
+
+def _head(path: Path) -> Found:
     try:
         with path.open("rb") as file:
-            (width, height), orientation = _found(file)
+            size, orientation = _found(file)
     except OSError as error:
         raise DatasetError(f"image {path} can't be read ({error.strerror}). Replace or remove it.") from error
     except (ValueError, struct.error) as error:
         raise DatasetError(f"image {path} can't be read ({error}). Replace or remove it.") from error
-    if not width or not height:
+    if not all(size):
         raise DatasetError(f"image {path} can't be read (it has no pixels). Replace or remove it.")
-    return (height, width) if orientation in TURNED else (width, height)
+    return size, orientation
 
 
 def _found(file: BinaryIO) -> Found:

@@ -21,15 +21,9 @@ class StepPlan:
     epochs: int
 
 
-def batches_of(samples: int, batch_size: int) -> int:
-    """Batches that hold `samples` images: the last one may be short, none is dropped."""
-    return ceil(samples / batch_size)
-
-
 def plan_steps(settings: Settings, datasets: Iterable[CollectedDataset]) -> StepPlan:
     """The plan for these datasets. `max_train_epochs` overrides `max_train_steps`."""
-    batches = sum(batches_of(collected.samples, collected.dataset.batch_size) for collected in datasets)
-    return plan_batches(settings, batches)
+    return plan_batches(settings, sum(collected.batches for collected in datasets))
 
 
 def plan_batches(settings: Settings, batches_per_epoch: int) -> StepPlan:

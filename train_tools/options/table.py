@@ -44,9 +44,13 @@ _SET_BY_APP = {
     "dataset_config",
     "train_data_dir",
     "reg_data_dir",
+    "in_json",
+    "dataset_repeats",
+    "conditioning_data_dir",
     "caption_extension",
     "resume",
     "state_dir",
+    "caption_extention",
 }
 NO_PART_OF_THE_RESULT = frozenset(
     {
@@ -54,6 +58,9 @@ NO_PART_OF_THE_RESULT = frozenset(
         "tokenizer_cache_dir",
         "training_comment",
         "max_data_loader_n_workers",
+        "persistent_data_loader_workers",
+        "skip_cache_check",
+        "cache_info",
         "vae_batch_size",
         "sdpa",
         "v2",

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from lora_engine.data.batches import Batch, Step
-from lora_engine.data.latents import ImageKey, Moments
 from lora_engine.errors import TrainingError
 from lora_engine.families import Family
 from lora_engine.job import Job
@@ -22,7 +21,7 @@ from lora_engine.maths.precision import Precision
 from lora_engine.maths.schedules import learning_rate_factor
 from lora_engine.maths.streams import Streams
 from lora_engine.networks.lora import LoraNetwork
-from lora_engine.recipes.inputs import Latents, Text
+from lora_engine.recipes.inputs import Encoded, Pictures, Text
 from sd_contract.errors import OptionError
 from sd_contract.options import Settings, optimizer_arguments
 from sd_contract.steps import warmup_steps
@@ -32,7 +31,7 @@ from sd_contract.tensor_names import Part
 class Learner:
     """The LoRA and all that one step needs to improve it."""
 
-    def __init__(self, job: Job, model: Family, moments: dict[ImageKey, Moments], precision: Precision) -> None:
+    def __init__(self, job: Job, model: Family, encoded: Encoded, precision: Precision) -> None:
         self.job = job
         self.settings = job.settings
         self.model = model
@@ -45,8 +44,8 @@ class Learner:
         )
         self.scaler = precision.scaler()
         self.schedule = NoiseSchedule(precision.device)
-        self.latents = Latents(self.settings, moments, self.streams)
-        self.text = Text(self.settings, model, self.streams, trained=self._trains("text_encoder"))
+        self.pictures = Pictures(self.settings, encoded, self.streams)
+        self.text = Text(job, model, self.streams, trained=self._trains("text_encoder"))
 
     def learn(self, step: Step) -> tuple[Tensor, float]:
         """Moves the LoRA once. Returns the step's mean loss, still on the device, and the learning rate
@@ -85,17 +84,20 @@ class Learner:
     def sample_losses(self, batch: Batch) -> Tensor:
         """The weighted loss of each sample: B."""
         samples = [sample.number for sample in batch.samples]
-        x0_BCHW = self.latents.of(batch).to(self.precision.device) * self.model.scaling_factor
+        pictures = self.pictures.of(batch)
+        x0_BCHW = pictures.latents.to(self.precision.device) * self.model.scaling_factor
         offset = self.settings.loss.noise_offset
         noise_BCHW = draw_noise(self.streams, samples, x0_BCHW.shape[1:], offset).to(x0_BCHW.device)
         t_B = draw_timesteps(self.streams, samples).to(x0_BCHW.device)
         noisy_BCHW = self.schedule.add(x0_BCHW, noise_BCHW, t_B)
         with self.precision.autocast():
             text = self.text.of(batch)
-            prediction_BCHW = self.model.predict(noisy_BCHW.to(self.precision.dtype), t_B, text)
+            noisy_input = noisy_BCHW.to(self.precision.dtype)
+            prediction_BCHW = self.model.predict(noisy_input, t_B, text, pictures.sizes)
         is_v = self.job.base.v_prediction
         target_BCHW = self.schedule.velocity(x0_BCHW, noise_BCHW, t_B) if is_v else noise_BCHW
-        return squared_error(prediction_BCHW, target_BCHW) * self._weights(batch, t_B)
+        mask_B1HW = None if pictures.mask is None else pictures.mask.to(x0_BCHW.device)
+        return squared_error(prediction_BCHW, target_BCHW, mask_B1HW) * self._weights(batch, t_B)
 
     def _weights(self, batch: Batch, t_B: Tensor) -> Tensor:
         prior = self.settings.loss.prior_loss_weight
@@ -108,9 +110,11 @@ class Learner:
         return weights_B * min_snr_weight(snr_B, gamma, v_prediction=self.job.base.v_prediction)
 
     def _backward(self, batch: Batch) -> Tensor:
+        self.network.multiplier = batch.dataset.network_multiplier
         loss = self.sample_losses(batch).mean()
         accumulated = loss / self.settings.training.gradient_accumulation_steps
         torch.autograd.backward(self.scaler.scale(accumulated))
+        self.network.multiplier = 1.0
         return loss.detach()
 
     def _move(self) -> None:

@@ -46,11 +46,11 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     facts = run_facts(job, started_at, cache_folder)
 
     reporter.phase("encoding the images")
-    moments = encode_images(job, model, cache_folder, reporter)
+    encoded = encode_images(job, model, cache_folder, reporter)
 
     reporter.phase("training")
     torch.manual_seed(job.seed)
-    learner = Learner(job, model, moments, precision)
+    learner = Learner(job, model, encoded, precision)
     progress = Progress(reporter, job.plan.total_steps, job.plan.steps_per_epoch)
     restore(job, device, learner, progress, reporter)
     checkpoints = Checkpoints(job.output_folder, facts, learner.network.tensors, reporter)

@@ -67,22 +67,83 @@ class NetworkOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetOptions:
-    """Images and captions: where they are, how they are read, how they are gathered into batches."""
+    """Images: where they are, how they are gathered into batches, what is kept of them."""
 
-    dataset_config: str | None = option("str", None, "TOML file that describes the datasets")
+    dataset_config: str | None = option("str", None, "TOML or JSON file that describes the datasets")
     train_data_dir: str | None = option(
         "str", None, "folder of <repeats>_<class> folders; used without dataset_config"
     )
     reg_data_dir: str | None = option("str", None, "the same for regularisation images")
+    in_json: str | None = option("str", None, "JSON list of images and captions; the images lie in train_data_dir")
+    dataset_repeats: int = option("int", 1, "how often an epoch draws each image", minimum=1)
     resolution: str | None = option("str", None, 'size of the training images in pixels: "512" or "768,512"')
     train_batch_size: int = option("int", 1, "images a batch", minimum=1)
-    caption_extension: str = option("str", ".caption", "suffix of the caption files")
-    shuffle_caption: bool = option("bool", False, "shuffle the comma-separated tags of each caption")
-    keep_tokens: int = option("int", 0, "leave the first tags in place when shuffling", minimum=0)
-    flip_aug: bool = option("bool", False, "mirror half of the images that are drawn")
     cache_latents: bool = option("bool", False, "draw each image's latent once instead of at each step")
+    cache_latents_to_disk: bool = option("bool", False, "the same; latents are kept in TRAIN_TOOLS_CACHE anyway")
+    skip_cache_check: bool = option("bool", False, "accepted; what is kept is always checked")
+    cache_info: bool = option("bool", False, "accepted; folders are read at every start")
     vae_batch_size: int = option("int", 1, "accepted; images are always encoded one at a time", minimum=1)
     max_data_loader_n_workers: int = option("int", 8, "accepted; no loader processes are needed", minimum=0)
+    persistent_data_loader_workers: bool = option("bool", False, "accepted; no loader processes are needed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketOptions:
+    """Images of several shapes: each is trained at the size that is nearest to its own."""
+
+    enable_bucket: bool = option("bool", False, "train each image at a size of about its shape")
+    min_bucket_reso: int = option("int", 256, "shortest side of a size, in pixels", minimum=8)
+    max_bucket_reso: int = option("int", 1024, "longest side of a size, in pixels", minimum=8)
+    bucket_reso_steps: int = option("int", 64, "sides are multiples of it; at least 64, with SDXL 32", minimum=8)
+    bucket_no_upscale: bool = option("bool", False, "never enlarge an image; the two limits don't count then")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionOptions:
+    """How a caption is read, and what becomes of it at each draw."""
+
+    caption_extension: str = option("str", ".caption", "suffix of the caption files")
+    caption_extention: str | None = option("str", None, "old spelling of caption_extension; goes before it")
+    caption_separator: str = option("str", ",", "what stands between tags")
+    caption_prefix: str | None = option("str", None, "text before each caption")
+    caption_suffix: str | None = option("str", None, "text after each caption")
+    enable_wildcard: bool = option("bool", False, "draw one of {a|b}, and one line of a caption file")
+    shuffle_caption: bool = option("bool", False, "shuffle the tags of each caption")
+    keep_tokens: int = option("int", 0, "leave the first tags in place when shuffling", minimum=0)
+    keep_tokens_separator: str = option("str", "", "leave the tags before it in place instead, as |||")
+    secondary_separator: str | None = option("str", None, "stands for a separator inside one tag, as ;;;")
+    caption_dropout_rate: float = option("float", 0.0, "share of draws without a caption", minimum=0)
+    caption_dropout_every_n_epochs: int = option("int", 0, "no captions in each n-th epoch; 0 is never", minimum=0)
+    caption_tag_dropout_rate: float = option(
+        "float", 0.0, "share of tags left out, never the kept ones", minimum=0
+    )
+    token_warmup_min: int = option("int", 1, "tags at the first step of the tag warm-up", minimum=0)
+    token_warmup_step: float = option(
+        "float", 0, "step from which all tags are used; below 1 a share of all steps", minimum=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationOptions:
+    """What becomes of an image's pixels, and which of them count."""
+
+    flip_aug: bool = option("bool", False, "mirror half of the images that are drawn")
+    color_aug: bool = option("bool", False, "change hue or brightness a little in a third of the draws")
+    random_crop: bool = option("bool", False, "crop anywhere instead of around the middle")
+    face_crop_aug_range: str | None = option(
+        "str", None, 'crop around the face of images named _x_y_width_height, so much larger than it: "2.0,4.0"'
+    )
+    resize_interpolation: str | None = option(
+        "str",
+        None,
+        "how images are scaled; unset is area for smaller and lanczos for larger",
+        choices=("lanczos", "nearest", "bilinear", "linear", "bicubic", "cubic", "area"),
+    )
+    alpha_mask: bool = option("bool", False, "weigh the loss by the images' opacity")
+    masked_loss: bool = option("bool", False, "weigh the loss by masks: conditioning_data_dir or alpha_mask")
+    conditioning_data_dir: str | None = option(
+        "str", None, "folder of masks named like the images; bright parts count"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +242,9 @@ GROUPS: dict[str, type] = {
     "model": ModelOptions,
     "network": NetworkOptions,
     "dataset": DatasetOptions,
+    "buckets": BucketOptions,
+    "captions": CaptionOptions,
+    "augmentation": AugmentationOptions,
     "training": TrainingOptions,
     "optimizer": OptimizerOptions,
     "loss": LossOptions,

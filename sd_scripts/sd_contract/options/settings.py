@@ -14,6 +14,9 @@ from typing import Any, NoReturn
 from sd_contract.errors import OptionError
 from sd_contract.options.groups import (
     GROUPS,
+    AugmentationOptions,
+    BucketOptions,
+    CaptionOptions,
     DatasetOptions,
     LossOptions,
     ModelOptions,
@@ -46,6 +49,9 @@ class Settings:
     model: ModelOptions = field(default_factory=ModelOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
     dataset: DatasetOptions = field(default_factory=DatasetOptions)
+    buckets: BucketOptions = field(default_factory=BucketOptions)
+    captions: CaptionOptions = field(default_factory=CaptionOptions)
+    augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     loss: LossOptions = field(default_factory=LossOptions)
