@@ -16,7 +16,9 @@ from sd_contract.datasets import DatasetItem, Subset
 JOINT = ", "
 """What tags are joined with again, whatever separated them."""
 WILDCARD = re.compile(r"\{([^{}]+)\}")
-ESCAPES = {"{{": "\x01", "}}": "\x02"}
+OPENING, CLOSING = re.compile(r"\{\{"), re.compile(r"\}\}(?!\})")
+OPENED, CLOSED = "\x01", "\x02"
+"""What stands for doubled braces while wildcards are looked for."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,9 @@ def first_line(caption: str) -> str:
 def chosen(caption: str, random: Random) -> str:
     """One of the lines, in it one of each `{a|b|c}`; `{{` and `}}` are braces."""
     line = random.choice(caption.split("\n"))
-    for doubled, stand_in in ESCAPES.items():
-        line = line.replace(doubled, stand_in)
+    line = CLOSING.sub(CLOSED, OPENING.sub(OPENED, line))
     line = WILDCARD.sub(lambda found: random.choice(found[1].split("|")), line)
-    for doubled, stand_in in ESCAPES.items():
-        line = line.replace(stand_in, doubled[0])
-    return line
+    return line.replace(OPENED, "{").replace(CLOSED, "}")
 
 
 def split(caption: str, subset: Subset) -> Tags:
