@@ -14,8 +14,10 @@ from lora_engine.resumed import ResumedState, changed_options, chosen_seed, resu
 from sd_contract.base_model import BaseModel, agreed, inspect_trainable, with_vae
 from sd_contract.datasets import CollectedDataset, collect, read_datasets
 from sd_contract.errors import DatasetError, OptionError
+from sd_contract.networks import network_plan
 from sd_contract.options import Settings, read_settings, require
 from sd_contract.steps import StepPlan, plan_steps
+from sd_contract.tensor_files import verify_safetensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,7 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
     datasets = tuple(collect(dataset) for dataset in config.datasets)
     refuse_unreadable_images(datasets)
     base, doubts = chosen_model(settings, script)
+    refuse_misfitting_options(settings, base)
     plan = plan_steps(settings, datasets)
     resumed = resumed_state(settings, plan)
     return Job(
@@ -126,6 +129,20 @@ def refuse_unreadable_images(datasets: Iterable[CollectedDataset]) -> None:
             Image.open(item.image).close()
         except (OSError, Image.DecompressionBombError) as error:
             raise DatasetError(f"image {item.image} can't be read ({error}). Replace or remove it.") from error
+
+
+def refuse_misfitting_options(settings: Settings, base: BaseModel) -> None:
+    """ContractError for options that this base model can't be trained with, and for LoRA files to begin with that
+    can't be read."""
+    network_plan(settings, base.family)
+    loss, is_v = settings.loss, base.v_prediction
+    if loss.scale_v_pred_loss_like_noise_pred and not is_v:
+        raise OptionError("scale_v_pred_loss_like_noise_pred is for v-prediction models; this one predicts noise.")
+    if loss.v_pred_like_loss and is_v:
+        raise OptionError("v_pred_like_loss is for models that predict noise; this one is a v-prediction model.")
+    given = settings.network.network_weights
+    for path in (*((given,) if given else ()), *settings.network.base_weights):
+        verify_safetensors(Path(path))
 
 
 def refuse_several_processes(environment: Mapping[str, str]) -> None:

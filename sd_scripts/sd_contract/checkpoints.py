@@ -201,7 +201,7 @@ def _option_values(facts: RunFacts) -> dict[str, object]:
         "clip_skip": settings.model.clip_skip,
         "max_token_length": settings.model.max_token_length,
         "lowram": False,
-        "noise_offset": settings.loss.noise_offset,
+        "noise_offset": settings.noise.noise_offset,
         "training_comment": settings.output.training_comment,
         "max_grad_norm": settings.optimizer.max_grad_norm,
         "prior_loss_weight": settings.loss.prior_loss_weight,

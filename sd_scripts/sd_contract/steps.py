@@ -39,6 +39,15 @@ def plan_batches(settings: Settings, batches_per_epoch: int) -> StepPlan:
 
 
 def warmup_steps(settings: Settings, total_steps: int) -> int:
-    """Steps of rising learning rate: a whole number is steps, a number with a point a share of all steps."""
-    warmup = settings.optimizer.lr_warmup_steps
-    return int(warmup * total_steps) if isinstance(warmup, float) else warmup
+    """Steps of rising learning rate."""
+    return _steps(settings.optimizer.lr_warmup_steps, total_steps)
+
+
+def decay_steps(settings: Settings, total_steps: int) -> int:
+    """Steps of falling learning rate at the end, for the schedules that ask."""
+    return _steps(settings.optimizer.lr_decay_steps, total_steps)
+
+
+def _steps(steps: int | float, total_steps: int) -> int:
+    """A whole number is steps, a number with a point a share of all steps."""
+    return int(steps * total_steps) if isinstance(steps, float) else steps

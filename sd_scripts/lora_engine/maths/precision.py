@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from sd_contract.errors import OptionError
 
@@ -31,6 +32,12 @@ class Precision:
     @property
     def is_mixed(self) -> bool:
         return self.dtype != torch.float32
+
+    def send(self, tensor: Tensor) -> Tensor:
+        """The tensor on the device, without waiting for what the device is doing."""
+        if self.device.type == "cpu":
+            return tensor
+        return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, self.dtype, enabled=self.is_mixed)

@@ -4,7 +4,7 @@ Shapes: B batch, C channels, H and W latent cells, T tokens, D text width."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,46 +14,49 @@ from lora_engine.data.batches import Batch, Step
 from lora_engine.errors import TrainingError
 from lora_engine.families import Family
 from lora_engine.job import Job
-from lora_engine.maths.losses import min_snr_weight, squared_error
-from lora_engine.maths.noise import NoiseSchedule, draw_noise, draw_timesteps
-from lora_engine.maths.optimizers import ParameterGroup, load_optimizer, make_optimizer, set_learning_rate
+from lora_engine.maths.losses import element_losses, huber_c, sample_means, timestep_weights
+from lora_engine.maths.noise import NoiseSchedule, NoiseSource
+from lora_engine.maths.optimizers import load_optimizer, make_optimizer, set_learning_rate, used_rate
 from lora_engine.maths.precision import Precision
-from lora_engine.maths.schedules import learning_rate_factor
+from lora_engine.maths.schedules import schedule_of
 from lora_engine.maths.streams import Streams
-from lora_engine.networks.lora import LoraNetwork
 from lora_engine.recipes.inputs import Encoded, Pictures, Text
-from sd_contract.errors import OptionError
-from sd_contract.options import Settings, optimizer_arguments
-from sd_contract.steps import warmup_steps
+from lora_engine.recipes.network import Tell, attach_network, merge_base_weights, parameter_groups
+from sd_contract.networks import network_plan
+from sd_contract.options import optimizer_arguments
 from sd_contract.tensor_names import Part
 
 
 class Learner:
     """The LoRA and all that one step needs to improve it."""
 
-    def __init__(self, job: Job, model: Family, encoded: Encoded, precision: Precision) -> None:
+    def __init__(self, job: Job, model: Family, encoded: Encoded, precision: Precision, tell: Tell) -> None:
         self.job = job
         self.settings = job.settings
         self.model = model
         self.precision = precision
         self.streams = Streams(job.seed)
-        self.network = attach_network(self.settings, model, self.streams)
-        self.groups = parameter_groups(self.settings, self.network)
+        merge_base_weights(self.settings, model)
+        self.network = attach_network(self.settings, model, self.streams, tell)
+        plan = network_plan(self.settings, job.base.family)
+        self.groups = parameter_groups(self.settings, self.network, plan)
         self.optimizer = make_optimizer(
-            self.settings.optimizer.optimizer_type, self.groups, optimizer_arguments(self.settings.optimizer)
+            self.settings.optimizer.optimizer, self.groups, optimizer_arguments(self.settings.optimizer)
         )
+        self.course = schedule_of(self.settings, job.plan.total_steps)
         self.scaler = precision.scaler()
-        self.schedule = NoiseSchedule(precision.device)
+        self.schedule = NoiseSchedule(precision.device, zero_terminal_snr=self.settings.noise.zero_terminal_snr)
+        self.noise = NoiseSource(self.streams, self.settings.noise)
         self.pictures = Pictures(self.settings, encoded, self.streams)
         self.text = Text(job, model, self.streams, trained=self._trains("text_encoder"))
 
     def learn(self, step: Step) -> tuple[Tensor, float]:
         """Moves the LoRA once. Returns the step's mean loss, still on the device, and the learning rate
         used."""
-        self._set_learning_rate(step)
+        set_learning_rate(self.optimizer, self.course.factor(step.number - 1))
         losses = [self._backward(batch) for batch in step.batches]
         self._move()
-        return torch.stack(losses).mean(), self.optimizer.param_groups[-1]["lr"]
+        return torch.stack(losses).mean(), used_rate(self.optimizer, step.number)
 
     def state(self) -> dict[str, Any]:
         """What `take_up` needs to go on from here."""
@@ -85,37 +88,50 @@ class Learner:
         """The weighted loss of each sample: B."""
         samples = [sample.number for sample in batch.samples]
         pictures = self.pictures.of(batch)
-        x0_BCHW = pictures.latents.to(self.precision.device) * self.model.scaling_factor
-        offset = self.settings.loss.noise_offset
-        noise_BCHW = draw_noise(self.streams, samples, x0_BCHW.shape[1:], offset).to(x0_BCHW.device)
-        t_B = draw_timesteps(self.streams, samples).to(x0_BCHW.device)
-        noisy_BCHW = self.schedule.add(x0_BCHW, noise_BCHW, t_B)
+        x0_BCHW = pictures.latents * self.model.scaling_factor
+        noise_BCHW = self.noise.noise(samples, x0_BCHW)
+        input_noise_BCHW = self.noise.input_noise(samples, noise_BCHW)
+        send = self.precision.send
+        x0_BCHW, noise_BCHW, input_noise_BCHW = map(send, (x0_BCHW, noise_BCHW, input_noise_BCHW))
+        t_B = send(self.noise.timesteps(samples))
+        noisy_BCHW = self.schedule.add(x0_BCHW, input_noise_BCHW, t_B)
         with self.precision.autocast():
             text = self.text.of(batch)
             noisy_input = noisy_BCHW.to(self.precision.dtype)
             prediction_BCHW = self.model.predict(noisy_input, t_B, text, pictures.sizes)
         is_v = self.job.base.v_prediction
         target_BCHW = self.schedule.velocity(x0_BCHW, noise_BCHW, t_B) if is_v else noise_BCHW
-        mask_B1HW = None if pictures.mask is None else pictures.mask.to(x0_BCHW.device)
-        return squared_error(prediction_BCHW, target_BCHW, mask_B1HW) * self._weights(batch, t_B)
+        losses_BCHW = self._element_losses(prediction_BCHW, target_BCHW, t_B)
+        mask_B1HW = None if pictures.mask is None else send(pictures.mask)
+        return sample_means(losses_BCHW, mask_B1HW) * self._weights(batch, t_B)
+
+    def _element_losses(self, prediction_BCHW: Tensor, target_BCHW: Tensor, t_B: Tensor) -> Tensor:
+        options = self.settings.loss
+        c_B = huber_c(options, t_B, self.schedule.alpha_bar[t_B])
+        return element_losses(prediction_BCHW, target_BCHW, options.loss_type, c_B)
 
     def _weights(self, batch: Batch, t_B: Tensor) -> Tensor:
-        prior = self.settings.loss.prior_loss_weight
-        weights = [prior if sample.item.subset.is_reg else 1.0 for sample in batch.samples]
-        weights_B = torch.tensor(weights, device=t_B.device)
-        gamma = self.settings.loss.min_snr_gamma
-        if not gamma:
-            return weights_B
-        snr_B = self.schedule.snr(t_B)
-        return weights_B * min_snr_weight(snr_B, gamma, v_prediction=self.job.base.v_prediction)
+        options = self.settings.loss
+        shares = [options.prior_loss_weight if sample.item.subset.is_reg else 1.0 for sample in batch.samples]
+        is_v = self.job.base.v_prediction
+        return self.precision.send(torch.tensor(shares)) * timestep_weights(
+            options, self.schedule.snr(t_B), v_prediction=is_v
+        )
 
     def _backward(self, batch: Batch) -> Tensor:
+        self._drop_out_at(batch.samples[0].number)
         self.network.multiplier = batch.dataset.network_multiplier
         loss = self.sample_losses(batch).mean()
         accumulated = loss / self.settings.training.gradient_accumulation_steps
         torch.autograd.backward(self.scaler.scale(accumulated))
         self.network.multiplier = 1.0
+        self._drop_out_at(None)
         return loss.detach()
+
+    def _drop_out_at(self, position: int | None) -> None:
+        """Kept until the gradients are there, since checkpointing computes the activations again for them."""
+        if self.network.dropout is not None:
+            self.network.dropout.position = position
 
     def _move(self) -> None:
         longest = self.settings.optimizer.max_grad_norm
@@ -126,59 +142,8 @@ class Learner:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-
-    def _set_learning_rate(self, step: Step) -> None:
-        name, total = effective_scheduler(self.settings), self.job.plan.total_steps
-        warmup = warmup_steps(self.settings, total)
-        set_learning_rate(self.optimizer, learning_rate_factor(name, step.number - 1, total, warmup))
+        if self.settings.network.scale_weight_norms:
+            self.network.limit_norms(self.settings.network.scale_weight_norms)
 
     def _trains(self, part: Part) -> bool:
-        return any(group.name == part for group in self.groups)
-
-
-def effective_scheduler(settings: Settings) -> str:
-    name = settings.optimizer.lr_scheduler
-    return "constant_with_warmup" if name == "constant" and settings.optimizer.lr_warmup_steps else name
-
-
-def attach_network(settings: Settings, model: Family, streams: Streams) -> LoraNetwork:
-    """A new LoRA on the parts that the settings want trained."""
-    parts = trained_parts(settings)
-    return LoraNetwork.attach(
-        model.unet if "unet" in parts else None,
-        model.text_encoder if "text_encoder" in parts else None,
-        rank=settings.rank,
-        alpha=settings.alpha,
-        streams=streams,
-    )
-
-
-def parameter_groups(settings: Settings, network: LoraNetwork) -> list[ParameterGroup]:
-    """The parts with their learning rates, text encoder first. A rate of 0 leaves a part in the file
-    untrained."""
-    groups = []
-    for part in trained_parts(settings):
-        parameters = network.parameters(part)
-        rate = learning_rate_of(settings, part)
-        if rate > 0:
-            groups.append(ParameterGroup(name=part, parameters=parameters, learning_rate=rate))
-        else:
-            for parameter in parameters:
-                parameter.requires_grad_(False)
-    if not groups:
-        raise OptionError("all learning rates are 0, so nothing would be trained. Set learning_rate.")
-    return groups
-
-
-def trained_parts(settings: Settings) -> Sequence[Part]:
-    if settings.network.network_train_unet_only:
-        return ("unet",)
-    if settings.network.network_train_text_encoder_only:
-        return ("text_encoder",)
-    return ("text_encoder", "unet")
-
-
-def learning_rate_of(settings: Settings, part: Part) -> float:
-    options = settings.optimizer
-    own = (options.text_encoder_lr or (None,))[0] if part == "text_encoder" else options.unet_lr
-    return options.learning_rate if own is None else own
+        return any(group.part == part for group in self.groups)

@@ -14,13 +14,14 @@ import torch
 
 from lora_engine.families import Family, load
 from lora_engine.job import Job
+from lora_engine.maths.optimizers import optimizer_name, refuse_missing_device
 from lora_engine.maths.precision import Precision
 from lora_engine.output.checkpoints import Checkpoints
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
 from lora_engine.output.states import MadeWith, States
 from lora_engine.recipes.inputs import encode_images
-from lora_engine.recipes.learner import Learner, learning_rate_of, trained_parts
+from lora_engine.recipes.learner import Learner
 from lora_engine.recipes.resumption import restore, state_of, steps_to_do
 from sd_contract.attempt import Outcome
 from sd_contract.checkpoints import FileHashes, RunFacts
@@ -38,6 +39,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     started_at = time.time()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision = Precision.chosen(job.settings.training.mixed_precision, device)
+    refuse_missing_device(job.settings.optimizer.optimizer, device)
     cache_folder = Path(os.environ[CACHE_VARIABLE]) if os.environ.get(CACHE_VARIABLE) else None
     announce(job, device, reporter)
 
@@ -50,7 +52,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
 
     reporter.phase("training")
     torch.manual_seed(job.seed)
-    learner = Learner(job, model, encoded, precision)
+    learner = Learner(job, model, encoded, precision, reporter.warn)
     progress = Progress(reporter, job.plan.total_steps, job.plan.steps_per_epoch)
     restore(job, device, learner, progress, reporter)
     checkpoints = Checkpoints(job.output_folder, facts, learner.network.tensors, reporter)
@@ -106,8 +108,8 @@ def settings_warnings(settings: Settings) -> list[str]:
     options = settings.optimizer
     warnings = [
         f"the {part.replace('_', ' ')} part is not trained: its learning rate is 0"
-        for part in trained_parts(settings)
-        if learning_rate_of(settings, part) == 0
+        for part in settings.trained_parts
+        if settings.learning_rate_of(part) == 0
     ]
     if options.lr_scheduler == "constant" and options.lr_warmup_steps:
         warnings.append('lr_scheduler "constant" has no warm-up; "constant_with_warmup" is used')
@@ -133,8 +135,6 @@ def hashes_of(path: Path, cache_folder: Path | None) -> FileHashes | None:
 def run_facts(job: Job, started_at: float, cache_folder: Path | None) -> RunFacts:
     """What every checkpoint's metadata will tell of this run."""
     arguments = optimizer_arguments(job.settings.optimizer)
-    told = ",".join(f"{name}={value}" for name, value in arguments.items())
-    optimizer = "torch.optim.adamw.AdamW" + (f"({told})" if told else "")
     return RunFacts(
         settings=job.settings,
         seed=job.seed,
@@ -143,7 +143,7 @@ def run_facts(job: Job, started_at: float, cache_folder: Path | None) -> RunFact
         base_hashes=hashes_of(job.base.path, cache_folder),
         vae_hashes=hashes_of(job.base.vae_path, cache_folder) if job.base.vae_path else None,
         datasets=job.datasets,
-        optimizer=optimizer,
+        optimizer=optimizer_name(job.settings.optimizer.optimizer, arguments),
         session_id=job.resumed.manifest.session_id if job.resumed else secrets.randbits(32),
         started_at=job.resumed.manifest.started_at if job.resumed else started_at,
     )

@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from sd_contract.errors import OptionError
+
+TIMESTEPS = 1000
+
 
 def option(
     kind: str,
@@ -61,8 +65,34 @@ class NetworkOptions:
     network_module: str = option("str", "networks.lora", "kind of network", choices=("networks.lora",))
     network_dim: int | None = option("int", None, "rank of the LoRA; unset is 4", minimum=1)
     network_alpha: float = option("float", 1.0, "the LoRA is scaled by alpha / rank; 0 is the rank", minimum=0)
+    network_args: tuple[str, ...] = option(
+        "strings", (), 'more settings of the LoRA, as "conv_dim=8"; doc/engine.md lists them'
+    )
+    network_dropout: float | None = option(
+        "float", None, "silence this share of the LoRA's inner values while training", minimum=0
+    )
+    scale_weight_norms: float | None = option(
+        "float", None, "shrink a layer's change to this length after each step", minimum=0
+    )
+    network_weights: str | None = option("str", None, "LoRA file to go on from")
+    dim_from_weights: bool = option("bool", False, "take ranks and alphas from network_weights")
+    base_weights: tuple[str, ...] = option("strings", (), "LoRA files that are merged into the base model first")
+    base_weights_multiplier: tuple[float, ...] | None = option(
+        "floats", None, "how strongly each of base_weights is merged; 1 where none is given"
+    )
     network_train_unet_only: bool = option("bool", False, "leave the text encoder as it is")
     network_train_text_encoder_only: bool = option("bool", False, "leave the U-Net as it is")
+
+    def __post_init__(self) -> None:
+        if self.network_dropout is not None and self.network_dropout >= 1:
+            raise OptionError(
+                f"network_dropout = {self.network_dropout:g} is a share of the values. Less than 1 is allowed."
+            )
+        if len(self.base_weights_multiplier or ()) > len(self.base_weights):
+            raise OptionError(
+                f"base_weights_multiplier has {len(self.base_weights_multiplier or ())} values for "
+                f"{len(self.base_weights)} base_weights. Give one value a file."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +176,9 @@ class AugmentationOptions:
     )
 
 
+BACKENDS = ("inductor", "eager", "aot_eager", "cudagraphs")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
     """How long and how precisely to train."""
@@ -156,14 +189,48 @@ class TrainingOptions:
     mixed_precision: str = option("str", "no", "number format of the base model", choices=("no", "fp16", "bf16"))
     gradient_accumulation_steps: int = option("int", 1, "batches that share one optimizer step", minimum=1)
     gradient_checkpointing: bool = option("bool", False, "save memory by computing activations twice")
+    full_bf16: bool = option("bool", False, "keep the LoRA itself in bf16 too; needs mixed_precision bf16")
     sdpa: bool = option("bool", False, "accepted; PyTorch's fast attention is always used")
+    mem_eff_attn: bool = option("bool", False, "accepted; PyTorch's fast attention is always used")
+    xformers: bool = option("bool", False, "attention of the package xformers; needs a GPU")
+    torch_compile: bool = option("bool", False, "compile the U-Net; the first steps then take minutes")
+    dynamo_backend: str = option("str", "inductor", "what compiles it", choices=BACKENDS)
+
+
+OPTIMIZERS = (
+    "AdamW",
+    "AdamW8bit",
+    "Lion",
+    "SGDNesterov",
+    "AdaFactor",
+    "Prodigy",
+    "DAdaptation",
+    "DAdaptAdam",
+    "DAdaptAdaGrad",
+    "DAdaptAdan",
+    "DAdaptLion",
+    "DAdaptSGD",
+)
+SCHEDULERS = (
+    "constant",
+    "constant_with_warmup",
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "cosine_with_min_lr",
+    "polynomial",
+    "inverse_sqrt",
+    "warmup_stable_decay",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerOptions:
     """How the weights follow the gradient."""
 
-    optimizer_type: str = option("str", "AdamW", "optimizer", choices=("AdamW",))
+    optimizer_type: str = option("str", "AdamW", "optimizer", choices=OPTIMIZERS)
+    use_8bit_adam: bool = option("bool", False, "older spelling of optimizer_type AdamW8bit")
+    use_lion_optimizer: bool = option("bool", False, "older spelling of optimizer_type Lion")
     optimizer_args: tuple[str, ...] = option(
         "strings", (), 'more settings of the optimizer, as "weight_decay=0.1" or "betas=0.9,0.99"'
     )
@@ -172,27 +239,122 @@ class OptimizerOptions:
     text_encoder_lr: tuple[float, ...] | None = option(
         "floats", None, "learning rate of the text-encoder part; 0 leaves it out", minimum=0
     )
-    lr_scheduler: str = option(
-        "str",
-        "constant",
-        "course of the learning rate",
-        choices=("constant", "constant_with_warmup", "linear", "cosine"),
-    )
+    lr_scheduler: str = option("str", "constant", "course of the learning rate", choices=SCHEDULERS)
     lr_warmup_steps: int | float = option(
         "int_or_float", 0, "steps of rising learning rate; below 1 a share of all steps", minimum=0
     )
+    lr_decay_steps: int | float = option(
+        "int_or_float", 0, "steps of falling learning rate in warmup_stable_decay; below 1 a share", minimum=0
+    )
+    lr_scheduler_num_cycles: int = option(
+        "int", 1, "waves of cosine_with_restarts, cosine_with_min_lr and warmup_stable_decay", minimum=1
+    )
+    lr_scheduler_power: float = option("float", 1.0, "exponent of polynomial", minimum=0)
+    lr_scheduler_timescale: int | None = option(
+        "int", None, "steps in which inverse_sqrt falls to 0.7; unset is the warm-up's", minimum=1
+    )
+    lr_scheduler_min_lr_ratio: float | None = option(
+        "float", None, "share of the rate that cosine_with_min_lr and warmup_stable_decay end with", minimum=0
+    )
     max_grad_norm: float = option("float", 1.0, "longest gradient; 0 is no limit", minimum=0)
+
+    def __post_init__(self) -> None:
+        if self.use_8bit_adam and self.use_lion_optimizer:
+            raise OptionError("use_8bit_adam and use_lion_optimizer are both set. Set at most one.")
+        if (self.use_8bit_adam or self.use_lion_optimizer) and self.optimizer_type != "AdamW":
+            older = "use_8bit_adam" if self.use_8bit_adam else "use_lion_optimizer"
+            raise OptionError(f"{older} contradicts optimizer_type = {self.optimizer_type}. Remove one of them.")
+        for name, steps in (("lr_warmup_steps", self.lr_warmup_steps), ("lr_decay_steps", self.lr_decay_steps)):
+            if isinstance(steps, float) and steps > 1:
+                raise OptionError(
+                    f"{name} = {steps}: a number with a point is a share of all steps, 1.0 at most. "
+                    f"Write {steps:.0f} for steps."
+                )
+        if self.lr_scheduler_min_lr_ratio is not None and self.lr_scheduler_min_lr_ratio > 1:
+            raise OptionError(
+                f"lr_scheduler_min_lr_ratio = {self.lr_scheduler_min_lr_ratio:g} is a share of the learning rate. "
+                "1 is the most allowed."
+            )
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer's name, whichever option gives it."""
+        if self.use_8bit_adam:
+            return "AdamW8bit"
+        return "Lion" if self.use_lion_optimizer else self.optimizer_type
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseOptions:
+    """What the noise looks like that is added to the images, and how much of it."""
+
+    noise_offset: float | None = option("float", None, "shift the noise's brightness; usual is 0.05", minimum=0)
+    noise_offset_random_strength: bool = option("bool", False, "draw each shift's strength, up to noise_offset")
+    adaptive_noise_scale: float | None = option(
+        "float", None, "add this times the image's own brightness to noise_offset; may be negative"
+    )
+    multires_noise_iterations: int | None = option(
+        "int", None, "add this many layers of coarser noise; usual is 6 to 10", minimum=0
+    )
+    multires_noise_discount: float = option(
+        "float", 0.3, "strength of each coarser layer relative to the one before", minimum=0
+    )
+    ip_noise_gamma: float | None = option(
+        "float", None, "add noise that need not be predicted; usual is 0.1", minimum=0
+    )
+    ip_noise_gamma_random_strength: bool = option(
+        "bool", False, "draw the strength of that noise, up to ip_noise_gamma"
+    )
+    zero_terminal_snr: bool = option("bool", False, "let the last timestep be pure noise; for v-prediction models")
+    min_timestep: int | None = option("int", None, "smallest timestep drawn; unset is 0", minimum=0)
+    max_timestep: int | None = option("int", None, "timesteps drawn are below this; unset is 1000", minimum=1)
+
+    def __post_init__(self) -> None:
+        if self.adaptive_noise_scale and not self.noise_offset:
+            raise OptionError(
+                f"adaptive_noise_scale = {self.adaptive_noise_scale:g} has no effect without noise_offset. "
+                "Set noise_offset too."
+            )
+        low, high = self.timesteps
+        if high > TIMESTEPS or low >= TIMESTEPS:
+            raise OptionError(f"min_timestep = {low}, max_timestep = {high}: {TIMESTEPS} is the most allowed.")
+        if low > high:
+            raise OptionError(f"min_timestep = {low} is above max_timestep = {high}. Swap them.")
+
+    @property
+    def timesteps(self) -> tuple[int, int]:
+        """The first timestep drawn and the first not drawn any more; when equal, only that one is drawn."""
+        return self.min_timestep or 0, TIMESTEPS if self.max_timestep is None else self.max_timestep
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossOptions:
-    """What the loss weighs and what the noise looks like."""
+    """How far off a prediction is, and what that counts."""
 
+    loss_type: str = option("str", "l2", "measure of the difference", choices=("l2", "l1", "huber", "smooth_l1"))
+    huber_schedule: str = option(
+        "str", "snr", "how huber_c depends on the timestep", choices=("snr", "exponential", "constant")
+    )
+    huber_c: float = option("float", 0.1, "where huber and smooth_l1 turn from square to straight", minimum=0)
+    huber_scale: float = option("float", 1.0, "factor of huber_c; not used by the snr schedule", minimum=0)
     min_snr_gamma: float | None = option(
         "float", None, "limit the weight of easy timesteps; usual is 5", minimum=0
     )
-    noise_offset: float | None = option("float", None, "shift the noise's brightness; usual is 0.05", minimum=0)
+    scale_v_pred_loss_like_noise_pred: bool = option(
+        "bool", False, "weigh the timesteps of a v-prediction model as noise prediction does"
+    )
+    v_pred_like_loss: float | None = option(
+        "float", None, "add this share of the loss that v-prediction would have", minimum=0
+    )
+    debiased_estimation_loss: bool = option("bool", False, "weigh the timesteps by the debiased estimation rule")
     prior_loss_weight: float = option("float", 1.0, "weight of regularisation images", minimum=0)
+
+    def __post_init__(self) -> None:
+        if self.loss_type in ("huber", "smooth_l1") and not self.huber_c * self.huber_scale:
+            raise OptionError(
+                f"huber_c = {self.huber_c:g}, huber_scale = {self.huber_scale:g}: "
+                f"with {self.loss_type} both must be above 0."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +409,7 @@ GROUPS: dict[str, type] = {
     "augmentation": AugmentationOptions,
     "training": TrainingOptions,
     "optimizer": OptimizerOptions,
+    "noise": NoiseOptions,
     "loss": LossOptions,
     "output": OutputOptions,
     "state": StateOptions,

@@ -214,6 +214,8 @@ def _fail(text: str) -> bool:
 
 def _any_number(words: Sequence[str]) -> int | float:
     text = words[0]
+    if text.endswith("%"):
+        return float(text[:-1]) / 100
     return int(text) if text.lstrip("+-").isdecimal() else float(text)
 
 
