@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch.func import functional_call
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmarks.pocket.blueprint import Blueprint, noise_schedule
 from lora_engine.families import TextStates, sd1
@@ -109,6 +110,29 @@ def test_loss_and_every_gradient_equal_the_plain_formulas(tiny_base, large):
         for weight, reference in zip(pair, plain[name], strict=True):
             error = (weight.grad - reference.grad).norm() / reference.grad.norm()
             assert error < 1e-9, f"{name}: {error}"
+
+
+@pytest.fixture(scope="module")
+def full_size():
+    """The modules of a Stable Diffusion 1 of full size, without memory for their weights."""
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
+        return unet, CLIPTextModel(CLIPTextConfig())
+
+
+@pytest.mark.parametrize(("large", "tensors"), [(None, 792), (Rank(4, 1.0), 1050)])
+def test_a_lora_of_full_size_has_as_many_tensors_as_kohyas(full_size, large, tensors):
+    plan = NetworkPlan(layout=SD, rank=Rank(8, 4.0), large=large)
+    network = LoraNetwork.planned(*full_size, plan, streams=Streams(0))
+
+    shapes = {name: (one.down.shape, one.up.shape) for name, one in network.modules.items()}
+    network.detach()
+    assert 3 * len(shapes) == tensors
+    assert shapes["lora_te_text_model_encoder_layers_11_mlp_fc1"] == ((8, 768), (3072, 8))
+    assert shapes["lora_unet_down_blocks_0_attentions_0_proj_in"] == ((8, 320, 1, 1), (320, 8, 1, 1))
+    if large:
+        assert shapes["lora_unet_down_blocks_0_resnets_0_conv1"] == ((4, 320, 3, 3), (320, 4, 1, 1))
+        assert shapes["lora_unet_down_blocks_0_resnets_0_time_emb_proj"] == ((8, 1280), (320, 8))
 
 
 def test_a_new_lora_changes_nothing_until_it_is_trained(model):

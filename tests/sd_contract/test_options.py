@@ -39,7 +39,7 @@ def test_an_option_like_no_other_points_to_the_page():
 
 def test_kohyas_other_options_are_not_called_unknown():
     assert not supported("fp8_base_unet")
-    assert "'network_dropout' is not supported by the bundled engine yet" in message("network_dropout", 0.1)
+    assert "'fp8_base_unet' is not supported by the bundled engine yet" in message("fp8_base_unet", True)
 
 
 @pytest.mark.parametrize(
