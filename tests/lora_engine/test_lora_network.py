@@ -117,7 +117,7 @@ def full_size():
     """The modules of a Stable Diffusion 1 of full size, without memory for their weights."""
     with torch.device("meta"):
         unet = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
-        return unet, CLIPTextModel(CLIPTextConfig())
+        return unet, CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_attention_heads=12))
 
 
 @pytest.mark.parametrize(("large", "tensors"), [(None, 792), (Rank(4, 1.0), 1050)])

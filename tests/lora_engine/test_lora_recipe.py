@@ -101,7 +101,7 @@ def test_cached_and_uncached_latents_differ_but_not_the_other_draws(train, plain
         ("--network_args", "rank_dropout=0.5"),
         ("--network_args", "module_dropout=0.3"),
         ("--network_dropout", "0.5"),
-        ("--scale_weight_norms", "1e-3"),
+        ("--scale_weight_norms", "2e-3"),
         ("--noise_offset", "0.5", "--noise_offset_random_strength", "--adaptive_noise_scale", "0.1"),
         ("--multires_noise_iterations", "6"),
         ("--ip_noise_gamma", "0.5"),
