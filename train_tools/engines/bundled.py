@@ -27,7 +27,7 @@ from train_tools.model.dataset import Dataset
 from train_tools.model.job import JobState, Verdict
 from train_tools.model.paths import RunPaths
 from train_tools.options.config import config_table
-from train_tools.runs.engine import Exit, Launch, RunFiles, StepCount
+from train_tools.runs.engine import AttemptFiles, Exit, Launch, RunFiles, StepCount
 
 SCRIPTS = Path(sd_contract.__file__).parent.parent
 CAPTION_SUFFIX = ".txt"
@@ -72,7 +72,7 @@ class BundledEngine:
         write_toml(files.paths.config, config_table(options))
         write_toml(files.paths.dataset, to_toml(_dataset_config(_settings(files.options), files.dataset)))
 
-    def launch(self, paths: RunPaths, base_model: Path, output: Path, cache: Path) -> Launch:
+    def launch(self, paths: RunPaths, base_model: Path, attempt: AttemptFiles) -> Launch:
         return Launch(
             command=(
                 self._python,
@@ -89,14 +89,17 @@ class BundledEngine:
                 "--dataset_config",
                 str(paths.dataset),
                 "--output_dir",
-                str(output),
+                str(attempt.output),
+                "--state_dir",
+                str(attempt.states),
+                *(("--resume", str(attempt.resume)) if attempt.resume else ()),
             ),
             folder=self._scripts,
             environment={
                 "HF_HUB_OFFLINE": "1",
                 "PYTHONUNBUFFERED": "1",
                 "COLUMNS": "240",
-                "TRAIN_TOOLS_CACHE": str(cache),
+                "TRAIN_TOOLS_CACHE": str(attempt.cache),
             },
         )
 
