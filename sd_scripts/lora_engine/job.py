@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
+from lora_engine.data.checks import picture_warnings, refuse_odd_buckets, refuse_unreadable_images
 from lora_engine.resumed import ResumedState, changed_options, chosen_seed, resumed_state
 from sd_contract.base_model import BaseModel, agreed, inspect_trainable, with_vae
 from sd_contract.datasets import CollectedDataset, collect, read_datasets
-from sd_contract.errors import DatasetError, OptionError
+from sd_contract.errors import OptionError
 from sd_contract.networks import network_plan
 from sd_contract.options import Settings, read_settings, require
 from sd_contract.steps import StepPlan, plan_steps
@@ -52,6 +51,7 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
     refuse_unreadable_images(datasets)
     base, doubts = chosen_model(settings, script)
     refuse_misfitting_options(settings, base)
+    refuse_odd_buckets(datasets, base.family)
     plan = plan_steps(settings, datasets)
     resumed = resumed_state(settings, plan)
     return Job(
@@ -65,6 +65,7 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
             *config.warnings,
             *doubts,
             *(text for collected in datasets for text in collected.warnings),
+            *picture_warnings(settings, datasets),
             *(changed_options(settings, resumed.manifest) if resumed else ()),
         ),
         resumed=resumed,
@@ -120,15 +121,6 @@ def ready_folder(folder: Path) -> Path:
         raise OptionError(
             f"output_dir = {folder}: files can't be written there ({error.strerror}). Choose another folder."
         ) from error
-
-
-def refuse_unreadable_images(datasets: Iterable[CollectedDataset]) -> None:
-    """DatasetError for the first file that is no image by its first bytes; its pixels are not read yet."""
-    for item in (item for collected in datasets for item in collected.items):
-        try:
-            Image.open(item.image).close()
-        except (OSError, Image.DecompressionBombError) as error:
-            raise DatasetError(f"image {item.image} can't be read ({error}). Replace or remove it.") from error
 
 
 def refuse_misfitting_options(settings: Settings, base: BaseModel) -> None:

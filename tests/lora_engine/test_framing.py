@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lora_engine.data.framing import HUE_SHIFT, Face, View, draw_view, face_in_name, middle_of
+from lora_engine.data.faces import Face, face_in_name
+from lora_engine.data.framing import HUE_SHIFT, View, draw_view, middle_of
 from lora_engine.maths.streams import Streams
 from tests.lora_engine.pictures import described
 

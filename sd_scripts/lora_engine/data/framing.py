@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
+from lora_engine.data.faces import Face, face_in_name
 from lora_engine.maths.streams import Streams
 from sd_contract.datasets import DatasetItem
 from sd_contract.image_sizes import Size
@@ -79,25 +79,6 @@ def draw_tint(random: Random) -> Tint | None:
     if random.random() < 0.5:
         return Tint(hue=random.uniform(-HUE_SHIFT, HUE_SHIFT))
     return Tint(gamma=random.uniform(*GAMMA))
-
-
-@dataclass(frozen=True)
-class Face:
-    """Centre and size of a face, in pixels of the upright image."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-
-def face_in_name(image: Path) -> Face | None:
-    """The face that a file name ending in `_x_y_width_height` tells of."""
-    words = image.stem.rsplit("_", 4)[1:]
-    if len(words) < 4 or not all(word.isascii() and word.isdecimal() for word in words):
-        return None
-    x, y, width, height = map(int, words)
-    return Face(x, y, width, height) if width and height else None
 
 
 def around_face(item: DatasetItem, face: Face, random: Random, mirrored: bool) -> Framing:

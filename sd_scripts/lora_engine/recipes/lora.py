@@ -12,11 +12,12 @@ from pathlib import Path
 
 import torch
 
+from lora_engine.data.checks import CACHE_VARIABLE
 from lora_engine.families import Family, load
 from lora_engine.job import Job
 from lora_engine.maths.optimizers import optimizer_name, refuse_missing_device
 from lora_engine.maths.precision import Precision
-from lora_engine.output.checkpoints import Checkpoints
+from lora_engine.output.checkpoints import Checkpoints, write_whole
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
 from lora_engine.output.states import MadeWith, States
@@ -24,11 +25,10 @@ from lora_engine.recipes.inputs import encode_images
 from lora_engine.recipes.learner import Learner
 from lora_engine.recipes.resumption import restore, state_of, steps_to_do
 from sd_contract.attempt import Outcome
-from sd_contract.checkpoints import FileHashes, RunFacts
+from sd_contract.checkpoints import CheckpointName, FileHashes, RunFacts
+from sd_contract.dataset_facts import tag_list
 from sd_contract.options import Settings, optimizer_arguments
 from sd_contract.tensor_files import file_sha256, legacy_file_hash
-
-CACHE_VARIABLE = "TRAIN_TOOLS_CACHE"
 
 
 def train_lora(job: Job, reporter: Reporter) -> Outcome:
@@ -49,6 +49,8 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
 
     reporter.phase("encoding the images")
     encoded = encode_images(job, model, cache_folder, reporter)
+
+    write_tags(job)
 
     reporter.phase("training")
     torch.manual_seed(job.seed)
@@ -79,6 +81,12 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     checkpoints.at_end(step)
     states.at_end(step)
     return "done"
+
+
+def write_tags(job: Job) -> None:
+    """Puts the list of the captions' tags beside the files to come (S1-47)."""
+    name = CheckpointName(job.settings.output.output_name).at_end()
+    write_whole((job.output_folder / name).with_suffix(".txt"), tag_list(job.datasets).encode("utf-8"))
 
 
 def announce(job: Job, device: torch.device, reporter: Reporter) -> None:
