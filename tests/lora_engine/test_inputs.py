@@ -8,7 +8,7 @@ from lora_engine.data.batches import epoch_batches
 from lora_engine.data.framing import Framing
 from lora_engine.data.latents import LatentCache, image_keys
 from lora_engine.families import load
-from lora_engine.maths.losses import squared_error
+from lora_engine.maths.losses import sample_means
 from lora_engine.maths.streams import Streams
 from lora_engine.recipes.inputs import Encoded, Pictures, size_of
 from sd_contract.datasets import Dataset, Subset, collect
@@ -118,9 +118,8 @@ def test_tinted_draws_have_other_latents_and_the_others_the_same(draw):
 
 
 def test_a_mask_weighs_the_loss_and_the_mean_is_over_all_cells():
-    prediction, target = torch.ones(1, 4, 8, 16), torch.zeros(1, 4, 8, 16)
-    mask = torch.tensor(LEFT).expand(1, 1, 8, 16)
-    assert squared_error(prediction, target).tolist() == [1.0]
-    assert squared_error(prediction, target, mask).tolist() == [0.5]
-    prediction[..., 8:] = 100.0
-    assert squared_error(prediction, target, mask).tolist() == [0.5]
+    losses, mask = torch.ones(1, 4, 8, 16), torch.tensor(LEFT).expand(1, 1, 8, 16)
+    assert sample_means(losses).tolist() == [1.0]
+    assert sample_means(losses, mask).tolist() == [0.5]
+    losses[..., 8:] = 100.0
+    assert sample_means(losses, mask).tolist() == [0.5]

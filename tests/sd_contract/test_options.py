@@ -51,6 +51,7 @@ def test_kohyas_other_options_are_not_called_unknown():
         ("learning_rate", "1e-4", 'learning_rate = "1e-4": a number, without quotes is wanted.'),
         ("learning_rate", True, "learning_rate = true: a number, without quotes is wanted."),
         ("learning_rate", float("nan"), "learning_rate = nan: a number, without quotes is wanted."),
+        ("learning_rate", 10**400, f"learning_rate = {10**400}: a number, without quotes is wanted."),
         ("shuffle_caption", 1, "shuffle_caption = 1: true or false, without quotes is wanted."),
         ("shuffle_caption", "false", 'shuffle_caption = "false": true or false, without quotes is wanted.'),
         ("resolution", 512, "resolution = 512: a text in quotes is wanted."),
