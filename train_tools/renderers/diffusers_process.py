@@ -128,6 +128,8 @@ def new_scheduler(sampler: str, base: BaseModel) -> Any:
     """The diffusers scheduler for a sampler, on Stable Diffusion's noise schedule. OptionValueError for an
     unknown one."""
     settings = {**NOISE_SCHEDULE, "prediction_type": base.prediction_type}
+    if base.zero_terminal_snr:
+        settings |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
     if sampler == "ddim":
         from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
