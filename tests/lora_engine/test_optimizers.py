@@ -62,7 +62,6 @@ def test_an_optimizer_takes_every_argument_that_is_offered(name):
         "a number": "-0.8",
         "True or False": "False",
         "two numbers, as 0.9,0.999": "0.5,0.6",
-        "three numbers, as 0.98,0.92,0.99": "0.5,0.6,0.7",
     }
     texts = [f"{argument}={values[kind]}" for argument, (kind, _) in ARGUMENTS[name].items()]
     weight, optimizer = made(name, *texts)

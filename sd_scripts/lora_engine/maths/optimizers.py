@@ -78,12 +78,6 @@ RECIPES: Mapping[str, Recipe] = {
     "DAdaptation": _adaptive("DAdaptAdam"),
     "DAdaptAdam": _adaptive("DAdaptAdam"),
     "DAdaptAdaGrad": _adaptive("DAdaptAdaGrad", eps=1e-6),
-    "DAdaptAdan": Recipe(
-        module="pytorch_optimizer",
-        name="DAdaptAdan",
-        defaults={"weight_decay": 0.02, "weight_decouple": False},
-        renamed={"no_prox": "weight_decouple"},
-    ),
     "DAdaptLion": _adaptive("DAdaptLion", decoupled=True),
     "DAdaptSGD": _adaptive("DAdaptSGD"),
 }

@@ -4,7 +4,7 @@ Shapes: B batch, C channels, H and W latent cells, T tokens, D text width."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from lora_engine.job import Job
 from lora_engine.maths.streams import Streams
 from lora_engine.output.reporting import Reporter
 from sd_contract.buckets import CELL
-from sd_contract.datasets import DatasetItem
+from sd_contract.datasets import CollectedDataset, DatasetItem
 from sd_contract.options import Settings
 
 
@@ -140,6 +140,16 @@ class Text:
         self._streams = streams
         self._trained = trained
         self._known: dict[str, TextStates] = {}
+
+    def settle(self, datasets: Iterable[CollectedDataset]) -> bool:
+        """Encodes all captions now. Whether none will have to be encoded later, so that the text encoders may
+        leave the device."""
+        items = [item for collected in datasets for item in collected.items]
+        if self._trained or any(varies(item.subset) for item in items):
+            return False
+        for item in items:
+            self._encoded_once(draw_caption(item, Moment(0, 1, 0, self._total_steps), self._streams))
+        return True
 
     def of(self, batch: Batch) -> TextStates:
         captions = [self._caption(sample, batch) for sample in batch.samples]

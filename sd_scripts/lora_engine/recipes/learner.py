@@ -49,6 +49,8 @@ class Learner:
         self.noise = NoiseSource(self.streams, self.settings.noise)
         self.pictures = Pictures(self.settings, encoded, self.streams)
         self.text = Text(job, model, self.streams, trained=self._trains("text_encoder"))
+        if precision.device.type == "cuda" and self._settle_text():
+            model.text_encoder.to("cpu")
 
     def learn(self, step: Step) -> tuple[Tensor, float]:
         """Moves the LoRA once. Returns the step's mean loss, still on the device, and the learning rate
@@ -144,6 +146,11 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         if self.settings.network.scale_weight_norms:
             self.network.limit_norms(self.settings.network.scale_weight_norms)
+
+    @torch.no_grad()
+    def _settle_text(self) -> bool:
+        with self.precision.autocast():
+            return self.text.settle(self.job.datasets)
 
     def _trains(self, part: Part) -> bool:
         return any(group.part == part for group in self.groups)

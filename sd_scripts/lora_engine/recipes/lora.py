@@ -14,6 +14,7 @@ import torch
 
 from lora_engine.data.checks import CACHE_VARIABLE
 from lora_engine.families import Family, load
+from lora_engine.families.speed import hurry, refuse_missing_attention
 from lora_engine.job import Job
 from lora_engine.maths.optimizers import optimizer_name, refuse_missing_device
 from lora_engine.maths.precision import Precision
@@ -40,6 +41,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision = Precision.chosen(job.settings.training.mixed_precision, device)
     refuse_missing_device(job.settings.optimizer.optimizer, device)
+    refuse_missing_attention(job.settings.training, device)
     cache_folder = Path(os.environ[CACHE_VARIABLE]) if os.environ.get(CACHE_VARIABLE) else None
     announce(job, device, reporter)
 
@@ -121,6 +123,8 @@ def settings_warnings(settings: Settings) -> list[str]:
     ]
     if options.lr_scheduler == "constant" and options.lr_warmup_steps:
         warnings.append('lr_scheduler "constant" has no warm-up; "constant_with_warmup" is used')
+    if options.optimizer == "DAdaptation":
+        warnings.append('optimizer_type "DAdaptation" is DAdaptAdam, the form in which the method was published')
     return warnings
 
 
@@ -130,6 +134,7 @@ def load_model(job: Job, device: torch.device, precision: Precision) -> Family:
     model = load(job.base, device=device, dtype=precision.dtype, tokenizer_folder=Path(folder) if folder else None)
     if job.settings.training.gradient_checkpointing:
         model.save_memory()
+    hurry(model, job.settings.training, device)
     return model
 
 

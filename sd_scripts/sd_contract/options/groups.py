@@ -207,7 +207,6 @@ OPTIMIZERS = (
     "DAdaptation",
     "DAdaptAdam",
     "DAdaptAdaGrad",
-    "DAdaptAdan",
     "DAdaptLion",
     "DAdaptSGD",
 )

@@ -26,7 +26,6 @@ FACTOR: Kind = ("a number above 0", lambda value: _is_number(value) and value !=
 ANY_NUMBER: Kind = ("a number", lambda value: isinstance(value, (int, float)) and not isinstance(value, bool))
 TRUTH: Kind = ("True or False", lambda value: isinstance(value, bool))
 PAIR: Kind = ("two numbers, as 0.9,0.999", _numbers(2))
-TRIPLE: Kind = ("three numbers, as 0.98,0.92,0.99", _numbers(3))
 D_ADAPTATION: Mapping[str, Kind] = {"weight_decay": NUMBER, "d0": FACTOR, "growth_rate": FACTOR}
 DECAY = {"weight_decay": NUMBER}
 D_ADAPT_ADAM = {**D_ADAPTATION, "betas": PAIR, "eps": NUMBER, "decouple": TRUTH, "use_bias_correction": TRUTH}
@@ -55,7 +54,6 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
     "DAdaptation": D_ADAPT_ADAM,
     "DAdaptAdam": D_ADAPT_ADAM,
     "DAdaptAdaGrad": {**D_ADAPTATION, "momentum": NUMBER, "eps": NUMBER},
-    "DAdaptAdan": {**D_ADAPTATION, "betas": TRIPLE, "eps": NUMBER, "no_prox": TRUTH},
     "DAdaptLion": {**DECAY, "betas": PAIR, "d0": FACTOR},
     "DAdaptSGD": {**D_ADAPTATION, "momentum": NUMBER},
 }
