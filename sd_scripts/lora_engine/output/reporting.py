@@ -30,6 +30,7 @@ class Reporter:
         self.files: list[str] = []
         self._attempt = attempt
         self._events = EventLog(attempt.events) if attempt else None
+        self._phase = ""
         self._begun = False
         self._signalled = False
         self._last_step_at = monotonic()
@@ -57,9 +58,15 @@ class Reporter:
     def phase(self, name: str) -> None:
         """Begins a stretch of work without steps. Raises Stopped when that is what the user wants instead."""
         self.go_on_or_stop()
+        self._phase = name
         self.emit(PhaseStarted(name))
         self.say(name)
         self._last_step_at = monotonic()
+
+    @property
+    def doing(self) -> str:
+        """What the run is at: "training, after step 3"."""
+        return f"{self._phase}, after step {self.step}" if self.step else self._phase
 
     def warn(self, message: str) -> None:
         self.emit(Warned(message))

@@ -16,6 +16,7 @@ from lora_engine.data.captions import Moment, draw_caption, varies
 from lora_engine.data.framing import Framing, View, draw_view
 from lora_engine.data.images import load_mask, load_opacity
 from lora_engine.data.latents import ImageKey, LatentCache, Moments, draw_latents, image_keys
+from lora_engine.errors import NotANumberError
 from lora_engine.families import Family, ImageSize, TextStates
 from lora_engine.job import Job
 from lora_engine.maths.streams import Streams
@@ -42,6 +43,16 @@ def encode_images(job: Job, model: Family, cache_folder: Path | None, reporter: 
         moments[key] = cache.moments(key)
     subsets = [subset for collected in job.datasets for subset in collected.dataset.subsets]
     return Encoded(moments, cache if any(subset.differs_at_each_draw for subset in subsets) else None)
+
+
+def refuse_broken_latents(encoded: Encoded) -> None:
+    """NotANumberError for the first image that the VAE makes no numbers of."""
+    for key, moments in encoded.moments.items():
+        if not bool(moments.mean.isfinite().all()):
+            raise NotANumberError(
+                f"the VAE makes no numbers of image {key.path}: it overflows, as some made for fp16 do, or it is "
+                "damaged. Give another one with the option vae."
+            )
 
 
 @dataclass(frozen=True)

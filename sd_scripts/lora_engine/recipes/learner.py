@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from lora_engine.data.batches import Batch, Step
-from lora_engine.errors import TrainingError
 from lora_engine.families import Family
 from lora_engine.job import Job
 from lora_engine.maths.losses import element_losses, huber_c, sample_means, timestep_weights
@@ -80,11 +79,11 @@ class Learner:
         load_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
 
-    def refuse_broken_weights(self, step: Step) -> None:
-        """TrainingError when the LoRA holds numbers that are none: they must not be saved."""
+    @property
+    def is_sound(self) -> bool:
+        """Whether all weights of the LoRA are numbers; others must not be saved."""
         finite = torch.stack([weight.isfinite().all() for weight in self.network.weights().values()])
-        if not bool(finite.all()):
-            raise TrainingError(f"the weights are no longer numbers after step {step.number}")
+        return bool(finite.all())
 
     def sample_losses(self, batch: Batch) -> Tensor:
         """The weighted loss of each sample: B."""

@@ -7,22 +7,25 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from lora_engine.data.checks import CACHE_VARIABLE
+from lora_engine.errors import NotANumberError
 from lora_engine.families import Family, load
 from lora_engine.families.speed import hurry, refuse_missing_attention
 from lora_engine.job import Job
 from lora_engine.maths.optimizers import optimizer_name, refuse_missing_device
 from lora_engine.maths.precision import Precision
+from lora_engine.output.causes import no_number
 from lora_engine.output.checkpoints import Checkpoints, write_whole
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
 from lora_engine.output.states import MadeWith, States
-from lora_engine.recipes.inputs import encode_images
+from lora_engine.recipes.inputs import encode_images, refuse_broken_latents
 from lora_engine.recipes.learner import Learner
 from lora_engine.recipes.resumption import restore, state_of, steps_to_do
 from sd_contract.attempt import Outcome
@@ -52,12 +55,13 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     reporter.phase("encoding the images")
     encoded = encode_images(job, model, cache_folder, reporter)
 
+    refuse_broken_latents(encoded)
     write_tags(job)
 
     reporter.phase("training")
     torch.manual_seed(job.seed)
     learner = Learner(job, model, encoded, precision, reporter.warn)
-    progress = Progress(reporter, job.plan.total_steps, job.plan.steps_per_epoch)
+    progress = Progress(reporter, job.plan.total_steps, job.plan.steps_per_epoch, partial(explain, job))
     restore(job, device, learner, progress, reporter)
     checkpoints = Checkpoints(job.output_folder, facts, learner.network.tensors, reporter)
     states = States(
@@ -69,7 +73,9 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
         stopping = reporter.stop_requested
         if checkpoints.due(step) or states.due(step) or stopping or step.number == job.plan.total_steps:
             progress.settle()
-            learner.refuse_broken_weights(step)
+            if not learner.is_sound:
+                what = "the LoRA's weights are no longer numbers"
+                raise NotANumberError(explain(job, what, step.number, learning_rate, progress.window))
         checkpoints.after(step)
         states.after(step)
         if stopping:
@@ -89,6 +95,12 @@ def write_tags(job: Job) -> None:
     """Puts the list of the captions' tags beside the files to come (S1-47)."""
     name = CheckpointName(job.settings.output.output_name).at_end()
     write_whole((job.output_folder / name).with_suffix(".txt"), tag_list(job.datasets).encode("utf-8"))
+
+
+def explain(job: Job, what: str, step: int, rate: float, losses: Sequence[float]) -> str:
+    """Why something is no number, for the one who has to change it."""
+    first = step == job.from_step + 1 and "loss" in what
+    return no_number(what, job.settings, job.base, step=step, first=first, rate=rate, losses=losses)
 
 
 def announce(job: Job, device: torch.device, reporter: Reporter) -> None:
