@@ -226,9 +226,7 @@ def test_the_tensors_are_saved_in_the_precision_asked_for(train):
 
 def test_a_loss_that_is_no_number_ends_the_run_and_saves_nothing(train, tmp_path):
     reporter = Reporter(None)
-    with pytest.raises(
-        TrainingError, match=r"the loss is nan at step 2.*\(1\) the learning rate .1e[+]30. is too"
-    ):
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 2.*\(1\) the learning rate .1e[+]30. is"):
         train("--learning_rate", "1e30", "--max_train_steps", "50", "--save_every_n_steps", "1", reporter=reporter)
 
     assert reporter.step < 20
