@@ -1,4 +1,4 @@
-"""Renders previews of SD1 models: `python -m train_tools.renderers.diffusers_process request.json`.
+"""Renders previews of SD1, SD2 and SDXL models: `python -m train_tools.renderers.diffusers_process request.json`.
 
 The base model is loaded once; LoRA files are put on it by the engine's own layers. Pictures are rendered one at a
 time, because a batch would change a picture's last bits with its neighbours: equal keys are to be equal pictures.
@@ -13,8 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sd_contract.base_model import FAMILY_NAMES, BaseModel, inspect
-from sd_contract.errors import BaseModelError
+from sd_contract.base_model import BaseModel, inspect_trainable
 from train_tools.errors import OptionValueError, TrainToolsError
 from train_tools.model.preview import Picture
 from train_tools.previews.renderer import RenderRequest
@@ -25,16 +24,16 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from lora_engine.families.sd1 import StableDiffusion1
+    from lora_engine.families import Family, TextStates
     from lora_engine.networks.lora import LoraNetwork
 
-SD1_SCHEDULE: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+NOISE_SCHEDULE: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
 class DiffusersPainter:
-    """A loaded SD1 model, and at most one LoRA on it."""
+    """A loaded model, and at most one LoRA on it."""
 
-    def __init__(self, model: StableDiffusion1, device: torch.device) -> None:
+    def __init__(self, model: Family, device: torch.device) -> None:
         self._model = model
         self._device = device
         self._network: LoraNetwork | None = None
@@ -104,14 +103,14 @@ class DiffusersPainter:
         shape = (1, self._model.base.unet["in_channels"], picture.height_px // factor, picture.width_px // factor)
         return torch.randn(shape, generator=generator).to(self._device)
 
-    def _text(self, picture: Picture) -> Tensor:
+    def _text(self, picture: Picture) -> TextStates:
         """The negative prompt's states and the prompt's; without guidance the prompt's alone."""
         prompts = [picture.prompt] if picture.guidance == 1 else [picture.negative_prompt, picture.prompt]
         return self._model.encode_text(prompts, picture.clip_skip)
 
-    def _guided(self, latents: Tensor, timestep: Tensor, text: Tensor, picture: Picture) -> Tensor:
+    def _guided(self, latents: Tensor, timestep: Tensor, text: TextStates, picture: Picture) -> Tensor:
         """The prediction with classifier-free guidance (Ho & Salimans, arXiv 2207.12598), in float32."""
-        both = latents.expand(len(text), -1, -1, -1).to(text.dtype)
+        both = latents.expand(len(text), -1, -1, -1).to(text.states.dtype)
         predictions = self._model.predict(both, timestep.expand(len(text)), text).float()
         if len(text) == 1:
             return predictions
@@ -126,8 +125,11 @@ class DiffusersPainter:
 
 
 def new_scheduler(sampler: str, base: BaseModel) -> Any:
-    """The diffusers scheduler for a sampler, on SD1's noise schedule. OptionValueError for an unknown one."""
-    settings = {**SD1_SCHEDULE, "prediction_type": base.prediction_type}
+    """The diffusers scheduler for a sampler, on Stable Diffusion's noise schedule. OptionValueError for an
+    unknown one."""
+    settings = {**NOISE_SCHEDULE, "prediction_type": base.prediction_type}
+    if base.zero_terminal_snr:
+        settings |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
     if sampler == "ddim":
         from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
@@ -151,15 +153,10 @@ def new_scheduler(sampler: str, base: BaseModel) -> Any:
 
 def open_painter(request: RenderRequest) -> Painter:
     """Loads the base model. BaseModelError when it can't be rendered with."""
-    base = inspect(request.base.path)
-    if base.family != "sd1":
-        raise BaseModelError(
-            f"base model: {base.path} is an {FAMILY_NAMES[base.family]} model; the bundled renderer renders "
-            "SD1 so far. Choose an SD1 model, or turn the previews off."
-        )
+    base = inspect_trainable(request.base.path)
     import torch
 
-    from lora_engine.families.sd1 import load
+    from lora_engine.families import load
 
     device = chosen_device(request.device)
     torch.backends.cudnn.deterministic = True
