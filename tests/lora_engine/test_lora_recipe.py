@@ -95,7 +95,6 @@ def test_cached_and_uncached_latents_differ_but_not_the_other_draws(train, plain
         ("--token_warmup_step", "9"),
         ("--caption_prefix", "photo of"),
         ("--random_crop",),
-        ("--resize_interpolation", "nearest"),
         ("--flip_aug",),
         ("--clip_skip", "2"),
         ("--network_alpha", "2"),
