@@ -33,7 +33,7 @@ DTYPES = {torch.float16: "F16", torch.int64: "I64"}
 
 def save(networks: Networks, path: Path, *, title: str) -> None:
     """Write the networks as float16; the same weights give the same bytes (safetensors' writer shuffles)."""
-    content = _file_bytes(single_file_tensors(networks), _metadata(networks.blueprint, title))
+    content = _file_bytes(single_file_tensors(networks), single_file_metadata(networks.blueprint, title))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")
     unfinished.write_bytes(content)
@@ -114,7 +114,7 @@ def _as_stored(place, parameter):
     return (stored.t() if place.transposed else stored).contiguous()
 
 
-def _metadata(blueprint, title) -> Mapping[str, str]:
+def single_file_metadata(blueprint, title) -> Mapping[str, str]:
     size = f"{blueprint.resolution}x{blueprint.resolution}"
     return {
         "format": "pt",

@@ -15,6 +15,8 @@ from sd_contract.datasets import CollectedDataset, collect, read_datasets
 from sd_contract.errors import OptionError
 from sd_contract.networks import network_plan
 from sd_contract.options import Settings, read_settings, require
+from sd_contract.options.groups import SAMPLERS
+from sd_contract.sample_prompts import SamplePrompt, read_sample_prompts
 from sd_contract.steps import StepPlan, plan_steps
 from sd_contract.tensor_files import verify_safetensors
 
@@ -31,6 +33,7 @@ class Job:
     plan: StepPlan
     warnings: tuple[str, ...]
     resumed: ResumedState | None = None
+    sample_prompts: tuple[SamplePrompt, ...] = ()
 
     @property
     def from_step(self) -> int:
@@ -69,6 +72,20 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
             *(changed_options(settings, resumed.manifest) if resumed else ()),
         ),
         resumed=resumed,
+        sample_prompts=sample_prompts(settings, base),
+    )
+
+
+def sample_prompts(settings: Settings, base: BaseModel) -> tuple[SamplePrompt, ...]:
+    """The prompts that are to be painted. OptionError when their file can't be used."""
+    options = settings.samples
+    if not options.sample_prompts:
+        return ()
+    return read_sample_prompts(
+        Path(options.sample_prompts),
+        size_px=base.resolution,
+        sampler=options.sample_sampler,
+        samplers=SAMPLERS,
     )
 
 

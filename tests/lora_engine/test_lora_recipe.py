@@ -1,5 +1,7 @@
 """The recipe in this process: what the options do to the trained weights."""
 
+import json
+
 import pytest
 import torch
 from PIL import Image
@@ -88,6 +90,11 @@ def test_cached_and_uncached_latents_differ_but_not_the_other_draws(train, plain
         ("--min_snr_gamma", "1"),
         ("--noise_offset", "0.5"),
         ("--shuffle_caption",),
+        ("--caption_dropout_rate", "1"),
+        ("--caption_tag_dropout_rate", "0.5"),
+        ("--token_warmup_step", "9"),
+        ("--caption_prefix", "photo of"),
+        ("--random_crop",),
         ("--flip_aug",),
         ("--clip_skip", "2"),
         ("--network_alpha", "2"),
@@ -174,6 +181,35 @@ def test_other_optimizers_train_every_tensor(train, name):
 
     trained = [name for name in tensors if name.endswith("lora_up.weight")]
     assert [name for name in trained if torch.equal(first[name], tensors[name])] == []
+
+
+def test_images_of_several_shapes_are_trained_in_buckets(train, dataset, tmp_path):
+    dataset.write_text(dataset.read_text().replace("resolution = 64", "resolution = 128"))
+    buckets = ("--enable_bucket", "--min_bucket_reso", "64", "--max_train_epochs", "1")
+    assert train(*buckets)
+    (told,) = json.loads(metadata(tmp_path)["ss_datasets"])
+    assert told["bucket_info"]["buckets"] == {
+        "0": {"resolution": [64, 192], "count": 2},
+        "1": {"resolution": [128, 128], "count": 2},
+    }
+    assert metadata(tmp_path)["ss_steps"] == "2"
+
+
+def test_a_mask_hides_what_is_not_to_be_learned(train, dataset, tmp_path):
+    plain = train()
+    for name, level in (("white", 255), ("black", 0)):
+        (tmp_path / name).mkdir()
+        for image in (tmp_path / "images").glob("*.png"):
+            Image.new("L", (64, 64), level).save(tmp_path / name / image.name)
+
+    assert difference(plain, train("--masked_loss", "--conditioning_data_dir", str(tmp_path / "white"))) == 0
+    hidden = train("--masked_loss", "--conditioning_data_dir", str(tmp_path / "black"))
+    assert all(tensor.abs().max() == 0 for name, tensor in hidden.items() if "lora_up" in name)
+
+
+def test_the_tags_are_listed_beside_the_files(train, tmp_path):
+    train()
+    assert (tmp_path / "out" / "lora.txt").read_text().splitlines()[:3] == ["[count] tag", "[4] flat", "[4] plain"]
 
 
 def test_regularisation_images_weigh_as_much_as_asked(train, dataset, tmp_path):

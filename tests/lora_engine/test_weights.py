@@ -136,3 +136,19 @@ def vae_file(layout, model, folder):
     }
     save_file(contents[layout], path)
     return path
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_diffusers_reads_the_same_weights_from_the_same_file(tiny_models, family, tmp_path):
+    model = load(inspect_trainable(tiny_models[family]))
+    described = pipeline_of(model)
+    described.save_pretrained(tmp_path)
+    read = type(described).from_single_file(
+        str(tiny_models[family]), config=str(tmp_path), local_files_only=True, torch_dtype=torch.float32
+    )
+    parts = ["unet", "vae", "text_encoder", *(["text_encoder_2"] if family == "sdxl" else [])]
+
+    for part in parts:
+        wanted, found = (getattr(pipeline, part).state_dict() for pipeline in (described, read))
+        assert wanted.keys() == found.keys()
+        assert all(torch.equal(tensor, found[name]) for name, tensor in wanted.items())

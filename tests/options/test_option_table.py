@@ -29,6 +29,7 @@ def test_options_that_name_code_or_files_are_marked():
         "network_module": Danger.CODE,
         "pretrained_model_name_or_path": Danger.PATH,
         "tokenizer_cache_dir": Danger.PATH,
+        "sample_prompts": Danger.PATH,
         "vae": Danger.PATH,
     }
 

@@ -1,6 +1,7 @@
 """Every key of the dataset file: where it may stand, what it takes, what it excludes."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +139,13 @@ def test_masks_need_the_loss_that_heeds_them(read):
     assert told.endswith(
         "a: conditioning_data_dir names masks, but masked_loss is not set. Set masked_loss = true."
     )
+
+
+def test_masks_that_an_option_names_are_not_for_regularisation_images(read):
+    options = {"conditioning_data_dir": "m"}
+    assert read("subset", options).subsets[0].conditioning_data_dir == Path("m")
+    assert read("subset", options, is_reg=True).subsets[0].conditioning_data_dir is None
+    assert "masked_loss is not set" in refusal(read, "subset", {**options, "masked_loss": False})
 
 
 def test_a_resolution_outside_the_buckets_is_refused(read):

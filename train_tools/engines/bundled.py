@@ -178,7 +178,7 @@ def _dataset(settings: Settings, dataset: Dataset) -> TrainedDataset:
     subsets = [
         Subset(
             **{
-                **subset_defaults(settings),
+                **subset_defaults(settings, is_reg=is_reg),
                 "image_dir": folder.path,
                 "num_repeats": folder.repeats,
                 "class_tokens": folder.class_name,

@@ -35,7 +35,7 @@ class Option:
 
 
 _CODE = {"network_module"}
-_PATHS = {"pretrained_model_name_or_path", "tokenizer_cache_dir", "vae"}
+_PATHS = {"pretrained_model_name_or_path", "tokenizer_cache_dir", "vae", "sample_prompts"}
 _SET_BY_APP = {
     "output_dir",
     "output_name",
@@ -68,6 +68,11 @@ NO_PART_OF_THE_RESULT = frozenset(
         "cache_text_encoder_outputs",
         "cache_text_encoder_outputs_to_disk",
         "disable_mmap_load_safetensors",
+        "sample_prompts",
+        "sample_every_n_steps",
+        "sample_every_n_epochs",
+        "sample_at_first",
+        "sample_sampler",
         "save_state",
         "save_state_on_train_end",
         "save_last_n_epochs_state",

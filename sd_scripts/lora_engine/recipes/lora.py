@@ -24,6 +24,7 @@ from lora_engine.output.causes import no_number
 from lora_engine.output.checkpoints import Checkpoints, write_whole
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
+from lora_engine.output.samples import Samples
 from lora_engine.output.states import MadeWith, States
 from lora_engine.recipes.inputs import encode_images, refuse_broken_latents
 from lora_engine.recipes.learner import Learner
@@ -53,8 +54,10 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     facts = run_facts(job, started_at, cache_folder)
 
     reporter.phase("encoding the images")
+    vae = model.vae if job.sample_prompts else None
     encoded = encode_images(job, model, cache_folder, reporter)
-
+    if vae is not None and encoded.encoder is None:
+        vae.to("cpu")
     refuse_broken_latents(encoded)
     write_tags(job)
 
@@ -67,6 +70,9 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     states = States(
         job.output_folder, facts, MadeWith.here(device), partial(state_of, learner, progress), reporter
     )
+    samples = Samples(job.output_folder, job.settings, job.sample_prompts, model, vae, precision, reporter)
+    if job.from_step == 0:
+        samples.at_first()
     for step in steps_to_do(job, learner.streams):
         loss, learning_rate = learner.learn(step)
         progress.add(step, loss, learning_rate)
@@ -78,6 +84,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
                 raise NotANumberError(explain(job, what, step.number, learning_rate, progress.window))
         checkpoints.after(step)
         states.after(step)
+        samples.after(step.number, step.epoch, ends_epoch=step.ends_epoch)
         if stopping:
             break
     progress.close()

@@ -164,7 +164,8 @@ def _dataset(
 
 def _subset(table: Mapping[str, Any], inherited: Mapping[str, Any], settings: Settings, name: str) -> Subset:
     own = _checked(table, "subset", name)
-    values = {**subset_defaults(settings), **_fields_of(Subset, {**inherited, **own})}
+    defaults = subset_defaults(settings, is_reg=own.get("is_reg", False))
+    values = {**defaults, **_fields_of(Subset, {**inherited, **own})}
     if own.get("metadata_file"):
         for key in NOT_WITH_METADATA:
             if key in own:

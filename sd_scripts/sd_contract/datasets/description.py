@@ -136,15 +136,16 @@ class DatasetConfig:
     warnings: tuple[str, ...] = ()
 
 
-def subset_defaults(settings: Settings) -> dict[str, Any]:
-    """What a subset is when nothing nearer to it says otherwise: the options of the same names."""
+def subset_defaults(settings: Settings, *, is_reg: bool = False) -> dict[str, Any]:
+    """What a subset is when nothing nearer to it says otherwise: the options of the same names. The folder of
+    masks that the options name is not for regularisation images."""
     captions, pictures = settings.captions, settings.augmentation
     return {
         **_options_of(Subset, settings),
         "num_repeats": settings.dataset.dataset_repeats,
         "caption_extension": dotted(captions.caption_extention or captions.caption_extension),
         "face_crop_aug_range": face_range(pictures.face_crop_aug_range),
-        "conditioning_data_dir": folder(pictures.conditioning_data_dir) if pictures.masked_loss else None,
+        "conditioning_data_dir": None if is_reg else folder(pictures.conditioning_data_dir),
     }
 
 

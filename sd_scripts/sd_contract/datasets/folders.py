@@ -65,6 +65,6 @@ def _subsets(parent: str | None, settings: Settings, warnings: list[str], *, is_
             continue
         found = True
         own = {"image_dir": entry, "num_repeats": int(repeats), "class_tokens": name or None, "is_reg": is_reg}
-        yield Subset(**{**subset_defaults(settings), **own})
+        yield Subset(**{**subset_defaults(settings, is_reg=is_reg), **own})
     if not found:
         raise DatasetError(f"folder {parent} holds no <repeats>_<class> folders, such as 10_cat.")

@@ -376,6 +376,26 @@ class OutputOptions:
     training_comment: str | None = option("str", None, "text kept in the file's metadata")
 
 
+SAMPLERS = (
+    *("ddim", "pndm", "lms", "euler", "euler_a", "heun", "dpm_2", "dpm_2_a"),
+    *("dpmsolver", "dpmsolver++", "dpmsingle"),
+    *("k_lms", "k_euler", "k_euler_a", "k_dpm_2", "k_dpm_2_a"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """Pictures painted while the training runs."""
+
+    sample_prompts: str | None = option("str", None, "file of the prompts: .txt, .toml or .json")
+    sample_every_n_steps: int | None = option("int", None, "paint after each n-th step", minimum=1)
+    sample_every_n_epochs: int | None = option(
+        "int", None, "paint after each n-th epoch; overrides sample_every_n_steps", minimum=1
+    )
+    sample_at_first: bool = option("bool", False, "also paint before the first step")
+    sample_sampler: str = option("str", "ddim", "sampler where the prompt names none", choices=SAMPLERS)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StateOptions:
     """What is kept so that a training can go on later. `state_...` are options of ours alone."""
@@ -412,4 +432,5 @@ GROUPS: dict[str, type] = {
     "loss": LossOptions,
     "output": OutputOptions,
     "state": StateOptions,
+    "samples": SampleOptions,
 }

@@ -24,6 +24,7 @@ from sd_contract.options.groups import (
     NoiseOptions,
     OptimizerOptions,
     OutputOptions,
+    SampleOptions,
     StateOptions,
     TrainingOptions,
 )
@@ -60,6 +61,7 @@ class Settings:
     noise: NoiseOptions = field(default_factory=NoiseOptions)
     loss: LossOptions = field(default_factory=LossOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
+    samples: SampleOptions = field(default_factory=SampleOptions)
     state: StateOptions = field(default_factory=StateOptions)
 
     def __post_init__(self) -> None:
@@ -74,6 +76,10 @@ class Settings:
                 f"save_last_n_epochs = {output.save_last_n_epochs} keeps files that are never written. "
                 "Set save_every_n_epochs too."
             )
+        samples = self.samples
+        paints = samples.sample_every_n_steps or samples.sample_every_n_epochs or samples.sample_at_first
+        if paints and not samples.sample_prompts:
+            raise OptionError("samples are asked for, but no prompts. Set sample_prompts to a file of prompts.")
         if output.save_last_n_steps and not output.save_every_n_steps:
             raise OptionError(
                 f"save_last_n_steps = {output.save_last_n_steps} keeps files that are never written. "
