@@ -33,6 +33,7 @@ if sys.version_info < (3, 10):
 
 PROJECT = Path(__file__).resolve().parent
 SUPPORTED = ("3.11", "3.12", "3.13")  # in order of preference: the tests run on the first
+TWO_FILES_AT_ONCE = ("-n", "2", "--dist", "loadfile")  # pytest's words for the whole suite
 PYTORCH_INDEXES = "https://download.pytorch.org/whl"
 LEAKING_VARIABLES = (
     *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "PYTHONPLATLIBDIR", "__PYVENV_LAUNCHER__"),
@@ -661,7 +662,7 @@ def run_train_tools(arguments: list[str]) -> int:
 def run_tests(arguments: list[str]) -> int:
     venv = ensure({"test"})
     os.chdir(PROJECT)
-    return start([str(venv.python), "-m", "pytest", *arguments])
+    return start([str(venv.python), "-m", "pytest", *(arguments or TWO_FILES_AT_ONCE)])
 
 
 def run_checks() -> int:

@@ -59,6 +59,12 @@ def test_the_test_command_adds_its_extra_and_runs_pytest(project):
     assert json.loads((project.venv / "train-tools.json").read_text())["extras"] == ["test"]
 
 
+def test_the_test_command_alone_runs_two_files_at_once(project):
+    status, printed = project.launch("test")
+    assert status == 0
+    assert printed.splitlines()[-1] == "pytest ran ['-n', '2', '--dist', 'loadfile']"
+
+
 def test_help_before_the_first_set_up_installs_nothing(project):
     status, printed = project.launch("--help")
     assert status == 0
