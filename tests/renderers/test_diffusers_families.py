@@ -1,4 +1,4 @@
-"""Pictures of SD2 and SDXL models with a LoRA against those of diffusers' own pipelines, which load the same file."""
+"""Pictures of SD2 and SDXL models with a LoRA against diffusers' own pipelines, which load the same file."""
 
 from dataclasses import replace
 
@@ -56,8 +56,8 @@ def lora_for(model, path):
 
 
 def diffusers_picture(model, lora):
-    """diffusers' picture with the LoRA that it loads itself. Of SD2 it does not take projections as convolutions of
-    one pixel, as kohya's files keep them."""
+    """diffusers' picture with the LoRA that it loads itself. Of SD2 it does not take projections as convolutions
+    of one pixel, as kohya's files keep them."""
     pipeline = pipeline_of(model)
     pipeline.scheduler = DDIMScheduler(
         beta_start=0.00085,
