@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "projects_template" / "demo"
 POCKET = DEMO / "pocket-sd1.safetensors"
-RATES_THAT_TEACH = ("--set", "learning_rate=5e-3", "--set", "lr_scheduler=constant_with_warmup")
+RATES_THAT_TEACH = ("--set", "learning_rate=2e-3", "--set", "lr_scheduler=constant_with_warmup")
 
 
 @dataclass(frozen=True)
