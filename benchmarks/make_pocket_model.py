@@ -1,7 +1,7 @@
 """Make the pocket base model, a random one for tests, or the demo's pictures; or measure such a file.
 
     python benchmarks/make_pocket_model.py --out pocket-sd1.safetensors    # the whole course: 30 CPU minutes
-    python benchmarks/make_pocket_model.py --random --out random.safetensors --width 8
+    python benchmarks/make_pocket_model.py --random --out random.safetensors --width 8 --family sdxl
     python benchmarks/make_pocket_model.py --measure pocket-sd1.safetensors
     python benchmarks/make_pocket_model.py --dataset folder --seed 1
 
@@ -40,7 +40,7 @@ def make_random(settings: argparse.Namespace) -> None:
     from benchmarks.pocket.blueprint import Blueprint, build
     from benchmarks.pocket.single_file import save
 
-    blueprint = Blueprint.of_width(settings.width).predicting(settings.prediction)
+    blueprint = Blueprint.of_width(settings.width, settings.family).predicting(settings.prediction)
     save(build(blueprint, seed=settings.seed), settings.out, title=settings.out.stem)
     print(f"{settings.out}: {settings.out.stat().st_size / 1e6:.2f} MB of random weights")
 
@@ -185,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_random_options(group):
     group.add_argument("--width", type=int, default=SHIPPED_WIDTH, help="multiple of 8; 8 makes 1.3 MB")
+    group.add_argument("--family", choices=("sd1", "sd2", "sdxl"), default="sd1")
     group.add_argument("--prediction", choices=("epsilon", "v_prediction"), default="epsilon")
 
 

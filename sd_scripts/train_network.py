@@ -1,4 +1,5 @@
-"""Trains a LoRA, as kohya's train_network.py does: the same options, dataset file, file names and console lines.
+"""Trains a LoRA for SD1 and SD2, as kohya's train_network.py does: the same options, dataset file, file names
+and console lines.
 
     python sd_scripts/train_network.py --config_file config.toml
 
@@ -6,6 +7,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from lora_engine.job import read_job
 from lora_engine.output.reporting import Reporter
@@ -15,7 +17,7 @@ from sd_contract.attempt import Outcome
 
 def train(arguments: Sequence[str], reporter: Reporter) -> Outcome:
     """Checks the job first; torch is imported only for one that can work."""
-    job = read_job(arguments)
+    job = read_job(arguments, Path(__file__).name)
     from lora_engine.recipes.lora import train_lora
 
     return train_lora(job, reporter)

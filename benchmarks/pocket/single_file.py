@@ -1,12 +1,12 @@
-"""The Stable Diffusion 1 single-file layout: what each tensor is called there, writing it, reading it back.
+"""Stability's single-file layout: writing networks to it and reading them back. What each tensor is called
+there is in `sd_contract.layouts`.
 
 The header's key `train_tools.base_model` holds, as JSON, the facts that tensor shapes do not tell.
 """
 
 import json
-import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -14,20 +14,26 @@ from safetensors.torch import load_file
 
 from benchmarks.pocket.blueprint import Blueprint, Networks, build
 from sd_contract.base_model import HEADER_KEY, BaseModel, inspect_trainable
+from sd_contract.layouts import CLIP, OPEN_CLIP, UNET, VAE, Place, clip_path, open_clip_place, unet_path, vae_path
 
-POSITIONS = "cond_stage_model.transformer.text_model.embeddings.position_ids"
-DESCRIPTION = (
-    "A Stable-Diffusion-1-shaped model of tiny widths, taught from drawn scenes, "
-    "to try Train Tools without a download."
-)
+POSITIONS = "text_model.embeddings.position_ids"
+ARCHITECTURES = {
+    "sd1": "stable-diffusion-v1",
+    "sd2": "stable-diffusion-v2-512",
+    "sdxl": "stable-diffusion-xl-v1-base",
+}
+DESCRIPTIONS = {
+    "sd1": "A Stable-Diffusion-1-shaped model of tiny widths, taught from drawn scenes, "
+    "to try Train Tools without a download.",
+    "sd2": "A Stable-Diffusion-2-shaped model of tiny widths and random weights.",
+    "sdxl": "A Stable-Diffusion-XL-shaped model of tiny widths and random weights.",
+}
 DTYPES = {torch.float16: "F16", torch.int64: "I64"}
-
-Rule = tuple[str, str | Callable[[re.Match], str]]
 
 
 def save(networks: Networks, path: Path, *, title: str) -> None:
     """Write the networks as float16; the same weights give the same bytes (safetensors' writer shuffles)."""
-    content = _file_bytes(_tensors(networks), _metadata(networks.blueprint, title))
+    content = _file_bytes(single_file_tensors(networks), single_file_metadata(networks.blueprint, title))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")
     unfinished.write_bytes(content)
@@ -38,58 +44,85 @@ def load(path: Path) -> Networks:
     """Read such a file as float32 networks in evaluation mode; BaseModelError for what is no base model."""
     networks = build(_blueprint(inspect_trainable(path)))
     tensors = load_file(path)
-    for name, parameter in _parameters(networks):
-        parameter.copy_(tensors[name].reshape(parameter.shape))
+    for place, parameter in _parameters(networks):
+        stored = tensors[place.name]
+        stored = stored if place.third is None else stored.chunk(3)[place.third]
+        parameter.copy_((stored.t() if place.transposed else stored).reshape(parameter.shape))
     return networks
 
 
 def unet_name(name: str) -> str:
-    """The single-file name of a diffusers U-Net tensor."""
-    return "model.diffusion_model." + _renamed(name, UNET_RULES)
+    """The single-file name of a tensor of a diffusers U-Net that has no attention on its last level, as Stable
+    Diffusion 1's."""
+    return UNET + unet_path(name, (True, True, True, False))
 
 
 def autoencoder_name(name: str) -> str:
-    """The single-file name of a diffusers autoencoder tensor."""
-    return "first_stage_model." + _renamed(name, AUTOENCODER_RULES)
+    """The single-file name of a tensor of a diffusers autoencoder of four levels."""
+    return VAE + vae_path(name, 4)
 
 
 def text_encoder_name(name: str) -> str:
-    """The single-file name of a CLIP text tensor, whether or not it still bears its `text_model.` prefix."""
-    return "cond_stage_model.transformer.text_model." + name.removeprefix("text_model.")
+    """The single-file name of a CLIP text tensor of Stable Diffusion 1, whether or not it still bears its
+    `text_model.` prefix."""
+    return CLIP["sd1"] + clip_path(name)
 
 
-def _tensors(networks) -> dict[str, torch.Tensor]:
-    tensors = {name: _as_stored(name, parameter) for name, parameter in _parameters(networks)}
-    tensors[POSITIONS] = torch.arange(77)[None]
+def single_file_tensors(networks: Networks) -> dict[str, torch.Tensor]:
+    """All tensors of a file by name, in half precision."""
+    tensors: dict[str, torch.Tensor] = {}
+    thirds: dict[str, list[torch.Tensor]] = {}
+    for place, parameter in _parameters(networks):
+        stored = _as_stored(place, parameter)
+        if place.third is None:
+            tensors[place.name] = stored
+        else:
+            thirds.setdefault(place.name, [stored] * 3)[place.third] = stored
+    tensors |= {name: torch.cat(parts) for name, parts in thirds.items()}
+    family = networks.blueprint.family
+    if family in CLIP:
+        tensors[CLIP[family] + POSITIONS] = torch.arange(77)[None]
     return tensors
 
 
-def _parameters(networks) -> Iterator[tuple[str, torch.Tensor]]:
-    for network, renamed in (
-        (networks.unet, unet_name),
-        (networks.autoencoder, autoencoder_name),
-        (networks.text_encoder, text_encoder_name),
-    ):
-        for name, parameter in network.state_dict().items():
-            yield renamed(name), parameter
+def _parameters(networks) -> Iterator[tuple[Place, torch.Tensor]]:
+    blueprint = networks.blueprint
+    attention = [depth > 0 for depth in blueprint.depths]
+    for name, parameter in networks.unet.state_dict().items():
+        yield Place(UNET + unet_path(name, attention)), parameter
+    for name, parameter in networks.autoencoder.state_dict().items():
+        yield Place(VAE + vae_path(name, len(blueprint.autoencoder_widths))), parameter
+    yield from _text_parameters(networks.text_encoder, blueprint.family, second=False)
+    if networks.text_encoder_2 is not None:
+        yield from _text_parameters(networks.text_encoder_2, blueprint.family, second=True)
 
 
-def _as_stored(name, parameter):
+def _text_parameters(encoder, family, *, second) -> Iterator[tuple[Place, torch.Tensor]]:
+    for name, parameter in encoder.state_dict().items():
+        if second or family == "sd2":
+            place = open_clip_place(name)
+            yield Place(OPEN_CLIP[family] + place.name, place.third, place.transposed), parameter
+        else:
+            yield Place(CLIP[family] + clip_path(name)), parameter
+
+
+def _as_stored(place, parameter):
     """Half precision; the autoencoder's attention is stored as convolutions of one pixel."""
     stored = parameter.detach().half()
-    is_attention = ".mid.attn_1." in name and name.endswith("weight") and stored.ndim == 2
-    return (stored[:, :, None, None] if is_attention else stored).contiguous()
+    is_attention = ".mid.attn_1." in place.name and place.name.endswith("weight") and stored.ndim == 2
+    stored = stored[:, :, None, None] if is_attention else stored
+    return (stored.t() if place.transposed else stored).contiguous()
 
 
-def _metadata(blueprint, title):
+def single_file_metadata(blueprint, title) -> Mapping[str, str]:
     size = f"{blueprint.resolution}x{blueprint.resolution}"
     return {
         "format": "pt",
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": "stable-diffusion-v1",
+        "modelspec.architecture": ARCHITECTURES[blueprint.family],
         "modelspec.title": title,
         "modelspec.license": "Apache-2.0",
-        "modelspec.description": DESCRIPTION,
+        "modelspec.description": DESCRIPTIONS[blueprint.family],
         "modelspec.resolution": size,
         "modelspec.prediction_type": "v" if blueprint.prediction_type == "v_prediction" else "epsilon",
         HEADER_KEY: json.dumps(blueprint.facts()),
@@ -116,86 +149,24 @@ def _file_bytes(tensors, metadata) -> bytes:
 
 
 def _blueprint(base: BaseModel) -> Blueprint:
+    unet = base.unet
+    layers = unet.get("transformer_layers_per_block", (1,) * len(unet["block_out_channels"]))
     return Blueprint(
-        unet_widths=base.unet["block_out_channels"],
+        family=base.family,
+        unet_widths=unet["block_out_channels"],
+        depths=tuple(
+            depth if kind.startswith("CrossAttn") else 0
+            for depth, kind in zip(layers, unet["down_block_types"], strict=True)
+        ),
         autoencoder_widths=base.vae["block_out_channels"],
         text_width=base.text_encoder["hidden_size"],
         text_layers=base.text_encoder["num_hidden_layers"],
-        heads=base.unet["attention_head_dim"],
-        unet_groups=base.unet["norm_num_groups"],
+        second_text_width=(base.text_encoder_2 or base.text_encoder)["hidden_size"],
+        second_text_layers=(base.text_encoder_2 or {"num_hidden_layers": 3})["num_hidden_layers"],
+        size_width=unet.get("addition_time_embed_dim", 32),
+        heads=unet["attention_head_dim"],
+        unet_groups=unet["norm_num_groups"],
         autoencoder_groups=base.vae["norm_num_groups"],
         resolution=base.resolution,
         prediction_type=base.prediction_type,
     )
-
-
-def _renamed(name, rules):
-    for pattern, replacement in rules:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
-def _unet_input(match):
-    level, kind, index = int(match[1]), match[2], int(match[3])
-    return f"input_blocks.{3 * level + index + 1}.{UNET_PARTS[kind]}."
-
-
-def _unet_output(match):
-    level, kind, index = int(match[1]), match[2], int(match[3])
-    return f"output_blocks.{3 * level + index}.{UNET_PARTS[kind]}."
-
-
-def _unet_downsampler(match):
-    return f"input_blocks.{3 * int(match[1]) + 3}.0.op."
-
-
-def _unet_upsampler(match):
-    level = int(match[1])
-    return f"output_blocks.{3 * level + 2}.{1 if level == 0 else 2}."
-
-
-def _decoder_level(match):
-    return f"decoder.up.{3 - int(match[1])}."
-
-
-UNET_PARTS = {"resnets": 0, "attentions": 1}
-
-IN_RESNET = r"(_blocks\.\d+\.0\.|middle_block\.[02]\.)"
-RESNET_RULES: list[Rule] = [
-    (IN_RESNET + r"norm1\.", r"\1in_layers.0."),
-    (IN_RESNET + r"conv1\.", r"\1in_layers.2."),
-    (IN_RESNET + r"norm2\.", r"\1out_layers.0."),
-    (IN_RESNET + r"conv2\.", r"\1out_layers.3."),
-    (r"time_emb_proj\.", "emb_layers.1."),
-    (r"conv_shortcut\.", "skip_connection."),
-]
-
-UNET_RULES: list[Rule] = [
-    (r"^time_embedding\.linear_1\.", "time_embed.0."),
-    (r"^time_embedding\.linear_2\.", "time_embed.2."),
-    (r"^conv_in\.", "input_blocks.0.0."),
-    (r"^conv_norm_out\.", "out.0."),
-    (r"^conv_out\.", "out.2."),
-    (r"^down_blocks\.(\d)\.(resnets|attentions)\.(\d)\.", _unet_input),
-    (r"^down_blocks\.(\d)\.downsamplers\.0\.conv\.", _unet_downsampler),
-    (r"^up_blocks\.(\d)\.(resnets|attentions)\.(\d)\.", _unet_output),
-    (r"^up_blocks\.(\d)\.upsamplers\.0\.", _unet_upsampler),
-    (r"^mid_block\.resnets\.0\.", "middle_block.0."),
-    (r"^mid_block\.attentions\.0\.", "middle_block.1."),
-    (r"^mid_block\.resnets\.1\.", "middle_block.2."),
-    *RESNET_RULES,
-]
-
-AUTOENCODER_RULES: list[Rule] = [
-    (r"conv_shortcut\.", "nin_shortcut."),
-    (r"conv_norm_out\.", "norm_out."),
-    (r"mid_block\.resnets\.0\.", "mid.block_1."),
-    (r"mid_block\.resnets\.1\.", "mid.block_2."),
-    (r"mid_block\.attentions\.0\.group_norm\.", "mid.attn_1.norm."),
-    (r"mid_block\.attentions\.0\.to_([qkv])\.", r"mid.attn_1.\1."),
-    (r"mid_block\.attentions\.0\.to_out\.0\.", "mid.attn_1.proj_out."),
-    (r"^encoder\.down_blocks\.(\d)\.", r"encoder.down.\1."),
-    (r"^decoder\.up_blocks\.(\d)\.", _decoder_level),
-    (r"\.resnets\.(\d)\.", r".block.\1."),
-    (r"\.(down|up)samplers\.0\.", r".\1sample."),
-]

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from lora_engine.errors import Stopped
+from lora_engine.errors import NotANumberError, Stopped
+from lora_engine.output.causes import out_of_memory
 from lora_engine.output.reporting import Reporter
-from sd_contract.attempt import Attempt, Outcome, Result, write_result
+from sd_contract.attempt import Attempt, Cause, Outcome, Result, exit_code, write_result
 from sd_contract.errors import ContractError
-from sd_contract.events import AttemptStarted, RunFinished
+from sd_contract.events import RunFinished
 
 Recipe = Callable[[Sequence[str], Reporter], Outcome]
-EXIT_CODES = {"done": 0, "cancelled": 0, "failed": 1}
 
 
 def carry_out(recipe: Recipe, arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
@@ -26,9 +26,8 @@ def carry_out(recipe: Recipe, arguments: Sequence[str], environment: Mapping[str
     any."""
     attempt = Attempt.from_environment(environment)
     reporter = Reporter(attempt)
-    reporter.emit(AttemptStarted())
     with stop_on_signal(reporter):
-        outcome, message = _carried_out(recipe, arguments, reporter)
+        outcome, message, cause = _carried_out(recipe, arguments, reporter)
     reporter.emit(RunFinished(outcome, message))
     reporter.close()
     if attempt:
@@ -40,31 +39,27 @@ def carry_out(recipe: Recipe, arguments: Sequence[str], environment: Mapping[str
                 total_steps=reporter.total_steps,
                 files=tuple(reporter.files),
                 message=message,
+                cause=cause,
             ),
         )
-    return EXIT_CODES[outcome]
+    return exit_code(outcome, cause)
 
 
-def _carried_out(recipe: Recipe, arguments: Sequence[str], reporter: Reporter) -> tuple[Outcome, str]:
+def _carried_out(recipe: Recipe, arguments: Sequence[str], reporter: Reporter) -> tuple[Outcome, str, Cause]:
     try:
-        return recipe(arguments, reporter), ""
+        return recipe(arguments, reporter), "", ""
     except Stopped:
-        return "cancelled", "stopped before the first step"
+        return "cancelled", "stopped before the first step", ""
     except ContractError as error:
         sys.stderr.write(f"error: {error}\n")
-        return "failed", str(error)
+        return "failed", str(error), "not a number" if isinstance(error, NotANumberError) else ""
     except Exception as error:  # noqa: BLE001 - the border: whatever it is, the attempt must hear of it
+        starved = out_of_memory(error, reporter.doing)
+        if starved is not None:
+            sys.stderr.write(f"error: {starved}\n")
+            return "failed", starved, "out of memory"
         traceback.print_exc()
-        return "failed", _told(error)
-
-
-def _told(error: Exception) -> str:
-    if type(error).__name__ == "OutOfMemoryError":
-        return (
-            f"out of memory: {error}. Use a smaller train_batch_size or resolution, gradient_checkpointing, "
-            "or mixed_precision."
-        )
-    return f"{type(error).__name__}: {error}"
+        return "failed", f"{type(error).__name__}: {error}", ""
 
 
 @contextmanager

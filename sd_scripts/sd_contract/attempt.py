@@ -3,6 +3,9 @@
 events.jsonl   what happened, one JSON object a line (see `events`)
 stop           put there by whoever wants the trainer to end early; polled after each step
 result.json    how the trainer ended, written last and whole (house.md, queue protocol 9)
+
+Exit codes: 0 done or stopped as asked, 1 failed, 3 out of memory. A launcher may turn each failure into 1; the
+`cause` in result.json stays.
 """
 
 from __future__ import annotations
@@ -16,6 +19,15 @@ from typing import Literal
 
 EVENTS_VARIABLE = "TRAIN_TOOLS_EVENTS"
 Outcome = Literal["done", "cancelled", "failed"]
+Cause = Literal["", "out of memory", "not a number"]
+FAILED, OUT_OF_MEMORY = 1, 3
+
+
+def exit_code(outcome: Outcome, cause: Cause = "") -> int:
+    """What a trainer that ended so exits with."""
+    if outcome != "failed":
+        return 0
+    return OUT_OF_MEMORY if cause == "out of memory" else FAILED
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,8 @@ class Result:
     total_steps: int
     files: tuple[str, ...] = ()
     message: str = ""
+    cause: Cause = ""
+    """Why it failed, for programs; empty when the message says all."""
     format: int = 1
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sd_contract.base_model import BaseModel
-from sd_contract.datasets import CollectedDataset, DatasetItem, Subset
+from sd_contract.dataset_facts import dataset_facts
+from sd_contract.datasets import CollectedDataset
+from sd_contract.options.groups import OutputOptions
 from sd_contract.options.settings import Settings
 from sd_contract.steps import StepPlan, warmup_steps
 from sd_contract.tensor_files import Header, verify_safetensors
@@ -19,6 +20,16 @@ from sd_contract.tensor_files import Header, verify_safetensors
 SUFFIX = ".safetensors"
 SOFTWARE = "train-tools"
 Metadata = Mapping[str, str]
+DIFFUSERS, STABILITY = "diffusers", "https://github.com/Stability-AI/generative-models"
+"""The `modelspec.implementation` of LoRAs that use diffusers' names, and of SDXL's."""
+
+
+@dataclass(frozen=True)
+class FileHashes:
+    """What programs know a file by: its sha256, and the eight digits of old programs."""
+
+    sha256: str
+    legacy: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,60 @@ class CheckpointName:
     def at_end(self) -> str:
         return f"{self.stem or 'last'}{SUFFIX}"
 
+    @staticmethod
+    def of_state(file: str) -> str:
+        """The folder of the state that is saved beside a file."""
+        return f"{file.removesuffix(SUFFIX)}-state"
+
+
+@dataclass(frozen=True)
+class SaveSchedule:
+    """After which steps and epochs a run saves, and which earlier saves that lets go. Both count from 1."""
+
+    options: OutputOptions
+    plan: StepPlan
+
+    @property
+    def epoch_interval(self) -> int | None:
+        """Epochs from one save to the next; `save_n_epoch_ratio` overrides `save_every_n_epochs`."""
+        ratio = self.options.save_n_epoch_ratio
+        return max(1, self.plan.epochs // ratio) if ratio else self.options.save_every_n_epochs
+
+    def saves_step(self, step: int) -> bool:
+        every = self.options.save_every_n_steps
+        return every is not None and step % every == 0
+
+    def saves_epoch(self, epoch: int) -> bool:
+        """Whether the end of an epoch is saved under its number; the last one's is the final file."""
+        every = self.epoch_interval
+        return every is not None and epoch % every == 0 and epoch < self.plan.epochs
+
+    def step_let_go(self, step: int, kept: int | None) -> int | None:
+        """The step whose save goes when this one is made, if saves of the last `kept` steps stay: as in sd-scripts
+        the newest multiple of the interval that lies further back."""
+        every = self.options.save_every_n_steps
+        farthest = step - kept - 1 if kept else -1
+        if every is None or farthest < every:
+            return None
+        return farthest - farthest % every
+
+    def epoch_let_go(self, epoch: int, kept: int | None) -> int | None:
+        """The epoch whose save goes when this one is made, if `kept` saves stay."""
+        every = self.epoch_interval
+        if every is None or not kept or epoch - kept * every < 1:
+            return None
+        return epoch - kept * every
+
+    @property
+    def files_at_end(self) -> int:
+        """How many files lie there when the run is done, the final one among them."""
+        saved_epochs = [epoch for epoch in range(1, self.plan.epochs + 1) if self.saves_epoch(epoch)]
+        gone_epochs = {self.epoch_let_go(epoch, self.options.save_last_n_epochs) for epoch in saved_epochs}
+        every = self.options.save_every_n_steps
+        saved_steps = range(every, self.plan.total_steps + 1, every) if every else range(0)
+        gone_steps = {self.step_let_go(step, self.options.save_last_n_steps) for step in saved_steps}
+        return 1 + len(set(saved_epochs) - gone_epochs) + len(set(saved_steps) - gone_steps)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
@@ -45,8 +110,8 @@ class RunFacts:
     seed: int
     plan: StepPlan
     base: BaseModel
-    base_sha256: str
-    base_legacy_hash: str
+    base_hashes: FileHashes | None
+    vae_hashes: FileHashes | None = None
     datasets: tuple[CollectedDataset, ...]
     optimizer: str
     session_id: int
@@ -63,6 +128,7 @@ def training_metadata(facts: RunFacts, *, epoch: int, step: int, saved_at: float
     values: dict[str, object] = {
         **_option_values(facts),
         **_run_values(facts),
+        **dataset_facts(facts.settings, facts.datasets),
         "training_finished_at": saved_at,
         "epoch": epoch,
         "steps": step,
@@ -80,8 +146,8 @@ def model_spec(facts: RunFacts, *, saved_at: float) -> dict[str, str]:
     clip_skip = facts.settings.model.clip_skip
     return {
         "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": "stable-diffusion-v1/lora",
-        "modelspec.implementation": "diffusers",
+        "modelspec.architecture": f"{architecture(facts.base)}/lora",
+        "modelspec.implementation": STABILITY if facts.base.family == "sdxl" else DIFFUSERS,
         "modelspec.implementation_version": SOFTWARE,
         "modelspec.title": name,
         "modelspec.resolution": f"{width}x{height}",
@@ -89,6 +155,20 @@ def model_spec(facts: RunFacts, *, saved_at: float) -> dict[str, str]:
         "modelspec.prediction_type": "v" if facts.base.v_prediction else "epsilon",
         **({"modelspec.encoder_layer": str(clip_skip)} if clip_skip else {}),
     }
+
+
+def architecture(base: BaseModel) -> str:
+    """What the SAI model specification calls the model."""
+    if base.family == "sd2":
+        return "stable-diffusion-v2-768-v" if base.v_prediction else "stable-diffusion-v2-512"
+    return {"sd1": "stable-diffusion-v1", "sdxl": "stable-diffusion-xl-v1-base"}[base.family]
+
+
+def base_model_version(base: BaseModel) -> str:
+    """What sd-scripts calls the model; of SDXL it tells no kinds of prediction apart."""
+    if base.family == "sdxl":
+        return "sdxl_base_v1-0"
+    return {"sd1": "sd_v1", "sd2": "sd_v2"}[base.family] + ("_v" if base.v_prediction else "")
 
 
 def hashes(legacy_form: bytes, data_start: int) -> dict[str, str]:
@@ -119,10 +199,9 @@ def _option_values(facts: RunFacts) -> dict[str, object]:
         "mixed_precision": settings.training.mixed_precision,
         "full_fp16": False,
         "clip_skip": settings.model.clip_skip,
-        "max_token_length": None,
-        "cache_latents": settings.dataset.cache_latents,
+        "max_token_length": settings.model.max_token_length,
         "lowram": False,
-        "noise_offset": settings.loss.noise_offset,
+        "noise_offset": settings.noise.noise_offset,
         "training_comment": settings.output.training_comment,
         "max_grad_norm": settings.optimizer.max_grad_norm,
         "prior_loss_weight": settings.loss.prior_loss_weight,
@@ -135,82 +214,28 @@ def _run_values(facts: RunFacts) -> dict[str, object]:
     return {
         "session_id": facts.session_id,
         "training_started_at": facts.started_at,
-        "num_train_images": sum(collected.samples_of(is_reg=False) for collected in facts.datasets),
-        "num_reg_images": sum(collected.samples_of(is_reg=True) for collected in facts.datasets),
-        "num_validation_images": 0,
         "num_batches_per_epoch": facts.plan.batches_per_epoch,
         "num_epochs": facts.plan.epochs,
         "max_train_steps": facts.plan.total_steps,
         "seed": facts.seed,
         "optimizer": facts.optimizer,
-        "v2": False,
-        "base_model_version": "sd_v1_v" if facts.base.v_prediction else "sd_v1",
-        "sd_model_name": facts.base.path.name,
-        "sd_model_hash": facts.base_legacy_hash,
-        "new_sd_model_hash": facts.base_sha256,
+        **_base_values(facts),
         "sd_scripts_commit_hash": SOFTWARE,
-        "datasets": [_dataset_table(collected) for collected in facts.datasets],
-        "dataset_dirs": _folders(facts.datasets, is_reg=False),
-        "reg_dataset_dirs": _folders(facts.datasets, is_reg=True),
-        "tag_frequency": _tag_frequency(item for collected in facts.datasets for item in collected.items),
     }
 
 
-def _dataset_table(collected: CollectedDataset) -> dict[str, object]:
-    dataset = collected.dataset
-    return {
-        "is_dreambooth": True,
-        "batch_size_per_device": dataset.batch_size,
-        "num_train_images": collected.samples_of(is_reg=False),
-        "num_reg_images": collected.samples_of(is_reg=True),
-        "resolution": list(dataset.resolution),
-        "enable_bucket": False,
-        "tag_frequency": _tag_frequency(collected.items),
-        "bucket_info": None,
-        "subsets": [_subset_table(subset, collected.items) for subset in dataset.subsets],
+def _base_values(facts: RunFacts) -> dict[str, object]:
+    """What tells the base model and its VAE; a folder has no hash."""
+    base, hashes, vae_hashes = facts.base, facts.base_hashes, facts.vae_hashes
+    values: dict[str, object] = {
+        "v2": base.family == "sd2",
+        "base_model_version": base_model_version(base),
+        "sd_model_name": base.path.name,
     }
-
-
-def _subset_table(subset: Subset, items: Sequence[DatasetItem]) -> dict[str, object]:
-    return {
-        "img_count": sum(item.subset == subset for item in items),
-        "num_repeats": subset.num_repeats,
-        "flip_aug": subset.flip_aug,
-        "shuffle_caption": subset.shuffle_caption,
-        "keep_tokens": subset.keep_tokens,
-        "image_dir": subset.image_dir.name,
-        "class_tokens": subset.class_tokens,
-        "is_reg": subset.is_reg,
-    }
-
-
-def _folders(datasets: Iterable[CollectedDataset], *, is_reg: bool) -> dict[str, dict[str, int]]:
-    """Repeats and images by folder name; a name that comes again is numbered."""
-    folders: dict[str, dict[str, int]] = {}
-    for collected in datasets:
-        for subset in collected.dataset.subsets:
-            if subset.is_reg != is_reg:
-                continue
-            count = sum(item.subset == subset for item in collected.items)
-            folders[_unused(subset.image_dir.name, folders)] = {
-                "n_repeats": subset.num_repeats,
-                "img_count": count,
-            }
-    return folders
-
-
-def _unused(name: str, taken: Mapping[str, object]) -> str:
-    number, candidate = 1, name
-    while candidate in taken:
-        number += 1
-        candidate = f"{name} ({number})"
-    return candidate
-
-
-def _tag_frequency(items: Iterable[DatasetItem]) -> dict[str, dict[str, int]]:
-    """How many images of each folder bear each tag, repeats not counted."""
-    folders: dict[str, Counter[str]] = {}
-    for item in items:
-        tags = {tag.strip().lower() for tag in item.caption.split(",")} - {""}
-        folders.setdefault(item.subset.image_dir.name, Counter()).update(sorted(tags))
-    return {name: dict(counter) for name, counter in folders.items()}
+    if hashes:
+        values |= {"sd_model_hash": hashes.legacy, "new_sd_model_hash": hashes.sha256}
+    if base.vae_path:
+        values["vae_name"] = base.vae_path.name
+    if vae_hashes:
+        values |= {"vae_hash": vae_hashes.legacy, "new_vae_hash": vae_hashes.sha256}
+    return values

@@ -19,3 +19,7 @@ class BaseModelError(ContractError):
 
 class CheckpointError(ContractError):
     """A checkpoint file is not whole: its header, offsets and size do not agree."""
+
+
+class StateError(ContractError):
+    """The saved state of a training is missing, damaged, or of another run."""

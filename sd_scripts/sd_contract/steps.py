@@ -21,15 +21,9 @@ class StepPlan:
     epochs: int
 
 
-def batches_of(samples: int, batch_size: int) -> int:
-    """Batches that hold `samples` images: the last one may be short, none is dropped."""
-    return ceil(samples / batch_size)
-
-
 def plan_steps(settings: Settings, datasets: Iterable[CollectedDataset]) -> StepPlan:
     """The plan for these datasets. `max_train_epochs` overrides `max_train_steps`."""
-    batches = sum(batches_of(collected.samples, collected.dataset.batch_size) for collected in datasets)
-    return plan_batches(settings, batches)
+    return plan_batches(settings, sum(collected.batches for collected in datasets))
 
 
 def plan_batches(settings: Settings, batches_per_epoch: int) -> StepPlan:
@@ -45,6 +39,15 @@ def plan_batches(settings: Settings, batches_per_epoch: int) -> StepPlan:
 
 
 def warmup_steps(settings: Settings, total_steps: int) -> int:
-    """Steps of rising learning rate: a whole number is steps, a number with a point a share of all steps."""
-    warmup = settings.optimizer.lr_warmup_steps
-    return int(warmup * total_steps) if isinstance(warmup, float) else warmup
+    """Steps of rising learning rate."""
+    return _steps(settings.optimizer.lr_warmup_steps, total_steps)
+
+
+def decay_steps(settings: Settings, total_steps: int) -> int:
+    """Steps of falling learning rate at the end, for the schedules that ask."""
+    return _steps(settings.optimizer.lr_decay_steps, total_steps)
+
+
+def _steps(steps: int | float, total_steps: int) -> int:
+    """A whole number is steps, a number with a point a share of all steps."""
+    return int(steps * total_steps) if isinstance(steps, float) else steps

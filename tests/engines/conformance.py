@@ -19,7 +19,7 @@ from train_tools.jobs.kind import Exit
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import JobState
 from train_tools.model.paths import AttemptPaths, RunPaths, VersionPaths
-from train_tools.runs.engine import Engine, RunFiles
+from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
 
 POCKET = Path(__file__).parents[2] / "projects_template" / "demo" / "pocket-sd1.safetensors"
 OPTIONS: dict[str, Any] = {
@@ -44,6 +44,12 @@ def draw_folder(folder: Path, images: int, captions: bool = True) -> None:
         Image.new("RGB", (64, 64), (40 * number, 80, 120)).save(folder / f"{number:05} кот.png")
         if captions:
             (folder / f"{number:05} кот.txt").write_text(f"a zorb, number {number}", encoding="utf-8")
+
+
+def files_of(attempt: Attempt) -> AttemptFiles:
+    """What a first attempt may write and read."""
+    output = AttemptPaths(attempt.folder).output
+    return AttemptFiles(output=output, states=output.parent / "state", resume=None, cache=output.parent / "cache")
 
 
 class EngineConformance:
@@ -102,10 +108,9 @@ class EngineConformance:
 
     def test_launches_a_command_that_names_its_files_and_is_no_shell_string(self, files, attempt):
         self.engine().write(files)
-        output = AttemptPaths(attempt.folder).output
-        launch = self.engine().launch(files.paths, POCKET, output, files.paths.folder / "cache")
+        launch = self.engine().launch(files.paths, POCKET, files_of(attempt))
         assert all(isinstance(word, str) for word in launch.command)
-        assert {str(files.paths.config), str(output)} <= set(launch.command)
+        assert {str(files.paths.config), str(files_of(attempt).output)} <= set(launch.command)
         assert Path(launch.folder).is_dir()
         assert Path(launch.command[0]).is_file()
         assert launch.stop_grace_s > 0

@@ -15,10 +15,9 @@ from safetensors.numpy import save_file
 
 from sd_contract.attempt import EVENTS_VARIABLE, read_result
 from sd_contract.datasets import collect, read_dataset_config
-from sd_contract.errors import ContractError
 from sd_contract.options.settings import read_settings
 from sd_contract.steps import plan_steps
-from tests.engines.conformance import OPTIONS, POCKET, EngineConformance
+from tests.engines.conformance import OPTIONS, POCKET, EngineConformance, files_of
 from tests.faults.stand_in import StandInEngine
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import BaseModelNotUsableError, OptionValueError
@@ -55,7 +54,7 @@ class TestBundledEngine(EngineConformance):
         read = read_settings(["--config_file", str(files.paths.config)])
         assert {name: read.get(name) for name in OPTIONS} == OPTIONS
         assert read.output.output_name == "it's-v 1"
-        assert read.dataset.caption_extension == ".txt"
+        assert read.captions.caption_extension == ".txt"
 
     def test_the_dataset_is_read_back_with_the_folders_that_were_given(self, files, version):
         BundledEngine().write(files)
@@ -112,9 +111,8 @@ class TestBundledEngine(EngineConformance):
         count = BundledEngine().count_steps({"train_batch_size": 1, **options}, six_steps_an_epoch(small))
         assert count.checkpoints == checkpoints
 
-    def test_it_starts_the_script_through_accelerate_without_the_network(self, files, attempt, tmp_path):
-        output = AttemptPaths(attempt.folder).output
-        launch = BundledEngine(python="/venv/bin/python").launch(files.paths, POCKET, output, tmp_path / "cache")
+    def test_it_starts_the_script_through_accelerate_without_the_network(self, files, attempt):
+        launch = BundledEngine(python="/venv/bin/python").launch(files.paths, POCKET, files_of(attempt))
         assert launch.command[:3] == ("/venv/bin/python", "-m", "accelerate.commands.launch")
         script = next(Path(word) for word in launch.command if word.endswith("train_network.py"))
         assert script.is_file()
@@ -122,7 +120,8 @@ class TestBundledEngine(EngineConformance):
         assert dict(zip(after[::2], after[1::2], strict=True)) == {
             "--config_file": str(files.paths.config),
             "--dataset_config": str(files.paths.dataset),
-            "--output_dir": str(output),
+            "--output_dir": str(files_of(attempt).output),
+            "--state_dir": str(files_of(attempt).states),
         }
         assert launch.environment["HF_HUB_OFFLINE"] == "1"
 
@@ -141,7 +140,7 @@ class TestBundledEngine(EngineConformance):
 
     @pytest.mark.parametrize("resolution", ["63", "64,100", "4"])
     def test_a_resolution_that_can_not_be_trained_is_told_before_anything_is_queued(self, dataset, resolution):
-        with pytest.raises(ContractError, match="both sides must be multiples of 8"):
+        with pytest.raises(OptionValueError, match="both sides must be multiples of 8"):
             BundledEngine().count_steps({"resolution": resolution}, dataset)
 
     def test_a_silent_end_is_told_with_what_was_seen(self, attempt):
@@ -158,7 +157,7 @@ class TestBundledEngine(EngineConformance):
         options = {**OPTIONS, "max_train_epochs": 2}
         engine.write(replace(files, options=options))
         output = AttemptPaths(attempt.folder).output
-        launch = engine.launch(files.paths, POCKET, output, files.paths.folder / "cache")
+        launch = engine.launch(files.paths, POCKET, files_of(attempt))
         environment = {**os.environ, **launch.environment, EVENTS_VARIABLE: str(attempt.events)}
         finished = subprocess.run(
             launch.command,

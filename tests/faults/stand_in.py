@@ -16,7 +16,7 @@ from train_tools.model.dataset import Dataset
 from train_tools.model.job import Verdict
 from train_tools.model.paths import RunPaths
 from train_tools.renderers.diffusers import DiffusersRenderer, import_path
-from train_tools.runs.engine import RunFiles, StepCount
+from train_tools.runs.engine import AttemptFiles, RunFiles, StepCount
 
 TRAINER = Path(__file__).with_name("stand_in_trainer.py")
 STEPS = 40
@@ -50,9 +50,10 @@ class StandInEngine:
         )
         write_toml(files.paths.dataset, {"images": files.dataset.image_count})
 
-    def launch(self, paths: RunPaths, base_model: Path, output: Path, cache: Path) -> Launch:
+    def launch(self, paths: RunPaths, base_model: Path, attempt: AttemptFiles) -> Launch:
+        resumed = ("--resume", str(attempt.resume)) if attempt.resume else ()
         return Launch(
-            command=(sys.executable, str(TRAINER), str(paths.config), str(output)),
+            command=(sys.executable, str(TRAINER), str(paths.config), str(attempt.output), *resumed),
             folder=paths.folder,
             environment={"PYTHONPATH": import_path()},
         )

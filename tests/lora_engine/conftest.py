@@ -20,6 +20,15 @@ def tiny_model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory) -> dict[str, Path]:
+    """One random file of width 8 of each family, 64 x 64 pixels, none above 3 MB."""
+    folder = tmp_path_factory.mktemp("families")
+    for family in ("sd1", "sd2", "sdxl"):
+        save(build(Blueprint.of_width(8, family), seed=1), folder / f"{family}.safetensors", title=family)
+    return {path.stem: path for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture(scope="session")
 def tiny_base(tiny_model):
     return inspect_trainable(tiny_model)
 

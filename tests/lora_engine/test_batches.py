@@ -2,8 +2,8 @@ from itertools import chain
 from pathlib import Path
 
 from lora_engine.data.batches import epoch_batches, run_steps
-from lora_engine.data.captions import draw_caption
 from lora_engine.maths.streams import Streams
+from sd_contract.buckets import Placement
 from sd_contract.datasets import CollectedDataset, Dataset, DatasetItem, Subset
 from sd_contract.steps import StepPlan
 
@@ -11,7 +11,14 @@ from sd_contract.steps import StepPlan
 def collected(images, *, repeats=1, batch_size=2, size=64, **subset):
     folder = Subset(image_dir=Path(f"{size}"), **subset)
     items = tuple(
-        DatasetItem(image=Path(f"{size}/{name}"), caption="a, b, c, d", repeats=repeats, subset=folder)
+        DatasetItem(
+            image=Path(f"{size}/{name}"),
+            caption="a, b, c, d",
+            repeats=repeats,
+            subset=folder,
+            size=(size, size),
+            placement=Placement((size, size), (size, size)),
+        )
         for name in images
     )
     dataset = Dataset(resolution=(size, size), batch_size=batch_size, subsets=(folder,))
@@ -77,14 +84,25 @@ def test_an_epochs_last_step_may_have_fewer_batches():
     ]
 
 
-def test_shuffled_captions_keep_their_first_tags():
-    (item,) = collected("a", shuffle_caption=True, keep_tokens=2).items
-    drawn = {draw_caption(item, Streams(1).random("caption", number)) for number in range(20)}
+def test_a_batch_holds_images_of_one_bucket_and_the_buckets_do_not_depend_on_the_seed():
+    wide, square = collected("abc", size=96), collected("defg")
+    mixed = CollectedDataset(dataset=square.dataset, items=(*wide.items, *square.items))
+    orders = [epoch_batches([mixed], Streams(seed), 1) for seed in range(3)]
 
-    assert drawn == {"a, b, c, d", "a, b, d, c"}
+    for batch in chain(*orders):
+        assert {sample.item.placement.bucket for sample in batch.samples} == {batch.bucket}
+    assert sorted(map(len, names(orders[0]))) == [1, 2, 2, 2]
+    assert len({str([batch.bucket for batch in order]) for order in orders}) == 1
+    assert len({str(names(order)) for order in orders}) == 3
 
 
-def test_a_caption_that_is_not_shuffled_stays_as_it_is():
-    (item,) = collected("a").items
+def test_batches_know_their_epoch_and_step():
+    plan = StepPlan(batches_per_epoch=3, steps_per_epoch=2, total_steps=4, epochs=2)
+    steps = list(run_steps([collected("abcdef")], plan, Streams(1), 2))
 
-    assert draw_caption(item, Streams(1).random("caption", 0)) == "a, b, c, d"
+    assert [[(batch.epoch, batch.step) for batch in step.batches] for step in steps] == [
+        [(1, 1), (1, 1)],
+        [(1, 2)],
+        [(2, 3), (2, 3)],
+        [(2, 4)],
+    ]

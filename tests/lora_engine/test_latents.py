@@ -1,12 +1,16 @@
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from PIL import Image
 
-from lora_engine.data.images import cover, load_pixels
-from lora_engine.data.latents import ImageKey, LatentCache, Moments, draw_latents
+from lora_engine.data.framing import Framing
+from lora_engine.data.latents import ImageKey, LatentCache, Moments, draw_latents, image_keys
+from lora_engine.errors import TrainingError
 from lora_engine.families import sd1
 from lora_engine.maths.streams import Streams
-from sd_contract.errors import DatasetError
+from sd_contract.datasets import Dataset, Subset, collect
 
 
 @pytest.fixture(scope="module")
@@ -23,94 +27,109 @@ def picture(tmp_path):
     return tmp_path / "picture.png"
 
 
+def key(path, size=(64, 64), mirrored=False, left=0, interpolation=None):
+    """The picture scaled to twice the size's width, cut from `left` on."""
+    return ImageKey(path, Framing((2 * size[0], size[1]), size, left, 0, mirrored), interpolation)
+
+
 def same(first, second):
     return torch.equal(first.mean, second.mean) and torch.equal(first.logvar, second.logvar)
 
 
-def test_pixels_go_from_minus_one_to_one(picture):
-    pixels = load_pixels(picture, (128, 64))
-
-    assert pixels.shape == (3, 64, 128)
-    assert pixels[:, 0, 0].tolist() == [1.0, -1.0, -1.0]
-    assert pixels[:, 0, -1].tolist() == [-1.0, -1.0, 1.0]
-
-
-@pytest.mark.parametrize(("size", "wanted"), [((100, 50), (64, 64)), ((30, 90), (64, 96)), ((64, 64), (64, 64))])
-def test_an_image_of_any_size_is_made_to_cover(size, wanted):
-    assert cover(Image.new("RGB", size), wanted).size == wanted
-
-
-def test_the_middle_is_kept_when_cropping(picture):
-    pixels = load_pixels(picture, (32, 32))
-
-    assert pixels[0, :, :16].min() == 1.0
-    assert pixels[2, :, 16:].min() == 1.0
-
-
-def test_a_photo_lying_on_its_side_is_turned_upright(tmp_path):
-    image = Image.new("RGB", (64, 32), "red")
-    exif = image.getexif()
-    exif[0x0112] = 6
-    image.save(tmp_path / "turned.jpg", exif=exif)
-
-    assert load_pixels(tmp_path / "turned.jpg", (32, 64)).shape == (3, 64, 32)
-
-
-@pytest.mark.parametrize("content", [b"", b"garbage", b"\x89PNG\r\n\x1a\n\x00\x00"])
-def test_a_file_that_is_no_whole_image_is_named(tmp_path, content):
-    (tmp_path / "broken one.png").write_bytes(content)
-
-    with pytest.raises(DatasetError, match=r"broken one\.png can't be read .* Replace or remove it"):
-        load_pixels(tmp_path / "broken one.png", (64, 64))
-
-
-def test_a_truncated_image_is_named(picture, tmp_path):
-    whole = picture.read_bytes()
-    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
-
-    with pytest.raises(DatasetError, match=r"half\.png can't be read"):
-        load_pixels(tmp_path / "half.png", (64, 64))
-
-
 def test_cached_moments_are_those_that_were_encoded(vae, picture, tmp_path):
-    key = ImageKey(picture, (64, 64), False)
-    fresh = LatentCache(vae, None).moments(key)
-    written = LatentCache(vae, tmp_path / "cache").moments(key)
-    read = LatentCache(vae, tmp_path / "cache").moments(key)
+    fresh = LatentCache(vae, None).moments(key(picture))
+    written = LatentCache(vae, tmp_path / "cache").moments(key(picture))
+    read = LatentCache(vae, tmp_path / "cache").moments(key(picture))
 
     assert fresh.mean.shape == (4, 8, 8)
     assert same(fresh, written)
     assert same(fresh, read)
 
 
+def files(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def test_what_decides_a_latent_decides_its_name_in_the_cache(vae, picture, tmp_path):
     cache = LatentCache(vae, tmp_path / "cache")
-    for key in (
-        ImageKey(picture, (64, 64), False),
-        ImageKey(picture, (64, 64), True),
-        ImageKey(picture, (64, 96), False),
-    ):
-        cache.moments(key)
+    ways = (
+        key(picture),
+        key(picture, mirrored=True),
+        key(picture, (64, 96)),
+        key(picture, left=8),
+        key(picture, interpolation="nearest"),
+    )
+    for way in ways:
+        cache.moments(way)
     Image.new("RGB", (64, 64)).save(picture)
-    cache.moments(ImageKey(picture, (64, 64), False))
+    cache.moments(key(picture))
+    LatentCache(vae.to(torch.bfloat16), tmp_path / "cache").moments(key(picture))
+    vae.float()
 
-    assert len([path for path in (tmp_path / "cache").rglob("*") if path.is_file()]) == 4
+    assert len(files(tmp_path / "cache")) == len(ways) + 2
 
 
-def test_a_damaged_cache_file_is_made_again(vae, picture, tmp_path):
-    cache, key = LatentCache(vae, tmp_path / "cache"), ImageKey(picture, (64, 64), False)
-    first = cache.moments(key)
-    (kept,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
-    kept.write_bytes(kept.read_bytes()[:-10])
+def test_an_equal_image_elsewhere_is_not_encoded_again(vae, picture, tmp_path):
+    LatentCache(vae, tmp_path / "cache").moments(key(picture))
+    (kept,) = files(tmp_path / "cache")
+    before = kept.stat().st_mtime_ns
+    elsewhere = picture.rename(tmp_path / "renamed.png")
+    LatentCache(vae, tmp_path / "cache").moments(key(elsewhere))
 
-    assert same(cache.moments(key), first)
-    assert same(LatentCache(vae, tmp_path / "cache").moments(key), first)
+    assert [path.stat().st_mtime_ns for path in files(tmp_path / "cache")] == [before]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-10],
+        lambda content: content[:-10] + bytes(10),
+        lambda content: b"",
+        lambda content: bytes(len(content)),
+    ],
+)
+def test_a_damaged_cache_file_is_made_again(vae, picture, tmp_path, damage):
+    cache = LatentCache(vae, tmp_path / "cache")
+    first = cache.moments(key(picture))
+    (kept,) = files(tmp_path / "cache")
+    whole = kept.read_bytes()
+    kept.write_bytes(damage(whole))
+
+    assert same(cache.moments(key(picture)), first)
+    assert files(tmp_path / "cache") == [kept]
+    assert kept.read_bytes()[-20:] == whole[-20:]
+
+
+def test_runs_that_encode_the_same_image_at_once_do_not_disturb_each_other(vae, picture, tmp_path):
+    caches = [LatentCache(vae, tmp_path / "cache") for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda cache: cache.moments(key(picture)), caches * 5))
+
+    assert all(same(found[0], one) for one in found)
+    assert len(files(tmp_path / "cache")) == 1
+
+
+def test_a_vae_that_overflows_is_told(vae, picture):
+    broken = copy.deepcopy(vae)
+    next(broken.parameters()).data.fill_(float("inf"))
+    with pytest.raises(TrainingError, match=r"the VAE makes no numbers of image .*picture\.png in torch.float32"):
+        LatentCache(broken, None).moments(key(picture))
+
+
+def test_of_mirrored_images_both_orientations_are_encoded_and_of_changing_ones_none(picture):
+    def keys(**values):
+        subset = Subset(image_dir=picture.parent, class_tokens="x", **values)
+        return image_keys([collect(Dataset(resolution=(64, 64), batch_size=1, subsets=(subset,)))])
+
+    assert [one.framing.mirrored for one in keys()] == [False]
+    assert [one.framing.mirrored for one in keys(flip_aug=True)] == [False, True]
+    assert keys(random_crop=True) == keys(color_aug=True) == []
 
 
 def test_a_mirrored_image_is_encoded_mirrored(vae, picture):
     cache = LatentCache(vae, None)
-    plain = cache.moments(ImageKey(picture, (64, 64), False))
-    mirrored = cache.moments(ImageKey(picture, (64, 64), True))
+    plain = cache.moments(key(picture, left=32))
+    mirrored = cache.moments(key(picture, left=32, mirrored=True))
 
     assert not torch.allclose(plain.mean, mirrored.mean)
 

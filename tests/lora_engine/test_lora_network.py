@@ -4,17 +4,19 @@ import math
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch.func import functional_call
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmarks.pocket.blueprint import Blueprint, noise_schedule
-from lora_engine.families import sd1
-from lora_engine.maths.losses import min_snr_weight, squared_error
+from lora_engine.families import TextStates, sd1
+from lora_engine.maths.losses import element_losses, min_snr_weight, sample_means
 from lora_engine.maths.noise import NoiseSchedule
 from lora_engine.maths.streams import Streams
 from lora_engine.networks.lora import LoraNetwork
 from sd_contract.errors import CheckpointError
+from sd_contract.networks import SD, NetworkPlan, Rank
 from sd_contract.tensor_names import lora_name
 
 IDS = torch.tensor([[49406, 320, 7117, 49407], [49406, 7117, 320, 49407]])
@@ -29,10 +31,14 @@ def load(base, tokenizer=None, dtype=torch.float32):
     return sd1.assemble(base, load_file(base.path), tokenizer, device="cpu", dtype=dtype)
 
 
-def attach(model, *, rank=4, alpha=2.0, seed=0, stirred=True, dtype=torch.float32):
-    """A LoRA, its `up` weights no longer zero if `stirred`."""
-    network = LoraNetwork.attach(
-        model.unet, model.text_encoder, rank=rank, alpha=alpha, streams=Streams(seed), dtype=dtype
+def attach(model, *, rank=4, alpha=2.0, large=None, seed=0, stirred=True, dtype=torch.float32):
+    """A LoRA, with `large` a LoCon; its `up` weights no longer zero if `stirred`."""
+    network = LoraNetwork.planned(
+        model.unet,
+        model.text_encoder,
+        NetworkPlan(layout=SD, rank=Rank(rank, alpha), large=large),
+        streams=Streams(seed),
+        dtype=dtype,
     )
     if stirred:
         for number, one in enumerate(network.modules.values()):
@@ -44,7 +50,7 @@ def attach(model, *, rank=4, alpha=2.0, seed=0, stirred=True, dtype=torch.float3
 def noise_of(model, ids=IDS):
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(2, 4, 8, 8, generator=generator, dtype=next(model.unet.parameters()).dtype)
-    text = model.text_encoder(ids).last_hidden_state
+    text = TextStates(model.text_encoder(ids).last_hidden_state)
     return model.predict(latents, torch.tensor([10, 700]), text)
 
 
@@ -76,23 +82,27 @@ def reference_loss(model, weights, x0, noise, t):
     return (((prediction - noise) ** 2).mean(dim=(1, 2, 3)) * weight).mean()
 
 
-def test_loss_and_every_gradient_equal_the_plain_formulas(tiny_base):
+@pytest.mark.parametrize("large", [None, Rank(3, 1.5)], ids=["LoRA", "LoCon"])
+def test_loss_and_every_gradient_equal_the_plain_formulas(tiny_base, large):
     model = load(tiny_base, dtype=torch.float64)
     generator = torch.Generator().manual_seed(3)
     x0, noise = (torch.randn(2, 4, 16, 16, generator=generator, dtype=torch.float64) for _ in range(2))
     t = torch.tensor([30, 800])
 
-    network = attach(model, dtype=torch.float64)
+    network = attach(model, large=large, dtype=torch.float64)
     schedule = NoiseSchedule(torch.device("cpu"))
-    prediction = model.predict(schedule.add(x0, noise, t), t, model.text_encoder(IDS).last_hidden_state)
+    text = TextStates(model.text_encoder(IDS).last_hidden_state)
+    prediction = model.predict(schedule.add(x0, noise, t), t, text)
     weights = min_snr_weight(schedule.snr(t), 5.0, v_prediction=False)
-    loss = (squared_error(prediction, noise) * weights).mean()
+    loss = (sample_means(element_losses(prediction, noise)) * weights).mean()
     loss.backward()
     ours = {name: (one.down, one.up) for name, one in network.modules.items()}
+    scales = {name: one.scale for name, one in network.modules.items()}
+    assert set(scales.values()) == {0.5}
 
     network.detach()
     plain = {n: [w.detach().clone().requires_grad_() for w in pair] for n, pair in ours.items()}
-    expected = reference_loss(model, {n: (d, u, 2.0 / 4) for n, (d, u) in plain.items()}, x0, noise, t)
+    expected = reference_loss(model, {n: (d, u, 0.5) for n, (d, u) in plain.items()}, x0, noise, t)
     expected.backward()
 
     assert math.isclose(loss.item(), expected.item(), rel_tol=1e-9)
@@ -100,6 +110,29 @@ def test_loss_and_every_gradient_equal_the_plain_formulas(tiny_base):
         for weight, reference in zip(pair, plain[name], strict=True):
             error = (weight.grad - reference.grad).norm() / reference.grad.norm()
             assert error < 1e-9, f"{name}: {error}"
+
+
+@pytest.fixture(scope="module")
+def full_size():
+    """The modules of a Stable Diffusion 1 of full size, without memory for their weights."""
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
+        return unet, CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_attention_heads=12))
+
+
+@pytest.mark.parametrize(("large", "tensors"), [(None, 792), (Rank(4, 1.0), 1050)])
+def test_a_lora_of_full_size_has_as_many_tensors_as_kohyas(full_size, large, tensors):
+    plan = NetworkPlan(layout=SD, rank=Rank(8, 4.0), large=large)
+    network = LoraNetwork.planned(*full_size, plan, streams=Streams(0))
+
+    shapes = {name: (one.down.shape, one.up.shape) for name, one in network.modules.items()}
+    network.detach()
+    assert 3 * len(shapes) == tensors
+    assert shapes["lora_te_text_model_encoder_layers_11_mlp_fc1"] == ((8, 768), (3072, 8))
+    assert shapes["lora_unet_down_blocks_0_attentions_0_proj_in"] == ((8, 320, 1, 1), (320, 8, 1, 1))
+    if large:
+        assert shapes["lora_unet_down_blocks_0_resnets_0_conv1"] == ((4, 320, 3, 3), (320, 4, 1, 1))
+        assert shapes["lora_unet_down_blocks_0_resnets_0_time_emb_proj"] == ((8, 1280), (320, 8))
 
 
 def test_a_new_lora_changes_nothing_until_it_is_trained(model):
@@ -254,6 +287,79 @@ def test_a_missing_alpha_is_the_rank(model, tmp_path):
     network.load(tmp_path / "no alpha.safetensors")
 
     assert {one.scale for one in network.modules.values()} == {1.0}
+
+
+def test_a_locon_file_read_back_gives_the_same_noise(model, tmp_path):
+    network = attach(model, large=Rank(3, 1.5))
+    wanted, shapes = noise_of(model), {name: one.down.shape for name, one in network.modules.items()}
+    save_file(network.tensors(), tmp_path / "locon.safetensors")
+    network.detach()
+
+    LoraNetwork.from_file(tmp_path / "locon.safetensors", model.unet, model.text_encoder)
+
+    assert shapes["lora_unet_mid_block_resnets_0_conv1"][0] == 3
+    assert shapes["lora_unet_mid_block_resnets_0_time_emb_proj"][0] == 4
+    assert torch.equal(noise_of(model), wanted)
+
+
+def test_a_merged_lora_acts_as_it_did_beside_the_layers(model):
+    network = attach(model, large=Rank(3, 1.5))
+    network.multiplier = 0.5
+    wanted = noise_of(model)
+    network.merge()
+
+    assert network.modules == {}
+    assert (noise_of(model) - wanted).abs().max() < 1e-5
+
+
+def test_a_network_after_a_merged_one_has_no_more_layers(model):
+    attach(model, large=Rank(3, 1.5)).merge()
+
+    assert len(attach(model).modules) == len(attach(load(model.base)).modules)
+
+
+def test_weights_of_a_file_are_gone_on_from(model, tiny_base, tmp_path):
+    save_file(attach(model).tensors(), tmp_path / "first.safetensors")
+    fresh = load(tiny_base)
+    network = attach(fresh, seed=9, large=Rank(2, 1.0))
+
+    told = network.start_from(tmp_path / "first.safetensors")
+
+    ours, theirs = network.tensors(), load_file(tmp_path / "first.safetensors")
+    assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
+    assert len(told) == 1 and "layers begin anew, since it lacks them" in told[0]
+
+
+def test_a_file_with_another_alpha_says_that_it_will_act_otherwise(model, tiny_base, tmp_path):
+    save_file(attach(model, alpha=4.0).tensors(), tmp_path / "first.safetensors")
+    network = attach(load(tiny_base), alpha=1.0)
+
+    told = network.start_from(tmp_path / "first.safetensors")
+
+    assert len(told) == 1 and "have another alpha" in told[0]
+    assert {one.alpha for one in network.modules.values()} == {1.0}
+
+
+def test_a_file_of_another_rank_is_not_gone_on_from(model, tiny_base, tmp_path):
+    save_file(attach(model, rank=2).tensors(), tmp_path / "first.safetensors")
+
+    with pytest.raises(CheckpointError, match=r"has rank 2, rank 4 is asked for\. Set dim_from_weights"):
+        attach(load(tiny_base)).start_from(tmp_path / "first.safetensors")
+
+
+def test_changes_longer_than_allowed_are_shrunk_and_others_left(model):
+    network = attach(model, large=Rank(3, 1.5))
+    before = {name: one.weight_change() for name, one in network.modules.items()}
+    longest = sorted(change.norm().item() for change in before.values())[len(before) // 2]
+
+    norms = network.limit_norms(longest)
+
+    torch.testing.assert_close(
+        norms, torch.stack([change.norm() for change in before.values()]), rtol=1e-4, atol=1e-6
+    )
+    for name, change in before.items():
+        wanted = change * min(1.0, longest / change.norm().item())
+        torch.testing.assert_close(network.modules[name].weight_change(), wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_a_damaged_file_is_refused(model, tmp_path):

@@ -7,7 +7,7 @@ from lora_engine.output.checkpoints import write_whole
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
 from sd_contract.attempt import Attempt
-from sd_contract.events import StepDone, Tail, Warned
+from sd_contract.events import AttemptStarted, StepDone, Tail, Warned
 
 
 @pytest.fixture
@@ -16,6 +16,10 @@ def reporter(tmp_path):
     made.total_steps = 6
     yield made
     made.close()
+
+
+def explain(what, number, rate, losses):
+    return f"{what} at step {number}, {rate}, after {losses}"
 
 
 def step(number):
@@ -38,7 +42,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 
 
 def test_the_average_covers_the_last_epochs_worth_of_steps(reporter, capfd):
-    progress = Progress(reporter, total_steps=6, steps_per_epoch=2)
+    progress = Progress(reporter, total_steps=6, steps_per_epoch=2, explain=explain)
     for number, loss in enumerate((1.0, 3.0, 5.0), 1):
         progress.add(step(number), torch.tensor(loss), 0.1)
     progress.settle()
@@ -49,12 +53,12 @@ def test_the_average_covers_the_last_epochs_worth_of_steps(reporter, capfd):
 
 
 def test_every_step_is_an_event_with_its_loss(reporter, tmp_path):
-    progress = Progress(reporter, total_steps=6, steps_per_epoch=2)
+    progress = Progress(reporter, total_steps=6, steps_per_epoch=2, explain=explain)
     progress.add(step(1), torch.tensor(0.5), 0.25)
     progress.settle()
     progress.close()
 
-    (event,) = events(tmp_path)
+    _, event = events(tmp_path)
     assert isinstance(event, StepDone)
     assert (event.step, event.total_steps, event.epoch) == (1, 6, 1)
     assert (event.loss, event.learning_rate) == (0.5, 0.25)
@@ -62,8 +66,8 @@ def test_every_step_is_an_event_with_its_loss(reporter, tmp_path):
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_is_never_an_event(reporter, tmp_path, loss):
-    progress = Progress(reporter, total_steps=6, steps_per_epoch=2)
-    with pytest.raises(TrainingError, match=f"the loss is {loss} at step 1"):
+    progress = Progress(reporter, total_steps=6, steps_per_epoch=2, explain=explain)
+    with pytest.raises(TrainingError, match=f"the loss is {loss} at step 1, 0.25, after"):
         progress.add(step(1), torch.tensor(loss), 0.25)
     progress.close()
 
@@ -74,7 +78,7 @@ def test_warnings_go_to_console_and_events(reporter, tmp_path, capfd):
     reporter.warn("the cat is odd")
 
     assert capfd.readouterr().err == "warning: the cat is odd\n"
-    assert events(tmp_path) == [Warned("the cat is odd")]
+    assert events(tmp_path) == [AttemptStarted(0), Warned("the cat is odd")]
 
 
 def test_a_file_saved_again_is_listed_once_and_last(reporter):

@@ -3,10 +3,10 @@ import signal
 
 import pytest
 
-from lora_engine.errors import Stopped
+from lora_engine.errors import NotANumberError, Stopped
 from lora_engine.output.reporting import Reporter
 from lora_engine.session import carry_out, stop_on_signal
-from sd_contract.attempt import Attempt, Result, read_result
+from sd_contract.attempt import OUT_OF_MEMORY, Attempt, Result, read_result
 from sd_contract.errors import OptionError
 from sd_contract.events import AttemptStarted, RunFinished, Tail
 
@@ -70,9 +70,43 @@ def test_memory_that_runs_out_comes_with_advice(attempt):
     class OutOfMemoryError(RuntimeError):
         pass
 
-    _, result = carried_out(attempt, ending(OutOfMemoryError("tried to allocate 2 GiB")))
+    text = (
+        "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 7.79 GiB of which 1.20 GiB "
+        "is free. Including non-PyTorch memory, this process has 6.4 GiB memory in use."
+    )
+    code, result = carried_out(attempt, ending(OutOfMemoryError(text)))
 
+    assert (code, result.cause) == (OUT_OF_MEMORY, "out of memory")
+    assert "2.50 GiB more were needed, 1.20 GiB of the GPU's 7.79 GiB were free" in result.message
     assert "Use a smaller train_batch_size or resolution" in result.message
+
+
+@pytest.mark.parametrize(
+    ("error", "needed"),
+    [
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9437184 bytes."),
+            "out of memory while loading the base model: 9.0 MiB more were needed. Use",
+        ),
+        (MemoryError(), "out of memory while loading the base model: Use a smaller"),
+    ],
+)
+def test_main_memory_can_run_out_too(attempt, capfd, error, needed):
+    def recipe(arguments, reporter):
+        reporter.phase("loading the base model")
+        raise error
+
+    code, result = carried_out(attempt, recipe)
+
+    assert code == OUT_OF_MEMORY
+    assert result.message.startswith(needed)
+    assert capfd.readouterr().err == f"error: {result.message}\n"
+
+
+def test_a_loss_that_is_no_number_is_a_cause_of_its_own(attempt):
+    code, result = carried_out(attempt, ending(NotANumberError("the loss is nan")))
+
+    assert (code, result.cause) == (1, "not a number")
 
 
 def test_a_first_signal_is_a_request_and_the_next_is_obeyed():

@@ -29,6 +29,8 @@ def test_options_that_name_code_or_files_are_marked():
         "network_module": Danger.CODE,
         "pretrained_model_name_or_path": Danger.PATH,
         "tokenizer_cache_dir": Danger.PATH,
+        "sample_prompts": Danger.PATH,
+        "vae": Danger.PATH,
     }
 
 
@@ -50,8 +52,8 @@ def test_an_unknown_option_is_told_with_the_nearest_name(typed, meant):
 
 
 def test_an_option_of_other_trainers_is_told_not_to_be_supported_yet():
-    with pytest.raises(OptionValueError, match="'network_dropout' is not supported by the bundled engine yet"):
-        settable("network_dropout")
+    with pytest.raises(OptionValueError, match="'validation_split' is not supported by the bundled engine yet"):
+        settable("validation_split")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_a_text_becomes_a_value_of_the_options_type(name, text, value):
         ("learning_rate", "nan"),
         ("learning_rate", "-1"),
         ("shuffle_caption", "yes"),
-        ("optimizer_type", "Prodigy"),
+        ("optimizer_type", "Wizardry"),
         ("optimizer_args", "weight_decay='0.1"),
     ],
 )

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 
 import pytest
 
 from sd_contract.attempt import Attempt, Result
-from sd_contract.events import CheckpointSaved, EventLog, StepDone
+from sd_contract.events import AttemptStarted, CheckpointSaved, EventLog, StepDone
+from sd_contract.states import StateManifest, write_state
 from tests.faults.stand_in import StandInEngine
 from tests.runs.records import record
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
@@ -35,9 +37,21 @@ class Training:
         self.job = Job(
             id=1, kind="train", title="cat", folder="", subject={}, state=JobState.RUNNING, attempt=1, position=1
         )
-        self.paths = AttemptPaths.of(run.folder, 1)
+        self._begin(1)
+
+    def _begin(self, number: int, from_step: int = 0) -> None:
+        self.paths = AttemptPaths.of(self.run.folder, number)
         self.paths.output.mkdir(parents=True)
         self.attempt = Attempt(self.paths.folder)
+        log = EventLog(self.attempt.events)
+        log.emit(AttemptStarted(from_step))
+        log.close()
+
+    def again(self, from_step: int) -> Training:
+        """The next attempt at the same run."""
+        later = copy(self)
+        later._begin(2, from_step)
+        return later
 
     def prepare(self):
         return self.kind.prepare(self.job, self.run.folder, self.attempt)
@@ -134,6 +148,45 @@ def test_what_another_attempt_published_or_a_person_put_there_is_never_taken_bac
     write_lora(training.paths.output / "cat.safetensors", step=3)
     training.judge(done("cat.safetensors"))
     assert training.published() == ["cat-000009.safetensors", "mine.safetensors", "cat.safetensors"]
+
+
+def test_what_an_attempt_saved_that_was_gone_on_from_is_taken_back_too(training, write_lora):
+    write_lora(training.paths.output / "cat-000001.safetensors", step=1)
+    training.saved("cat-000001.safetensors")
+    second = training.again(from_step=2)
+    write_lora(second.paths.output / "cat-000002.safetensors", step=3)
+    second.saved("cat-000002.safetensors")
+    second.judge(done("cat-000002.safetensors"))
+    assert second.published() == ["cat-000002.safetensors"]
+
+
+def test_what_an_attempt_saved_that_was_given_up_stays(training, write_lora):
+    write_lora(training.paths.output / "cat-step00000001.safetensors", step=1)
+    training.saved("cat-step00000001.safetensors")
+    second = training.again(from_step=0)
+    write_lora(second.paths.output / "cat.safetensors", step=3)
+    second.judge(done("cat.safetensors"))
+    assert second.published() == ["cat-step00000001.safetensors", "cat.safetensors"]
+
+
+def test_the_next_attempt_goes_on_from_the_newest_whole_state(training):
+    for step, content in ((4, b"whole"), (6, b"torn")):
+        state = training.paths.states / f"step-{step:08}"
+        manifest = StateManifest(step=step, epoch=1, seed=1, session_id=1, started_at=0.0)
+        write_state(state, manifest, {"network": lambda path: path.write_bytes(b"whole") and None})
+        (state / "network").write_bytes(content)
+    second = training.again(from_step=4)
+    launch = second.prepare()
+    assert launch.command[-2:] == ("--resume", str(training.paths.states / "step-00000004"))
+
+
+def test_a_run_that_is_done_keeps_no_states(training, write_lora):
+    training.paths.states.mkdir()
+    write_lora(training.paths.output / "cat.safetensors")
+    assert training.judge(None).state is JobState.QUEUED
+    assert training.paths.states.exists()
+    training.judge(done("cat.safetensors"))
+    assert not training.paths.states.exists()
 
 
 def test_a_trainer_that_ended_without_a_word_is_tried_again(training):

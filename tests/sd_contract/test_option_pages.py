@@ -1,9 +1,10 @@
 """The page that lists the options says what the table says."""
 
+import re
 from pathlib import Path
 
 import sd_contract
-from sd_contract.options import OPTIONS
+from sd_contract.options import OPTIONS, kohya_options, supported
 
 PAGE = Path(sd_contract.__file__).parent.parent / "README.md"
 
@@ -20,3 +21,11 @@ def test_the_page_lists_every_option_in_the_tables_words():
     lines = PAGE.read_text(encoding="utf-8").splitlines()
 
     assert [line for line in lines if line.startswith("| `")] == [row(spec) for spec in OPTIONS]
+
+
+def test_what_the_page_calls_not_supported_is_not_supported():
+    section = PAGE.read_text(encoding="utf-8").split("## Not supported", 1)[1]
+    listed = {name for name in re.findall(r"`(\w+)`", section) if name in kohya_options()}
+
+    assert {"dataset_class", "validation_split"} <= listed
+    assert [name for name in listed if supported(name)] == []

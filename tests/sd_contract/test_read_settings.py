@@ -95,7 +95,7 @@ def test_a_missing_file_and_broken_toml_are_told(config, tmp_path):
     [
         (["--network_dimm", "8"], "command line: unknown option 'network_dimm'. Did you mean 'network_dim'?"),
         (["--max_train_step", "5"], "command line: unknown option 'max_train_step'."),
-        (["--network_dropout", "0.1"], "command line: option 'network_dropout' is not supported"),
+        (["--fp8_base_unet", "0.1"], "command line: option 'fp8_base_unet' is not supported"),
         (["--network_dim", "x"], "command line: network_dim = x: a whole number is wanted."),
         (["--network_dim"], "command line: argument --network_dim: expected one argument."),
         (["stray"], "command line: 'stray' belongs to no option."),

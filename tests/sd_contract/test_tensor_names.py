@@ -17,4 +17,5 @@ def test_unet_names_are_diffusers_paths():
 def test_a_name_tells_its_part():
     assert part_of("lora_unet_x.alpha") == "unet"
     assert part_of("lora_te_x.alpha") == "text_encoder"
-    assert part_of("lora_te1_x.alpha") is None
+    assert part_of("lora_te1_x.alpha") == part_of("lora_te2_x.alpha") == "text_encoder"
+    assert part_of("oft_unet_x.alpha") is None

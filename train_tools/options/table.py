@@ -35,7 +35,7 @@ class Option:
 
 
 _CODE = {"network_module"}
-_PATHS = {"pretrained_model_name_or_path", "tokenizer_cache_dir"}
+_PATHS = {"pretrained_model_name_or_path", "tokenizer_cache_dir", "vae", "sample_prompts"}
 _SET_BY_APP = {
     "output_dir",
     "output_name",
@@ -44,7 +44,13 @@ _SET_BY_APP = {
     "dataset_config",
     "train_data_dir",
     "reg_data_dir",
+    "in_json",
+    "dataset_repeats",
+    "conditioning_data_dir",
     "caption_extension",
+    "resume",
+    "state_dir",
+    "caption_extention",
 }
 NO_PART_OF_THE_RESULT = frozenset(
     {
@@ -52,14 +58,38 @@ NO_PART_OF_THE_RESULT = frozenset(
         "tokenizer_cache_dir",
         "training_comment",
         "max_data_loader_n_workers",
+        "persistent_data_loader_workers",
+        "skip_cache_check",
+        "cache_info",
         "vae_batch_size",
         "sdpa",
+        "v2",
+        "no_half_vae",
+        "cache_text_encoder_outputs",
+        "cache_text_encoder_outputs_to_disk",
+        "disable_mmap_load_safetensors",
+        "sample_prompts",
+        "sample_every_n_steps",
+        "sample_every_n_epochs",
+        "sample_at_first",
+        "sample_sampler",
+        "save_state",
+        "save_state_on_train_end",
+        "save_last_n_epochs_state",
+        "save_last_n_steps_state",
+        "skip_until_initial_step",
+        "state_every_n_steps",
+        "state_every_n_minutes",
     }
 )
 """Options whose value does not decide the result: the base model counts by its hash, not by its path."""
 
 _LABELS = {
     "pretrained_model_name_or_path": "Base model",
+    "v2": "SD2 model",
+    "v_parameterization": "V-prediction",
+    "vae": "VAE",
+    "no_half_vae": "Full-precision VAE",
     "network_dim": "Rank",
     "network_alpha": "Alpha",
     "unet_lr": "U-Net learning rate",

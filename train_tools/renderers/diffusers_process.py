@@ -1,4 +1,4 @@
-"""Renders previews of SD1 models: `python -m train_tools.renderers.diffusers_process request.json`.
+"""Renders previews of SD1, SD2 and SDXL models: `python -m train_tools.renderers.diffusers_process request.json`.
 
 The base model is loaded once; LoRA files are put on it by the engine's own layers. Pictures are rendered one at a
 time, because a batch would change a picture's last bits with its neighbours: equal keys are to be equal pictures.
@@ -11,10 +11,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sd_contract.base_model import FAMILY_NAMES, BaseModel, inspect
-from sd_contract.errors import BaseModelError
+from sd_contract.base_model import inspect_trainable
 from train_tools.errors import OptionValueError, TrainToolsError
 from train_tools.model.preview import Picture
 from train_tools.previews.renderer import RenderRequest
@@ -23,18 +22,15 @@ from train_tools.renderers.session import Painter, PictureError, main
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
-    from torch import Tensor
 
-    from lora_engine.families.sd1 import StableDiffusion1
+    from lora_engine.families import Family
     from lora_engine.networks.lora import LoraNetwork
-
-SD1_SCHEDULE: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
 class DiffusersPainter:
-    """A loaded SD1 model, and at most one LoRA on it."""
+    """A loaded model, and at most one LoRA on it."""
 
-    def __init__(self, model: StableDiffusion1, device: torch.device) -> None:
+    def __init__(self, model: Family, device: torch.device) -> None:
         self._model = model
         self._device = device
         self._network: LoraNetwork | None = None
@@ -60,12 +56,16 @@ class DiffusersPainter:
     def paint(self, picture: Picture, stopped: Callable[[], bool]) -> Image | None:
         import torch
 
+        from lora_engine.output.pictures import as_image, paint, prompts_of
+
         if self._network is not None:
             self._network.multiplier = picture.weight
         try:
             with torch.inference_mode():
-                latents = self._denoised(picture, stopped)
-                pixels = None if latents is None else self._decoded(latents)
+                text = self._model.encode_text(
+                    prompts_of(picture.prompt, picture.negative_prompt, picture.guidance), picture.clip_skip
+                )
+                pixels = paint(self._model, self._model.vae, text, picture, picture.seed, self._device, stopped)
         except torch.OutOfMemoryError as error:
             raise TrainToolsError(
                 f"The GPU has too little free memory for a picture of {picture.width_px}x{picture.height_px}. "
@@ -79,87 +79,15 @@ class DiffusersPainter:
                 "overflowed. A LoRA like that was trained with too high a learning rate; try its earlier "
                 "checkpoints or a lower weight."
             )
-        return _as_image(pixels)
-
-    def _denoised(self, picture: Picture, stopped: Callable[[], bool]) -> Tensor | None:
-        """The latents after the last step, 1 x 4 x H x W in float32; None when stopped meanwhile."""
-        import torch
-
-        generator = torch.Generator("cpu").manual_seed(picture.seed)
-        scheduler = new_scheduler(picture.sampler, self._model.base)
-        scheduler.set_timesteps(picture.steps, device=self._device)
-        latents: Tensor = self._first_noise(picture, generator) * scheduler.init_noise_sigma
-        text = self._text(picture)
-        for timestep in scheduler.timesteps:
-            if stopped():
-                return None
-            prediction = self._guided(scheduler.scale_model_input(latents, timestep), timestep, text, picture)
-            latents = scheduler.step(prediction, timestep, latents, generator=generator, return_dict=False)[0]
-        return latents
-
-    def _first_noise(self, picture: Picture, generator: torch.Generator) -> Tensor:
-        import torch
-
-        factor = self._model.base.latent_factor
-        shape = (1, self._model.base.unet["in_channels"], picture.height_px // factor, picture.width_px // factor)
-        return torch.randn(shape, generator=generator).to(self._device)
-
-    def _text(self, picture: Picture) -> Tensor:
-        """The negative prompt's states and the prompt's; without guidance the prompt's alone."""
-        prompts = [picture.prompt] if picture.guidance == 1 else [picture.negative_prompt, picture.prompt]
-        return self._model.encode_text(prompts, picture.clip_skip)
-
-    def _guided(self, latents: Tensor, timestep: Tensor, text: Tensor, picture: Picture) -> Tensor:
-        """The prediction with classifier-free guidance (Ho & Salimans, arXiv 2207.12598), in float32."""
-        both = latents.expand(len(text), -1, -1, -1).to(text.dtype)
-        predictions = self._model.predict(both, timestep.expand(len(text)), text).float()
-        if len(text) == 1:
-            return predictions
-        without, with_prompt = predictions.chunk(2)
-        return without + picture.guidance * (with_prompt - without)
-
-    def _decoded(self, latents: Tensor) -> Tensor:
-        """Pixels 3 x H x W from -1 to 1."""
-        vae: Any = self._model.vae
-        pixels: Tensor = vae.decode(latents / self._model.scaling_factor, return_dict=False)[0]
-        return pixels[0]
-
-
-def new_scheduler(sampler: str, base: BaseModel) -> Any:
-    """The diffusers scheduler for a sampler, on SD1's noise schedule. OptionValueError for an unknown one."""
-    settings = {**SD1_SCHEDULE, "prediction_type": base.prediction_type}
-    if sampler == "ddim":
-        from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-
-        return DDIMScheduler(**settings, clip_sample=False, set_alpha_to_one=False, steps_offset=1)
-    if sampler == "euler":
-        from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
-
-        return EulerDiscreteScheduler(**settings)
-    if sampler == "euler_a":
-        from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
-
-        return EulerAncestralDiscreteScheduler(**settings)
-    if sampler == "dpmpp_2m":
-        from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
-
-        return DPMSolverMultistepScheduler(**settings)
-    raise OptionValueError(
-        f"The bundled renderer has no sampler {sampler!r}: use ddim, euler, euler_a or dpmpp_2m."
-    )
+        return as_image(pixels)
 
 
 def open_painter(request: RenderRequest) -> Painter:
     """Loads the base model. BaseModelError when it can't be rendered with."""
-    base = inspect(request.base.path)
-    if base.family != "sd1":
-        raise BaseModelError(
-            f"base model: {base.path} is an {FAMILY_NAMES[base.family]} model; the bundled renderer renders "
-            "SD1 so far. Choose an SD1 model, or turn the previews off."
-        )
+    base = inspect_trainable(request.base.path)
     import torch
 
-    from lora_engine.families.sd1 import load
+    from lora_engine.families import load
 
     device = chosen_device(request.device)
     torch.backends.cudnn.deterministic = True
@@ -181,13 +109,6 @@ def chosen_device(name: str) -> torch.device:
             f"Device {name!r} can't be used here ({error}). Choose auto, cpu, or a GPU of this machine."
         ) from error
     return device
-
-
-def _as_image(pixels: Tensor) -> Image:
-    from PIL import Image
-
-    levels = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-    return Image.fromarray((levels * 255).round().astype("uint8"))
 
 
 if __name__ == "__main__":

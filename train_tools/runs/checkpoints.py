@@ -22,22 +22,20 @@ def publish(file: Path, paths: RunPaths) -> Path:
     Raises CheckpointError when header, offsets and size of the file do not agree.
     """
     verify_safetensors(file)
-    target = paths.folder / file.name
-    try:
-        link_or_copy(file, target)
-    except OSError as error:
-        raise storage_error(target, error) from error
-    return target
+    return _put(file, paths.folder / file.name)
 
 
 def publish_all(output: Path, paths: RunPaths) -> list[str]:
-    """Publishes what lies in an attempt's output folder; returns what was wrong with files left out."""
+    """Publishes the checkpoints and the tag list (S1-47) in an attempt's output folder; returns what was wrong
+    with files left out."""
     problems = []
     for file in sorted(output.glob("*.safetensors")):
         try:
             publish(file, paths)
         except CheckpointError as error:
             problems.append(str(error))
+    for tags in output.glob("*.txt"):
+        _put(tags, paths.folder / tags.name)
     return problems
 
 
@@ -55,6 +53,14 @@ def checkpoints_of(paths: RunPaths) -> tuple[Checkpoint, ...]:
 def is_trained(paths: RunPaths) -> bool:
     """Whether the run has its final checkpoint, whatever the project was called when it was trained."""
     return any(checkpoint.final for checkpoint in checkpoints_of(paths))
+
+
+def _put(file: Path, target: Path) -> Path:
+    try:
+        link_or_copy(file, target)
+    except OSError as error:
+        raise storage_error(target, error) from error
+    return target
 
 
 def _checkpoint(run: str, file: Path) -> Checkpoint:

@@ -48,7 +48,8 @@ def measured_pace(history: Iterable[Job]) -> Pace | None:
     for job in history:
         work = float(job.subject.get("work", 0.0))
         times = (job.started_at, job.steps_started_at, job.finished_at)
-        if job.kind != TRAIN or job.total_steps < 2 or not work or None in times:
+        whole = job.attempt == 1  # a later attempt may have done the rest only
+        if job.kind != TRAIN or not whole or job.total_steps < 2 or not work or None in times:
             continue
         started, stepping, finished = (float(time or 0.0) for time in times)
         paces.append((finished - stepping) / (job.total_steps - 1) / work)

@@ -35,6 +35,19 @@ class RunFiles:
     output_name: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class AttemptFiles:
+    """Where one attempt at a run writes, and what it begins with."""
+
+    output: Path
+    """An existing, empty folder for checkpoints."""
+    states: Path
+    """The folder for states, from which a later attempt goes on."""
+    resume: Path | None
+    """The newest whole state of the earlier attempts."""
+    cache: Path
+
+
 class Engine(Protocol):
     """Knows one trainer: writes its TOML, gives its command line, reads its progress, judges its files."""
 
@@ -58,8 +71,8 @@ class Engine(Protocol):
         """Writes the run's config.toml and dataset.toml, whole."""
         ...
 
-    def launch(self, paths: RunPaths, base_model: Path, output: Path, cache: Path) -> Launch:
-        """The command that trains into `output`, an existing empty folder."""
+    def launch(self, paths: RunPaths, base_model: Path, attempt: AttemptFiles) -> Launch:
+        """The command that makes this attempt."""
         ...
 
     def judge(self, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:

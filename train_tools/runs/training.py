@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sd_contract.attempt import Attempt, Result
-from sd_contract.events import CheckpointSaved, Event, Tail
+from sd_contract.events import AttemptStarted, CheckpointSaved, Event, Tail
+from sd_contract.states import newest_state
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
 from train_tools.jobs.kind import Exit, Launch, last_attempt
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
 from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
-from train_tools.runs.engine import Engine, RunFiles
+from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
 from train_tools.runs.record import RunRecord, read_record
 
 TRAIN = "train"
@@ -71,7 +73,16 @@ class TrainingJob:
                 output_name=output_name(version),
             )
         )
-        return engine.launch(run, base_model, AttemptPaths(attempt.folder).output, self._outputs.cache)
+        return engine.launch(
+            run,
+            base_model,
+            AttemptFiles(
+                output=AttemptPaths(attempt.folder).output,
+                states=AttemptPaths(attempt.folder).states,
+                resume=newest_state(earlier.states for earlier in run.attempts),
+                cache=self._outputs.cache,
+            ),
+        )
 
     def observe(self, job: Job, folder: Path, attempt: Attempt, event: Event) -> None:
         if isinstance(event, CheckpointSaved):
@@ -83,10 +94,12 @@ class TrainingJob:
         run = RunPaths(folder)
         verdict = self._engine(read_record(run)).judge(attempt, exit_, result)
         if verdict.state is JobState.DONE:
-            self._withdraw(attempt, result, run)
+            self._withdraw(result, run)
             problems = publish_all(AttemptPaths(attempt.folder).output, run)
             if problems:
                 return Verdict(state=JobState.FAILED, message=problems[0])
+            for tried in run.attempts:  # nothing goes on from a run that is done
+                shutil.rmtree(tried.states, ignore_errors=True)
         return verdict
 
     def follow_ups(self, job: Job, folder: Path, verdict: Verdict) -> Sequence[NewJob]:
@@ -97,15 +110,13 @@ class TrainingJob:
         return (previews,) if previews else ()
 
     @staticmethod
-    def _withdraw(attempt: Attempt, result: Result | None, run: RunPaths) -> None:
-        """Takes back what was published and then removed by the trainer itself, as `save_last_n_epochs` asks."""
-        output = AttemptPaths(attempt.folder).output
+    def _withdraw(result: Result | None, run: RunPaths) -> None:
+        """Takes back what was published and then removed by the trainer itself, as `save_last_n_epochs` asks. A
+        trainer that goes on where an earlier attempt ended removes that one's files too."""
         kept = set(result.files) if result is not None else set()
-        for event in Tail(attempt.events).events():
+        for event in _story(run):
             if isinstance(event, CheckpointSaved) and kept and event.file not in kept:
-                name = Path(event.file).name
-                if not (output / name).exists():
-                    (run.folder / name).unlink(missing_ok=True)
+                (run.folder / Path(event.file).name).unlink(missing_ok=True)
 
     def _engine(self, record: RunRecord) -> Engine:
         try:
@@ -115,6 +126,15 @@ class TrainingJob:
                 f"The run was made for the trainer {record.run.spec.engine!r}, which is not installed here. "
                 f"There is: {', '.join(self._engines)}."
             ) from None
+
+
+def _story(run: RunPaths) -> Iterator[Event]:
+    """What the newest attempt has told, and those before it back to the one that began at the first step."""
+    for tried in reversed(run.attempts):
+        events = list(Tail(Attempt(tried.folder).events).events())
+        yield from events
+        if not any(isinstance(event, AttemptStarted) and event.from_step for event in events):
+            return
 
 
 def output_name(version: VersionPaths) -> str:

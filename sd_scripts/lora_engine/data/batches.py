@@ -1,16 +1,17 @@
 """The order of a run: which images make up which batch of which step of which epoch.
 
-Which dataset a batch is taken from depends on the datasets and the epoch alone, so that runs with other
-seeds that are trained together see the same sizes at the same step; which images it holds depends on the
+Which dataset and bucket a batch is taken from depends on the datasets and the epoch alone, so that runs with
+other seeds that are trained together see the same sizes at the same step; which images it holds depends on the
 run's seed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lora_engine.maths.streams import Streams
 from sd_contract.datasets import CollectedDataset, Dataset, DatasetItem
+from sd_contract.image_sizes import Size
 from sd_contract.steps import StepPlan
 
 SHARED_ORDER = Streams(0)
@@ -27,10 +28,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of one dataset that go through the model together."""
+    """Samples of one bucket of one dataset that go through the model together. `epoch` and `step` count from 1."""
 
     dataset: Dataset
+    bucket: Size
     samples: tuple[Sample, ...]
+    epoch: int
+    step: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,26 +60,31 @@ def run_steps(
                 return
             number += 1
             ends_epoch = start + accumulation >= len(batches)
-            yield Step(number, epoch, tuple(batches[start : start + accumulation]), ends_epoch)
+            shared = (replace(batch, step=number) for batch in batches[start : start + accumulation])
+            yield Step(number, epoch, tuple(shared), ends_epoch)
 
 
 def epoch_batches(datasets: Sequence[CollectedDataset], streams: Streams, epoch: int) -> list[Batch]:
-    """The batches of one epoch: each dataset's images with their repeats, shuffled, then batches in mixed order.
+    """The batches of one epoch: each dataset's images with their repeats, shuffled, sorted into buckets, then
+    batches in mixed order.
 
     A sample's number tells its draw of its dataset's images, so another batch size leaves its noise the same."""
     number = (epoch - 1) * sum(collected.samples for collected in datasets)
-    batches = []
+    batches: list[Batch] = []
     for place, collected in enumerate(datasets):
         samples = [Sample(item, number + i) for i, item in enumerate(_shuffled(collected, place, streams, epoch))]
-        batches += _batched(collected.dataset, samples)
+        batches += _batched(collected, samples, epoch)
         number += len(samples)
     SHARED_ORDER.random("batches", epoch).shuffle(batches)
     return batches
 
 
-def _batched(dataset: Dataset, samples: Sequence[Sample]) -> list[Batch]:
-    starts = range(0, len(samples), dataset.batch_size)
-    return [Batch(dataset, tuple(samples[start : start + dataset.batch_size])) for start in starts]
+def _batched(collected: CollectedDataset, samples: Sequence[Sample], epoch: int) -> Iterator[Batch]:
+    size = collected.dataset.batch_size
+    for bucket in collected.buckets:
+        held = [sample for sample in samples if sample.item.placement.bucket == bucket]
+        for start in range(0, len(held), size):
+            yield Batch(collected.dataset, bucket, tuple(held[start : start + size]), epoch)
 
 
 def _shuffled(collected: CollectedDataset, place: int, streams: Streams, epoch: int) -> list[DatasetItem]:

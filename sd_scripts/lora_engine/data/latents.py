@@ -6,32 +6,40 @@ What is kept is the VAE's distribution (mean and log variance); each run draws i
 from __future__ import annotations
 
 import hashlib
-import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
+from lora_engine.data.framing import Framing, Tint, middle_of
 from lora_engine.data.images import load_pixels
+from lora_engine.errors import TrainingError
 from lora_engine.maths.streams import Streams
-from sd_contract.datasets import CollectedDataset
+from sd_contract.datasets import CollectedDataset, DatasetItem
 from sd_contract.errors import CheckpointError
 from sd_contract.tensor_files import file_sha256, verify_safetensors
 
-ENCODER_VERSION = 1
+ENCODER_VERSION = 2
 LIMIT = 30.0, 20.0
 
 
 @dataclass(frozen=True)
 class ImageKey:
-    """One image as it is encoded: the file, its size (width, height) after scaling, mirrored or not."""
+    """One image as it is encoded: the file, what is seen of it, how it is scaled."""
 
     path: Path
-    resolution: tuple[int, int]
-    mirrored: bool
+    framing: Framing
+    interpolation: str | None = None
+
+    @classmethod
+    def of(cls, item: DatasetItem, framing: Framing) -> ImageKey:
+        return cls(item.image, framing, item.subset.resize_interpolation)
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,13 @@ class Moments:
 
 
 def image_keys(datasets: Sequence[CollectedDataset]) -> list[ImageKey]:
-    """Everything that has to be encoded, each once, in the order of the datasets."""
+    """Everything that can be encoded beforehand, each once, in the order of the datasets: with flip_aug both
+    orientations of an image, but nothing of images that look different at each draw."""
     keys = (
-        ImageKey(item.image, collected.dataset.resolution, mirrored)
+        ImageKey.of(item, middle_of(item, mirrored=mirrored))
         for collected in datasets
         for item in collected.items
+        if not item.subset.differs_at_each_draw
         for mirrored in ((False, True) if item.subset.flip_aug else (False,))
     )
     return list(dict.fromkeys(keys))
@@ -67,22 +77,27 @@ class LatentCache:
         self._vae_sha256 = _weights_sha256(vae) if folder else ""
 
     def moments(self, key: ImageKey) -> Moments:
-        """DatasetError when the image can't be read."""
+        """DatasetError when the image can't be read, TrainingError when the VAE fails on it."""
         if self._folder is None:
-            return self._encode(key)
+            return self.encode(key)
         path = self._path(key)
         kept = _read(path)
         if kept is None:
-            kept = self._encode(key)
+            kept = self.encode(key)
             _write(path, kept)
         return kept
 
     @torch.no_grad()
-    def _encode(self, key: ImageKey) -> Moments:
+    def encode(self, key: ImageKey, tint: Tint | None = None) -> Moments:
+        """What the VAE sees now; nothing is kept. Errors as above."""
         weight = next(self._vae.parameters())
-        pixels = load_pixels(key.path, key.resolution)
-        pixels = pixels.flip(-1) if key.mirrored else pixels
+        pixels = load_pixels(key.path, key.framing, key.interpolation, tint)
         found = self._vae.encode(pixels[None].to(weight.device, weight.dtype)).latent_dist.parameters[0]
+        if not torch.isfinite(found).all():
+            raise TrainingError(
+                f"the VAE makes no numbers of image {key.path} in {weight.dtype}. Some VAEs overflow in fp16: use "
+                'mixed_precision = "bf16" or "no", or another VAE.'
+            )
         mean, logvar = found.float().cpu().chunk(2)
         return Moments(mean.contiguous(), logvar.contiguous())
 
@@ -93,10 +108,8 @@ class LatentCache:
             "latent",
             ENCODER_VERSION,
             file_sha256(key.path, None),
-            key.resolution,
-            "cover, centre",
-            "box, lanczos",
-            key.mirrored,
+            key.framing,
+            key.interpolation,
             self._vae_sha256,
             str(weight.dtype),
             weight.device.type,
@@ -127,21 +140,25 @@ def _weights_sha256(module: Any) -> str:
 
 
 def _read(path: Path) -> Moments | None:
-    """What lies in the cache; None when there is nothing or it is damaged."""
-    from safetensors.torch import load_file
-
+    """What lies in the cache; None when there is nothing or its content is not what was written."""
     try:
-        verify_safetensors(path)
-    except CheckpointError:
+        content = path.read_bytes()
+        header = verify_safetensors(path)
+        if header.metadata.get("sha256") != hashlib.sha256(content[header.data_start :]).hexdigest():
+            return None
+        tensors = load(content)
+        return Moments(tensors["mean"], tensors["logvar"])
+    except (OSError, CheckpointError, SafetensorError, KeyError):
         return None
-    tensors = load_file(path)
-    return Moments(tensors["mean"], tensors["logvar"])
 
 
 def _write(path: Path, moments: Moments) -> None:
-    from safetensors.torch import save_file
-
+    """Writes under a name that no other process uses, so that readers and other writers see whole files only."""
+    tensors = {"mean": moments.mean, "logvar": moments.logvar}
+    plain = save(tensors)
+    data = plain[8 + int.from_bytes(plain[:8], "little") :]
+    content = save(tensors, {"format": "2", "sha256": hashlib.sha256(data).hexdigest()})
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    save_file({"mean": moments.mean, "logvar": moments.logvar}, temporary, {"format": "1"})
-    temporary.replace(path)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(path)

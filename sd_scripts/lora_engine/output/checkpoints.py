@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lora_engine.data.batches import Step
 from lora_engine.output.reporting import Reporter
-from sd_contract.checkpoints import CheckpointName, RunFacts, hashes, model_spec, training_metadata
+from sd_contract.checkpoints import CheckpointName, RunFacts, SaveSchedule, hashes, model_spec, training_metadata
 from sd_contract.errors import CheckpointError
 
 PRECISIONS = {None: torch.float32, "float": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -28,20 +28,24 @@ class Checkpoints:
         self._facts = facts
         self._options = facts.settings.output
         self._name = CheckpointName(self._options.output_name)
+        self._schedule = SaveSchedule(self._options, facts.plan)
         self._collect = collect
         self._reporter = reporter
 
     def due(self, step: Step) -> bool:
         """Whether something is saved after this step, the final file not counted."""
-        return self._due_by_step(step) or self._due_by_epoch(step)
+        return self._schedule.saves_step(step.number) or self._due_by_epoch(step)
 
     def after(self, step: Step) -> None:
-        """Saves what is due after a step, and removes the epoch file that `save_last_n_epochs` lets go."""
-        if self._due_by_step(step):
+        """Saves what is due after a step, and removes what the `save_last_n_...` options let go."""
+        if self._schedule.saves_step(step.number):
             self.at_step(step)
+            gone = self._schedule.step_let_go(step.number, self._options.save_last_n_steps)
+            self._remove(self._name.at_step(gone) if gone else None)
         if self._due_by_epoch(step):
             self._write(self._name.at_epoch(step.epoch), step, epoch=step.epoch)
-            self._remove_old(step.epoch)
+            gone = self._schedule.epoch_let_go(step.epoch, self._options.save_last_n_epochs)
+            self._remove(self._name.at_epoch(gone) if gone else None)
 
     def at_step(self, step: Step) -> None:
         """Saves under the step's own name; as in sd-scripts, the metadata then counts epochs from 0."""
@@ -50,14 +54,8 @@ class Checkpoints:
     def at_end(self, step: Step) -> None:
         self._write(self._name.at_end(), step, epoch=self._facts.plan.epochs)
 
-    def _due_by_step(self, step: Step) -> bool:
-        every = self._options.save_every_n_steps
-        return bool(every) and step.number % (every or 1) == 0
-
     def _due_by_epoch(self, step: Step) -> bool:
-        every = self._options.save_every_n_epochs
-        is_last = step.epoch == self._facts.plan.epochs
-        return bool(every) and step.ends_epoch and not is_last and step.epoch % (every or 1) == 0
+        return step.ends_epoch and self._schedule.saves_epoch(step.epoch)
 
     def _write(self, file: str, step: Step, *, epoch: int) -> None:
         path = self._folder / file
@@ -66,12 +64,8 @@ class Checkpoints:
         write_checkpoint(path, tensors, self._facts, epoch=epoch, step=step.number)
         self._reporter.saved(file, step.number, step.epoch)
 
-    def _remove_old(self, epoch: int) -> None:
-        kept, every = self._options.save_last_n_epochs, self._options.save_every_n_epochs
-        if not kept or not every or epoch - kept * every < 1:
-            return
-        file = self._name.at_epoch(epoch - kept * every)
-        if file in self._reporter.files:
+    def _remove(self, file: str | None) -> None:
+        if file is not None and file in self._reporter.files:
             self._reporter.say(f"removing old checkpoint: {self._folder / file}")
             (self._folder / file).unlink(missing_ok=True)
             self._reporter.removed(file)

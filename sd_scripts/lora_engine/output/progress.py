@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lora_engine.data.batches import Step
-from lora_engine.errors import TrainingError
+from lora_engine.errors import NotANumberError
 from lora_engine.output.reporting import Reporter
 
 MOST_PENDING = 16
+Explain = Callable[[str, int, float, Sequence[float]], str]
+"""The error text from what is no number, the step, its learning rate and the losses before."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,24 @@ class _Pending:
 
 class Progress:
     """Follows the losses of a run: prints, emits, averages over an epoch's worth of steps as sd-scripts does, and
-    raises TrainingError within MOST_PENDING steps of a loss that is not a number."""
+    raises NotANumberError within MOST_PENDING steps of a loss that is not a number."""
 
-    def __init__(self, reporter: Reporter, total_steps: int, steps_per_epoch: int) -> None:
+    def __init__(self, reporter: Reporter, total_steps: int, steps_per_epoch: int, explain: Explain) -> None:
         self._reporter = reporter
+        self._explain = explain
         self._recent: deque[float] = deque(maxlen=steps_per_epoch)
         self._pending: deque[_Pending] = deque()
         self._bar: Any = tqdm(total=total_steps, desc="steps", smoothing=0)
+
+    @property
+    def window(self) -> list[float]:
+        """The losses that the average is made of, oldest first."""
+        return list(self._recent)
+
+    def take_up(self, step: int, window: Iterable[float]) -> None:
+        """Goes on after a step whose losses an earlier attempt has told."""
+        self._recent.extend(window)
+        self._bar.update(step)
 
     def add(self, step: Step, loss: Tensor, learning_rate: float) -> None:
         """Takes a step's loss without waiting for it, and tells of all that have arrived."""
@@ -65,10 +78,9 @@ class Progress:
     def _tell(self, pending: _Pending) -> None:
         loss = pending.loss.item()
         if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss} at step {pending.step.number}, so training was stopped. Likely causes: the "
-                f"learning rate ({pending.learning_rate:g}) is too high for this model; fp16 overflowed (try bf16 "
-                "or no mixed precision); the base model is damaged. Checkpoints saved before are kept."
+            what = f"the loss is {loss}"
+            raise NotANumberError(
+                self._explain(what, pending.step.number, pending.learning_rate, tuple(self._recent))
             )
         self._recent.append(loss)
         self._bar.update(1)

@@ -5,11 +5,13 @@ Also where a request to stop arrives: the attempt's `stop` file, or a signal. Kn
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from time import monotonic
 
 from lora_engine.errors import Stopped
 from sd_contract.attempt import Attempt
 from sd_contract.events import (
+    AttemptStarted,
     CheckpointSaved,
     Event,
     EventLog,
@@ -28,12 +30,25 @@ class Reporter:
         self.files: list[str] = []
         self._attempt = attempt
         self._events = EventLog(attempt.events) if attempt else None
+        self._phase = ""
+        self._begun = False
         self._signalled = False
         self._last_step_at = monotonic()
 
+    def begin(self, from_step: int, files: Iterable[str] = ()) -> None:
+        """Says at which step the attempt begins, and which files earlier attempts at the run have left."""
+        self.step = from_step
+        self.files = list(files)
+        self.emit(AttemptStarted(from_step))
+
     def emit(self, event: Event) -> None:
-        if self._events:
-            self._events.emit(event)
+        """Appends an event; the first is always AttemptStarted."""
+        if self._events is None:
+            return
+        if not self._begun and not isinstance(event, AttemptStarted):
+            self._events.emit(AttemptStarted())
+        self._begun = True
+        self._events.emit(event)
 
     def say(self, line: str) -> None:
         """A line on stdout, at once even into a pipe."""
@@ -43,9 +58,15 @@ class Reporter:
     def phase(self, name: str) -> None:
         """Begins a stretch of work without steps. Raises Stopped when that is what the user wants instead."""
         self.go_on_or_stop()
+        self._phase = name
         self.emit(PhaseStarted(name))
         self.say(name)
         self._last_step_at = monotonic()
+
+    @property
+    def doing(self) -> str:
+        """What the run is at: "training, after step 3"."""
+        return f"{self._phase}, after step {self.step}" if self.step else self._phase
 
     def warn(self, message: str) -> None:
         self.emit(Warned(message))

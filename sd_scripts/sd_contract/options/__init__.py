@@ -1,6 +1,8 @@
 """What options a trainer has, which values they take, and how they are read from a command line and a
 file."""
 
+from sd_contract.options.groups import LossOptions, NoiseOptions
+from sd_contract.options.network_arguments import NetworkArguments, network_arguments
 from sd_contract.options.optimizers import optimizer_arguments
 from sd_contract.options.settings import (
     Settings,
@@ -24,12 +26,16 @@ from sd_contract.options.table import (
 
 __all__ = [
     "OPTIONS",
+    "LossOptions",
+    "NetworkArguments",
+    "NoiseOptions",
     "OptionSpec",
     "Settings",
     "Value",
     "build_parser",
     "check",
     "kohya_options",
+    "network_arguments",
     "optimizer_arguments",
     "option",
     "parse",

@@ -8,13 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from sd_contract.errors import OptionError
+
+TIMESTEPS = 1000
+
 
 def option(
     kind: str,
     default: Any,
     help: str,
     *,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str | int, ...] = (),
     minimum: float | None = None,
 ) -> Any:
     """A dataclass field that is an option. `minimum` is the smallest number allowed."""
@@ -26,8 +30,12 @@ class ModelOptions:
     """The base model that is trained on."""
 
     pretrained_model_name_or_path: str | None = option(
-        "str", None, "base model: a single .safetensors file with the SD1 layout"
+        "str", None, "base model (SD1, SD2, SDXL): a .safetensors or .ckpt file, or a diffusers folder"
     )
+    v2: bool = option("bool", False, "accepted; the file tells the family, and a contradiction is an error")
+    v_parameterization: bool = option("bool", False, "the base model predicts velocity, not noise")
+    vae: str | None = option("str", None, "another VAE: a file or a diffusers folder; unset is the model's own")
+    no_half_vae: bool = option("bool", False, "accepted; the VAE always works in float32")
     tokenizer_cache_dir: str | None = option(
         "str",
         None,
@@ -39,6 +47,15 @@ class ModelOptions:
         "which text-encoder layer is used, counted from the end; 1 or unset is the last",
         minimum=1,
     )
+    max_token_length: int | None = option(
+        "int", None, "tokens of a caption that are used; unset is 75", choices=(150, 225)
+    )
+    weighted_captions: bool = option("bool", False, "captions stress words: (word), [word], (word:1.3)")
+    cache_text_encoder_outputs: bool = option(
+        "bool", False, "accepted for SDXL; captions are encoded once whenever the text encoders are not trained"
+    )
+    cache_text_encoder_outputs_to_disk: bool = option("bool", False, "accepted as the former; kept in memory")
+    disable_mmap_load_safetensors: bool = option("bool", False, "accepted; files are never mapped into memory")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,28 +65,118 @@ class NetworkOptions:
     network_module: str = option("str", "networks.lora", "kind of network", choices=("networks.lora",))
     network_dim: int | None = option("int", None, "rank of the LoRA; unset is 4", minimum=1)
     network_alpha: float = option("float", 1.0, "the LoRA is scaled by alpha / rank; 0 is the rank", minimum=0)
+    network_args: tuple[str, ...] = option(
+        "strings", (), 'more settings of the LoRA, as "conv_dim=8"; doc/engine.md lists them'
+    )
+    network_dropout: float | None = option(
+        "float", None, "silence this share of the LoRA's inner values while training", minimum=0
+    )
+    scale_weight_norms: float | None = option(
+        "float", None, "shrink a layer's change to this length after each step", minimum=0
+    )
+    network_weights: str | None = option("str", None, "LoRA file to go on from")
+    dim_from_weights: bool = option("bool", False, "take ranks and alphas from network_weights")
+    base_weights: tuple[str, ...] = option("strings", (), "LoRA files that are merged into the base model first")
+    base_weights_multiplier: tuple[float, ...] | None = option(
+        "floats", None, "how strongly each of base_weights is merged; 1 where none is given"
+    )
     network_train_unet_only: bool = option("bool", False, "leave the text encoder as it is")
     network_train_text_encoder_only: bool = option("bool", False, "leave the U-Net as it is")
+
+    def __post_init__(self) -> None:
+        if self.network_dropout is not None and self.network_dropout >= 1:
+            raise OptionError(
+                f"network_dropout = {self.network_dropout:g} is a share of the values. Less than 1 is allowed."
+            )
+        if len(self.base_weights_multiplier or ()) > len(self.base_weights):
+            raise OptionError(
+                f"base_weights_multiplier has {len(self.base_weights_multiplier or ())} values for "
+                f"{len(self.base_weights)} base_weights. Give one value a file."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetOptions:
-    """Images and captions: where they are, how they are read, how they are gathered into batches."""
+    """Images: where they are, how they are gathered into batches, what is kept of them."""
 
-    dataset_config: str | None = option("str", None, "TOML file that describes the datasets")
+    dataset_config: str | None = option("str", None, "TOML or JSON file that describes the datasets")
     train_data_dir: str | None = option(
         "str", None, "folder of <repeats>_<class> folders; used without dataset_config"
     )
     reg_data_dir: str | None = option("str", None, "the same for regularisation images")
+    in_json: str | None = option("str", None, "JSON list of images and captions; the images lie in train_data_dir")
+    dataset_repeats: int = option("int", 1, "how often an epoch draws each image", minimum=1)
     resolution: str | None = option("str", None, 'size of the training images in pixels: "512" or "768,512"')
     train_batch_size: int = option("int", 1, "images a batch", minimum=1)
-    caption_extension: str = option("str", ".caption", "suffix of the caption files")
-    shuffle_caption: bool = option("bool", False, "shuffle the comma-separated tags of each caption")
-    keep_tokens: int = option("int", 0, "leave the first tags in place when shuffling", minimum=0)
-    flip_aug: bool = option("bool", False, "mirror half of the images that are drawn")
     cache_latents: bool = option("bool", False, "draw each image's latent once instead of at each step")
+    cache_latents_to_disk: bool = option("bool", False, "the same; latents are kept in TRAIN_TOOLS_CACHE anyway")
+    skip_cache_check: bool = option("bool", False, "accepted; what is kept is always checked")
+    cache_info: bool = option("bool", False, "accepted; folders are read at every start")
     vae_batch_size: int = option("int", 1, "accepted; images are always encoded one at a time", minimum=1)
     max_data_loader_n_workers: int = option("int", 8, "accepted; no loader processes are needed", minimum=0)
+    persistent_data_loader_workers: bool = option("bool", False, "accepted; no loader processes are needed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketOptions:
+    """Images of several shapes: each is trained at the size that is nearest to its own."""
+
+    enable_bucket: bool = option("bool", False, "train each image at a size of about its shape")
+    min_bucket_reso: int = option("int", 256, "shortest side of a size, in pixels", minimum=8)
+    max_bucket_reso: int = option("int", 1024, "longest side of a size, in pixels", minimum=8)
+    bucket_reso_steps: int = option("int", 64, "sides are multiples of it; at least 64, with SDXL 32", minimum=8)
+    bucket_no_upscale: bool = option("bool", False, "never enlarge an image; the two limits don't count then")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionOptions:
+    """How a caption is read, and what becomes of it at each draw."""
+
+    caption_extension: str = option("str", ".caption", "suffix of the caption files")
+    caption_extention: str | None = option("str", None, "old spelling of caption_extension; goes before it")
+    caption_separator: str = option("str", ",", "what stands between tags")
+    caption_prefix: str | None = option("str", None, "text before each caption")
+    caption_suffix: str | None = option("str", None, "text after each caption")
+    enable_wildcard: bool = option("bool", False, "draw one of {a|b}, and one line of a caption file")
+    shuffle_caption: bool = option("bool", False, "shuffle the tags of each caption")
+    keep_tokens: int = option("int", 0, "leave the first tags in place when shuffling", minimum=0)
+    keep_tokens_separator: str = option("str", "", "leave the tags before it in place instead, as |||")
+    secondary_separator: str | None = option("str", None, "stands for a separator inside one tag, as ;;;")
+    caption_dropout_rate: float = option("float", 0.0, "share of draws without a caption", minimum=0)
+    caption_dropout_every_n_epochs: int = option("int", 0, "no captions in each n-th epoch; 0 is never", minimum=0)
+    caption_tag_dropout_rate: float = option(
+        "float", 0.0, "share of tags left out, never the kept ones", minimum=0
+    )
+    token_warmup_min: int = option("int", 1, "tags at the first step of the tag warm-up", minimum=0)
+    token_warmup_step: float = option(
+        "float", 0, "step from which all tags are used; below 1 a share of all steps", minimum=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationOptions:
+    """What becomes of an image's pixels, and which of them count."""
+
+    flip_aug: bool = option("bool", False, "mirror half of the images that are drawn")
+    color_aug: bool = option("bool", False, "change hue or brightness a little in a third of the draws")
+    random_crop: bool = option("bool", False, "crop anywhere instead of around the middle")
+    face_crop_aug_range: str | None = option(
+        "str", None, 'crop around the face of images named _x_y_width_height, so much larger than it: "2.0,4.0"'
+    )
+    resize_interpolation: str | None = option(
+        "str",
+        None,
+        "how images are scaled; unset is area for smaller and lanczos for larger",
+        choices=("lanczos", "nearest", "bilinear", "linear", "bicubic", "cubic", "area"),
+    )
+    alpha_mask: bool = option("bool", False, "weigh the loss by the images' opacity")
+    masked_loss: bool = option("bool", False, "weigh the loss by masks: conditioning_data_dir or alpha_mask")
+    conditioning_data_dir: str | None = option(
+        "str", None, "folder of masks named like the images; bright parts count"
+    )
+
+
+BACKENDS = ("inductor", "eager", "aot_eager", "cudagraphs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +189,47 @@ class TrainingOptions:
     mixed_precision: str = option("str", "no", "number format of the base model", choices=("no", "fp16", "bf16"))
     gradient_accumulation_steps: int = option("int", 1, "batches that share one optimizer step", minimum=1)
     gradient_checkpointing: bool = option("bool", False, "save memory by computing activations twice")
+    full_bf16: bool = option("bool", False, "keep the LoRA itself in bf16 too; needs mixed_precision bf16")
     sdpa: bool = option("bool", False, "accepted; PyTorch's fast attention is always used")
+    mem_eff_attn: bool = option("bool", False, "accepted; PyTorch's fast attention is always used")
+    xformers: bool = option("bool", False, "attention of the package xformers; needs a GPU")
+    torch_compile: bool = option("bool", False, "compile the U-Net; the first steps then take minutes")
+    dynamo_backend: str = option("str", "inductor", "what compiles it", choices=BACKENDS)
+
+
+OPTIMIZERS = (
+    "AdamW",
+    "AdamW8bit",
+    "Lion",
+    "SGDNesterov",
+    "AdaFactor",
+    "Prodigy",
+    "DAdaptation",
+    "DAdaptAdam",
+    "DAdaptAdaGrad",
+    "DAdaptLion",
+    "DAdaptSGD",
+)
+SCHEDULERS = (
+    "constant",
+    "constant_with_warmup",
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "cosine_with_min_lr",
+    "polynomial",
+    "inverse_sqrt",
+    "warmup_stable_decay",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerOptions:
     """How the weights follow the gradient."""
 
-    optimizer_type: str = option("str", "AdamW", "optimizer", choices=("AdamW",))
+    optimizer_type: str = option("str", "AdamW", "optimizer", choices=OPTIMIZERS)
+    use_8bit_adam: bool = option("bool", False, "older spelling of optimizer_type AdamW8bit")
+    use_lion_optimizer: bool = option("bool", False, "older spelling of optimizer_type Lion")
     optimizer_args: tuple[str, ...] = option(
         "strings", (), 'more settings of the optimizer, as "weight_decay=0.1" or "betas=0.9,0.99"'
     )
@@ -98,27 +238,122 @@ class OptimizerOptions:
     text_encoder_lr: tuple[float, ...] | None = option(
         "floats", None, "learning rate of the text-encoder part; 0 leaves it out", minimum=0
     )
-    lr_scheduler: str = option(
-        "str",
-        "constant",
-        "course of the learning rate",
-        choices=("constant", "constant_with_warmup", "linear", "cosine"),
-    )
+    lr_scheduler: str = option("str", "constant", "course of the learning rate", choices=SCHEDULERS)
     lr_warmup_steps: int | float = option(
         "int_or_float", 0, "steps of rising learning rate; below 1 a share of all steps", minimum=0
     )
+    lr_decay_steps: int | float = option(
+        "int_or_float", 0, "steps of falling learning rate in warmup_stable_decay; below 1 a share", minimum=0
+    )
+    lr_scheduler_num_cycles: int = option(
+        "int", 1, "waves of cosine_with_restarts, cosine_with_min_lr and warmup_stable_decay", minimum=1
+    )
+    lr_scheduler_power: float = option("float", 1.0, "exponent of polynomial", minimum=0)
+    lr_scheduler_timescale: int | None = option(
+        "int", None, "steps in which inverse_sqrt falls to 0.7; unset is the warm-up's", minimum=1
+    )
+    lr_scheduler_min_lr_ratio: float | None = option(
+        "float", None, "share of the rate that cosine_with_min_lr and warmup_stable_decay end with", minimum=0
+    )
     max_grad_norm: float = option("float", 1.0, "longest gradient; 0 is no limit", minimum=0)
+
+    def __post_init__(self) -> None:
+        if self.use_8bit_adam and self.use_lion_optimizer:
+            raise OptionError("use_8bit_adam and use_lion_optimizer are both set. Set at most one.")
+        if (self.use_8bit_adam or self.use_lion_optimizer) and self.optimizer_type != "AdamW":
+            older = "use_8bit_adam" if self.use_8bit_adam else "use_lion_optimizer"
+            raise OptionError(f"{older} contradicts optimizer_type = {self.optimizer_type}. Remove one of them.")
+        for name, steps in (("lr_warmup_steps", self.lr_warmup_steps), ("lr_decay_steps", self.lr_decay_steps)):
+            if isinstance(steps, float) and steps > 1:
+                raise OptionError(
+                    f"{name} = {steps}: a number with a point is a share of all steps, 1.0 at most. "
+                    f"Write {steps:.0f} for steps."
+                )
+        if self.lr_scheduler_min_lr_ratio is not None and self.lr_scheduler_min_lr_ratio > 1:
+            raise OptionError(
+                f"lr_scheduler_min_lr_ratio = {self.lr_scheduler_min_lr_ratio:g} is a share of the learning rate. "
+                "1 is the most allowed."
+            )
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer's name, whichever option gives it."""
+        if self.use_8bit_adam:
+            return "AdamW8bit"
+        return "Lion" if self.use_lion_optimizer else self.optimizer_type
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseOptions:
+    """What the noise looks like that is added to the images, and how much of it."""
+
+    noise_offset: float | None = option("float", None, "shift the noise's brightness; usual is 0.05", minimum=0)
+    noise_offset_random_strength: bool = option("bool", False, "draw each shift's strength, up to noise_offset")
+    adaptive_noise_scale: float | None = option(
+        "float", None, "add this times the image's own brightness to noise_offset; may be negative"
+    )
+    multires_noise_iterations: int | None = option(
+        "int", None, "add this many layers of coarser noise; usual is 6 to 10", minimum=0
+    )
+    multires_noise_discount: float = option(
+        "float", 0.3, "strength of each coarser layer relative to the one before", minimum=0
+    )
+    ip_noise_gamma: float | None = option(
+        "float", None, "add noise that need not be predicted; usual is 0.1", minimum=0
+    )
+    ip_noise_gamma_random_strength: bool = option(
+        "bool", False, "draw the strength of that noise, up to ip_noise_gamma"
+    )
+    zero_terminal_snr: bool = option("bool", False, "let the last timestep be pure noise; for v-prediction models")
+    min_timestep: int | None = option("int", None, "smallest timestep drawn; unset is 0", minimum=0)
+    max_timestep: int | None = option("int", None, "timesteps drawn are below this; unset is 1000", minimum=1)
+
+    def __post_init__(self) -> None:
+        if self.adaptive_noise_scale and not self.noise_offset:
+            raise OptionError(
+                f"adaptive_noise_scale = {self.adaptive_noise_scale:g} has no effect without noise_offset. "
+                "Set noise_offset too."
+            )
+        low, high = self.timesteps
+        if high > TIMESTEPS or low >= TIMESTEPS:
+            raise OptionError(f"min_timestep = {low}, max_timestep = {high}: {TIMESTEPS} is the most allowed.")
+        if low > high:
+            raise OptionError(f"min_timestep = {low} is above max_timestep = {high}. Swap them.")
+
+    @property
+    def timesteps(self) -> tuple[int, int]:
+        """The first timestep drawn and the first not drawn any more; when equal, only that one is drawn."""
+        return self.min_timestep or 0, TIMESTEPS if self.max_timestep is None else self.max_timestep
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossOptions:
-    """What the loss weighs and what the noise looks like."""
+    """How far off a prediction is, and what that counts."""
 
+    loss_type: str = option("str", "l2", "measure of the difference", choices=("l2", "l1", "huber", "smooth_l1"))
+    huber_schedule: str = option(
+        "str", "snr", "how huber_c depends on the timestep", choices=("snr", "exponential", "constant")
+    )
+    huber_c: float = option("float", 0.1, "where huber and smooth_l1 turn from square to straight", minimum=0)
+    huber_scale: float = option("float", 1.0, "factor of huber_c; not used by the snr schedule", minimum=0)
     min_snr_gamma: float | None = option(
         "float", None, "limit the weight of easy timesteps; usual is 5", minimum=0
     )
-    noise_offset: float | None = option("float", None, "shift the noise's brightness; usual is 0.05", minimum=0)
+    scale_v_pred_loss_like_noise_pred: bool = option(
+        "bool", False, "weigh the timesteps of a v-prediction model as noise prediction does"
+    )
+    v_pred_like_loss: float | None = option(
+        "float", None, "add this share of the loss that v-prediction would have", minimum=0
+    )
+    debiased_estimation_loss: bool = option("bool", False, "weigh the timesteps by the debiased estimation rule")
     prior_loss_weight: float = option("float", 1.0, "weight of regularisation images", minimum=0)
+
+    def __post_init__(self) -> None:
+        if self.loss_type in ("huber", "smooth_l1") and not self.huber_c * self.huber_scale:
+            raise OptionError(
+                f"huber_c = {self.huber_c:g}, huber_scale = {self.huber_scale:g}: "
+                f"with {self.loss_type} both must be above 0."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,16 +368,69 @@ class OutputOptions:
     )
     save_every_n_epochs: int | None = option("int", None, "also save after each n-th epoch", minimum=1)
     save_every_n_steps: int | None = option("int", None, "also save after each n-th step", minimum=1)
+    save_n_epoch_ratio: int | None = option("int", None, "also save about n times, after whole epochs", minimum=1)
     save_last_n_epochs: int | None = option("int", None, "keep only the last n epoch files", minimum=1)
+    save_last_n_steps: int | None = option(
+        "int", None, "keep only step files of the last n steps before each save", minimum=1
+    )
     training_comment: str | None = option("str", None, "text kept in the file's metadata")
+
+
+SAMPLERS = (
+    *("ddim", "pndm", "lms", "euler", "euler_a", "heun", "dpm_2", "dpm_2_a"),
+    *("dpmsolver", "dpmsolver++", "dpmsingle"),
+    *("k_lms", "k_euler", "k_euler_a", "k_dpm_2", "k_dpm_2_a"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """Pictures painted while the training runs."""
+
+    sample_prompts: str | None = option("str", None, "file of the prompts: .txt, .toml or .json")
+    sample_every_n_steps: int | None = option("int", None, "paint after each n-th step", minimum=1)
+    sample_every_n_epochs: int | None = option(
+        "int", None, "paint after each n-th epoch; overrides sample_every_n_steps", minimum=1
+    )
+    sample_at_first: bool = option("bool", False, "also paint before the first step")
+    sample_sampler: str = option("str", "ddim", "sampler where the prompt names none", choices=SAMPLERS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateOptions:
+    """What is kept so that a training can go on later. `state_...` are options of ours alone."""
+
+    save_state: bool = option("bool", False, "also save the state wherever a file of the LoRA is saved")
+    save_state_on_train_end: bool = option("bool", False, "also save the state at the end")
+    save_last_n_epochs_state: int | None = option(
+        "int", None, "keep only the last n epoch states; unset is save_last_n_epochs", minimum=1
+    )
+    save_last_n_steps_state: int | None = option(
+        "int", None, "keep only the states of the last n steps; unset is save_last_n_steps", minimum=1
+    )
+    resume: str | None = option("str", None, "folder of a saved state; training goes on at its exact step")
+    skip_until_initial_step: bool = option("bool", False, "accepted; resuming always goes on at the exact step")
+    state_dir: str | None = option(
+        "str", None, "folder in which the two newest states are kept, and the one of a stop"
+    )
+    state_every_n_steps: int | None = option("int", None, "save a state there after each n-th step", minimum=1)
+    state_every_n_minutes: float = option(
+        "float", 5.0, "save a state there when the last one is that old; 0 never does", minimum=0
+    )
 
 
 GROUPS: dict[str, type] = {
     "model": ModelOptions,
     "network": NetworkOptions,
     "dataset": DatasetOptions,
+    "buckets": BucketOptions,
+    "captions": CaptionOptions,
+    "augmentation": AugmentationOptions,
     "training": TrainingOptions,
     "optimizer": OptimizerOptions,
+    "noise": NoiseOptions,
     "loss": LossOptions,
     "output": OutputOptions,
+    "state": StateOptions,
+    "samples": SampleOptions,
 }

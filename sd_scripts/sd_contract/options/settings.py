@@ -14,15 +14,22 @@ from typing import Any, NoReturn
 from sd_contract.errors import OptionError
 from sd_contract.options.groups import (
     GROUPS,
+    AugmentationOptions,
+    BucketOptions,
+    CaptionOptions,
     DatasetOptions,
     LossOptions,
     ModelOptions,
     NetworkOptions,
+    NoiseOptions,
     OptimizerOptions,
     OutputOptions,
+    SampleOptions,
+    StateOptions,
     TrainingOptions,
 )
-from sd_contract.options.optimizers import optimizer_arguments
+from sd_contract.options.network_arguments import network_arguments
+from sd_contract.options.optimizers import SELF_TUNING, optimizer_arguments
 from sd_contract.options.table import (
     OPTIONS,
     OptionSpec,
@@ -33,6 +40,7 @@ from sd_contract.options.table import (
     parse_words,
     supported,
 )
+from sd_contract.tensor_names import Part
 
 COMMAND_LINE = "command line"
 RESOLUTION = re.compile(r"\s*(\d+)\s*(?:,\s*(\d+)\s*)?")
@@ -45,10 +53,16 @@ class Settings:
     model: ModelOptions = field(default_factory=ModelOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
     dataset: DatasetOptions = field(default_factory=DatasetOptions)
+    buckets: BucketOptions = field(default_factory=BucketOptions)
+    captions: CaptionOptions = field(default_factory=CaptionOptions)
+    augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    noise: NoiseOptions = field(default_factory=NoiseOptions)
     loss: LossOptions = field(default_factory=LossOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
+    samples: SampleOptions = field(default_factory=SampleOptions)
+    state: StateOptions = field(default_factory=StateOptions)
 
     def __post_init__(self) -> None:
         network, output = self.network, self.output
@@ -57,24 +71,67 @@ class Settings:
                 "network_train_unet_only and network_train_text_encoder_only are both set, "
                 "so nothing would be trained. Set at most one."
             )
-        if output.save_last_n_epochs and not output.save_every_n_epochs:
+        if output.save_last_n_epochs and not (output.save_every_n_epochs or output.save_n_epoch_ratio):
             raise OptionError(
                 f"save_last_n_epochs = {output.save_last_n_epochs} keeps files that are never written. "
                 "Set save_every_n_epochs too."
             )
+        samples = self.samples
+        paints = samples.sample_every_n_steps or samples.sample_every_n_epochs or samples.sample_at_first
+        if paints and not samples.sample_prompts:
+            raise OptionError("samples are asked for, but no prompts. Set sample_prompts to a file of prompts.")
+        if output.save_last_n_steps and not output.save_every_n_steps:
+            raise OptionError(
+                f"save_last_n_steps = {output.save_last_n_steps} keeps files that are never written. "
+                "Set save_every_n_steps too."
+            )
         if self.dataset.resolution is not None:
             parse_resolution(self.dataset.resolution)
         optimizer_arguments(self.optimizer)
-        warmup = self.optimizer.lr_warmup_steps
-        if isinstance(warmup, float) and warmup > 1:
+        network_arguments(network)
+        if network.dim_from_weights and not network.network_weights:
+            raise OptionError("dim_from_weights takes ranks from network_weights, which is not set. Set it too.")
+        if self.training.full_bf16 and self.training.mixed_precision != "bf16":
             raise OptionError(
-                f"lr_warmup_steps = {warmup}: a number with a point is a share of all steps, 1.0 at most. "
-                f"Write {warmup:.0f} for steps."
+                f'full_bf16 needs mixed_precision = "bf16"; it is "{self.training.mixed_precision}". Set both.'
             )
+        self._refuse_unequal_rates()
         if output.output_name and Path(output.output_name).name != output.output_name:
             raise OptionError(
                 f"output_name = {output.output_name!r} is not a plain file name. Put the folder in output_dir."
             )
+
+    def _refuse_unequal_rates(self) -> None:
+        name, arguments = self.optimizer.optimizer, network_arguments(self.network)
+        if name not in SELF_TUNING:
+            return
+        rates = {rate for rate in map(self.learning_rate_of, self.trained_parts) if rate}
+        ratios = (
+            arguments.loraplus_lr_ratio,
+            arguments.loraplus_unet_lr_ratio,
+            arguments.loraplus_text_encoder_lr_ratio,
+        )
+        if len(rates) > 1 or any(arguments.block_weights) or any(ratio not in (None, 1.0) for ratio in ratios):
+            raise OptionError(
+                f"{name} finds one learning rate for all weights, but different ones are asked for "
+                "(unet_lr, text_encoder_lr, block weights or LoRA+ ratios). Make them equal or leave them out; "
+                "usual is learning_rate = 1."
+            )
+
+    @property
+    def trained_parts(self) -> tuple[Part, ...]:
+        """The parts of the model that get a LoRA, in the order in which the optimizer holds them."""
+        if self.network.network_train_unet_only:
+            return ("unet",)
+        if self.network.network_train_text_encoder_only:
+            return ("text_encoder",)
+        return ("text_encoder", "unet")
+
+    def learning_rate_of(self, part: Part) -> float:
+        """A part's own rate, else the common one. Of several text-encoder rates the first holds, as in kohya's."""
+        options = self.optimizer
+        own = (options.text_encoder_lr or (None,))[0] if part == "text_encoder" else options.unet_lr
+        return options.learning_rate if own is None else own
 
     def get(self, name: str) -> Value:
         """The value of the option of that name."""

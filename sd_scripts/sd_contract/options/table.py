@@ -65,8 +65,8 @@ _BY_NAME: Mapping[str, OptionSpec] = {spec.name: spec for spec in OPTIONS}
 
 @cache
 def kohya_options() -> Mapping[str, OptionSpec]:
-    """Every option of kohya's train_network.py by name: more than the bundled engine supports. Without
-    help."""
+    """Every option of kohya's train_network.py and sdxl_train_network.py by name: more than the bundled engine
+    supports. Without help."""
     table = json.loads(Path(__file__).with_name("kohya_options.json").read_text(encoding="utf-8"))
     return {
         name: OptionSpec(
@@ -75,7 +75,7 @@ def kohya_options() -> Mapping[str, OptionSpec]:
             default=tuple(default) if isinstance(default, list) else default,
             choices=tuple(choices),
         )
-        for name, kind, default, choices in table["train_network"]
+        for name, kind, default, choices in (*table["train_network"], *table["sdxl_train_network"])
     }
 
 
@@ -172,9 +172,13 @@ def _whole(value: object) -> int | None:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _whole_or_number(value: object) -> int | float | None:
@@ -214,6 +218,8 @@ def _fail(text: str) -> bool:
 
 def _any_number(words: Sequence[str]) -> int | float:
     text = words[0]
+    if text.endswith("%"):
+        return float(text[:-1]) / 100
     return int(text) if text.lstrip("+-").isdecimal() else float(text)
 
 

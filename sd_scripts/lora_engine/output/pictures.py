@@ -1,0 +1,156 @@
+"""Paints pictures with a loaded model, one at a time: a batch would change a picture's last bits with its
+neighbours.
+
+The noise is drawn on the CPU from the picture's seed, whatever the device. Shapes: 1 x C x H x W."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from lora_engine.families import Family, TextStates
+from sd_contract.base_model import BaseModel
+from sd_contract.errors import OptionError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+NOISE_SCHEDULE: Mapping[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+}
+
+
+@dataclass(frozen=True)
+class _Scheduler:
+    """A scheduler of diffusers: its module, its class, how it is set up here."""
+
+    module: str
+    name: str
+    settings: Mapping[str, Any]
+
+
+def _scheduler(module: str, name: str, **settings: Any) -> _Scheduler:
+    return _Scheduler(f"diffusers.schedulers.scheduling_{module}", name, settings)
+
+
+_DPM = ("dpmsolver_multistep", "DPMSolverMultistepScheduler")
+SCHEDULERS: Mapping[str, _Scheduler] = {
+    "ddim": _scheduler("ddim", "DDIMScheduler", clip_sample=False, set_alpha_to_one=False, steps_offset=1),
+    "pndm": _scheduler("pndm", "PNDMScheduler", skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1),
+    "lms": _scheduler("lms_discrete", "LMSDiscreteScheduler"),
+    "euler": _scheduler("euler_discrete", "EulerDiscreteScheduler"),
+    "euler_a": _scheduler("euler_ancestral_discrete", "EulerAncestralDiscreteScheduler"),
+    "heun": _scheduler("heun_discrete", "HeunDiscreteScheduler"),
+    "dpm_2": _scheduler("k_dpm_2_discrete", "KDPM2DiscreteScheduler"),
+    "dpm_2_a": _scheduler("k_dpm_2_ancestral_discrete", "KDPM2AncestralDiscreteScheduler"),
+    "dpmsolver": _scheduler(*_DPM, algorithm_type="dpmsolver", final_sigmas_type="sigma_min"),
+    "dpmsolver++": _scheduler(*_DPM),
+    "dpmpp_2m": _scheduler(*_DPM),
+    "dpmsingle": _scheduler("dpmsolver_singlestep", "DPMSolverSinglestepScheduler"),
+}
+
+
+class Wanted(Protocol):
+    """What a picture is to be. With `guidance` 1 the negative prompt is not used."""
+
+    @property
+    def width_px(self) -> int: ...
+    @property
+    def height_px(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def guidance(self) -> float: ...
+    @property
+    def sampler(self) -> str: ...
+
+
+def prompts_of(prompt: str, negative_prompt: str, guidance: float) -> list[str]:
+    """What has to be encoded for a picture: the negative prompt and the prompt; without guidance that alone."""
+    return [prompt] if guidance == 1 else [negative_prompt, prompt]
+
+
+def paint(
+    model: Family,
+    vae: Any,
+    text: TextStates,
+    wanted: Wanted,
+    seed: int,
+    device: torch.device,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Tensor | None:
+    """Pixels 3 x H x W from -1 to 1 for the text of `prompts_of`; None when stopped meanwhile. OptionError for an
+    unknown sampler."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    scheduler = new_scheduler(wanted.sampler, model.base)
+    with _without_warnings():
+        scheduler.set_timesteps(wanted.steps, device=device)
+    latents: Tensor = _first_noise(model, wanted, generator).to(device) * scheduler.init_noise_sigma
+    own = {"generator": generator} if "generator" in signature(scheduler.step).parameters else {}
+    for timestep in scheduler.timesteps:
+        if stopped():
+            return None
+        prediction = _guided(
+            model, scheduler.scale_model_input(latents, timestep), timestep, text, wanted.guidance
+        )
+        latents = scheduler.step(prediction, timestep, latents, return_dict=False, **own)[0]
+    pixels: Tensor = vae.decode(latents / model.scaling_factor, return_dict=False)[0]
+    return pixels[0]
+
+
+def as_image(pixels: Tensor) -> Image:
+    """The picture of pixels from -1 to 1."""
+    from PIL import Image
+
+    levels = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()
+    return Image.fromarray((levels * 255).round().astype("uint8"))
+
+
+def new_scheduler(sampler: str, base: BaseModel) -> Any:
+    """The diffusers scheduler for a sampler, on Stable Diffusion's noise schedule. OptionError for an unknown
+    one."""
+    found = SCHEDULERS.get(sampler.removeprefix("k_"))
+    if found is None:
+        raise OptionError(f"There is no sampler {sampler!r}. Use one of: {', '.join(SCHEDULERS)}.")
+    make = getattr(import_module(found.module), found.name)
+    with _without_warnings():
+        return make(**NOISE_SCHEDULE, **found.settings, prediction_type=base.prediction_type)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """diffusers' schedulers warn of what their authors are to change: nothing that a user can do about."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _first_noise(model: Family, wanted: Wanted, generator: torch.Generator) -> Tensor:
+    factor = model.base.latent_factor
+    shape: Sequence[int] = (
+        1,
+        model.base.unet["in_channels"],
+        wanted.height_px // factor,
+        wanted.width_px // factor,
+    )
+    return torch.randn(*shape, generator=generator)
+
+
+def _guided(model: Family, latents: Tensor, timestep: Tensor, text: TextStates, guidance: float) -> Tensor:
+    """The prediction with classifier-free guidance (Ho & Salimans, arXiv 2207.12598), in float32."""
+    both = latents.expand(len(text), -1, -1, -1).to(text.states.dtype)
+    predictions = model.predict(both, timestep.expand(len(text)), text).float()
+    if len(text) == 1:
+        return predictions
+    without, with_prompt = predictions.chunk(2)
+    return without + guidance * (with_prompt - without)

@@ -1,0 +1,94 @@
+"""Pictures that show how a training comes along: painted in between, under sd-scripts' file names. They draw from
+no stream of the training."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lora_engine.families import Family, TextStates
+from lora_engine.maths.precision import Precision
+from lora_engine.output.pictures import as_image, paint, prompts_of
+from lora_engine.output.reporting import Reporter
+from sd_contract.events import ImageRendered
+from sd_contract.options import Settings
+from sd_contract.sample_prompts import SamplePrompt
+
+FOLDER = "sample"
+
+
+class Samples:
+    """Paints the prompts when they are due. What can't be painted is a warning: the training is worth more."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        prompts: Sequence[SamplePrompt],
+        model: Family,
+        vae: Any,
+        precision: Precision,
+        reporter: Reporter,
+    ) -> None:
+        self._folder = folder / FOLDER
+        self._options = settings.samples
+        self._clip_skip = settings.model.clip_skip
+        self._prefix = f"{settings.output.output_name}_" if settings.output.output_name else ""
+        self._prompts = prompts
+        self._model = model
+        self._vae = vae
+        self._precision = precision
+        self._reporter = reporter
+
+    def at_first(self) -> None:
+        """Before the first step of a run."""
+        if self._options.sample_at_first:
+            self._paint_all("e000000")
+
+    def after(self, step: int, epoch: int, *, ends_epoch: bool) -> None:
+        """After a step; `sample_every_n_epochs` goes before `sample_every_n_steps`."""
+        by_epoch, by_step = self._options.sample_every_n_epochs, self._options.sample_every_n_steps
+        if by_epoch is not None:
+            if ends_epoch and epoch % by_epoch == 0:
+                self._paint_all(f"e{epoch:06d}")
+        elif by_step is not None and step % by_step == 0:
+            self._paint_all(f"{step:06d}")
+
+    @torch.no_grad()
+    def _paint_all(self, when: str) -> None:
+        if not self._prompts:
+            return
+        home = next(self._vae.parameters()).device
+        self._vae.to(self._precision.device)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for place, prompt in enumerate(self._prompts):
+                self._paint(prompt, f"{self._prefix}{when}_{place:02d}")
+        except (torch.OutOfMemoryError, OSError) as error:
+            self._reporter.warn(f"a sample could not be painted ({error}). The training goes on.")
+        finally:
+            self._vae.to(home)
+
+    def _paint(self, prompt: SamplePrompt, stem: str) -> None:
+        seed = secrets.randbits(32) if prompt.seed is None else prompt.seed
+        with self._precision.autocast():
+            pixels = paint(self._model, self._vae, self._text(prompt), prompt, seed, self._precision.device)
+        if pixels is None or not bool(pixels.isfinite().all()):
+            self._reporter.warn(f"sample {stem}: the numbers overflowed, so there is no picture")
+            return
+        now = datetime.now().strftime("%Y%m%d%H%M%S")
+        file = f"{stem}_{now}{'' if prompt.seed is None else f'_{prompt.seed}'}.png"
+        as_image(pixels).save(self._folder / file)
+        self._reporter.emit(ImageRendered(f"{FOLDER}/{file}"))
+        self._reporter.say(f"sample: {self._folder / file}")
+
+    def _text(self, prompt: SamplePrompt) -> TextStates:
+        prompts = prompts_of(prompt.prompt, prompt.negative_prompt, prompt.guidance)
+        text = self._model.encode_text(prompts, self._clip_skip)
+        device = self._precision.device
+        return TextStates(text.states.to(device), None if text.pooled is None else text.pooled.to(device))

@@ -1,0 +1,155 @@
+"""What one step of LoRA training does: noise, prediction, loss, gradients, and the move of the weights.
+
+Shapes: B batch, C channels, H and W latent cells, T tokens, D text width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lora_engine.data.batches import Batch, Step
+from lora_engine.families import Family
+from lora_engine.job import Job
+from lora_engine.maths.losses import element_losses, huber_c, sample_means, timestep_weights
+from lora_engine.maths.noise import NoiseSchedule, NoiseSource
+from lora_engine.maths.optimizers import load_optimizer, make_optimizer, set_learning_rate, used_rate
+from lora_engine.maths.precision import Precision
+from lora_engine.maths.schedules import schedule_of
+from lora_engine.maths.streams import Streams
+from lora_engine.recipes.inputs import Encoded, Pictures, Text
+from lora_engine.recipes.network import Tell, attach_network, merge_base_weights, parameter_groups
+from sd_contract.networks import network_plan
+from sd_contract.options import optimizer_arguments
+from sd_contract.tensor_names import Part
+
+
+class Learner:
+    """The LoRA and all that one step needs to improve it."""
+
+    def __init__(self, job: Job, model: Family, encoded: Encoded, precision: Precision, tell: Tell) -> None:
+        self.job = job
+        self.settings = job.settings
+        self.model = model
+        self.precision = precision
+        self.streams = Streams(job.seed)
+        merge_base_weights(self.settings, model)
+        self.network = attach_network(self.settings, model, self.streams, tell)
+        plan = network_plan(self.settings, job.base.family)
+        self.groups = parameter_groups(self.settings, self.network, plan)
+        self.optimizer = make_optimizer(
+            self.settings.optimizer.optimizer, self.groups, optimizer_arguments(self.settings.optimizer)
+        )
+        self.course = schedule_of(self.settings, job.plan.total_steps)
+        self.scaler = precision.scaler()
+        self.schedule = NoiseSchedule(precision.device, zero_terminal_snr=self.settings.noise.zero_terminal_snr)
+        self.noise = NoiseSource(self.streams, self.settings.noise)
+        self.pictures = Pictures(self.settings, encoded, self.streams)
+        self.text = Text(job, model, self.streams, trained=self._trains("text_encoder"))
+        if precision.device.type == "cuda" and self._settle_text():
+            model.text_encoder.to("cpu")
+
+    def learn(self, step: Step) -> tuple[Tensor, float]:
+        """Moves the LoRA once. Returns the step's mean loss, still on the device, and the learning rate
+        used."""
+        set_learning_rate(self.optimizer, self.course.factor(step.number - 1))
+        losses = [self._backward(batch) for batch in step.batches]
+        self._move()
+        return torch.stack(losses).mean(), used_rate(self.optimizer, step.number)
+
+    def state(self) -> dict[str, Any]:
+        """What `take_up` needs to go on from here."""
+        return {
+            "network": dict(self.network.weights()),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def take_up(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state. KeyError or ValueError when it is not of this network and optimizer; nothing
+        promised about the learner then."""
+        weights, saved = self.network.weights(), state["network"]
+        if {name: weight.shape for name, weight in weights.items()} != {n: t.shape for n, t in saved.items()}:
+            raise ValueError(f"{len(saved)} weights in the state, {len(weights)} here, or of other shapes")
+        with torch.no_grad():
+            for name, weight in weights.items():
+                weight.copy_(saved[name])
+        load_optimizer(self.optimizer, state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all weights of the LoRA are numbers; others must not be saved."""
+        finite = torch.stack([weight.isfinite().all() for weight in self.network.weights().values()])
+        return bool(finite.all())
+
+    def sample_losses(self, batch: Batch) -> Tensor:
+        """The weighted loss of each sample: B."""
+        samples = [sample.number for sample in batch.samples]
+        pictures = self.pictures.of(batch)
+        x0_BCHW = pictures.latents * self.model.scaling_factor
+        noise_BCHW = self.noise.noise(samples, x0_BCHW)
+        input_noise_BCHW = self.noise.input_noise(samples, noise_BCHW)
+        send = self.precision.send
+        x0_BCHW, noise_BCHW, input_noise_BCHW = map(send, (x0_BCHW, noise_BCHW, input_noise_BCHW))
+        t_B = send(self.noise.timesteps(samples))
+        noisy_BCHW = self.schedule.add(x0_BCHW, input_noise_BCHW, t_B)
+        with self.precision.autocast():
+            text = self.text.of(batch)
+            noisy_input = noisy_BCHW.to(self.precision.dtype)
+            prediction_BCHW = self.model.predict(noisy_input, t_B, text, pictures.sizes)
+        is_v = self.job.base.v_prediction
+        target_BCHW = self.schedule.velocity(x0_BCHW, noise_BCHW, t_B) if is_v else noise_BCHW
+        losses_BCHW = self._element_losses(prediction_BCHW, target_BCHW, t_B)
+        mask_B1HW = None if pictures.mask is None else send(pictures.mask)
+        return sample_means(losses_BCHW, mask_B1HW) * self._weights(batch, t_B)
+
+    def _element_losses(self, prediction_BCHW: Tensor, target_BCHW: Tensor, t_B: Tensor) -> Tensor:
+        options = self.settings.loss
+        c_B = huber_c(options, t_B, self.schedule.alpha_bar[t_B])
+        return element_losses(prediction_BCHW, target_BCHW, options.loss_type, c_B)
+
+    def _weights(self, batch: Batch, t_B: Tensor) -> Tensor:
+        options = self.settings.loss
+        shares = [options.prior_loss_weight if sample.item.subset.is_reg else 1.0 for sample in batch.samples]
+        is_v = self.job.base.v_prediction
+        return self.precision.send(torch.tensor(shares)) * timestep_weights(
+            options, self.schedule.snr(t_B), v_prediction=is_v
+        )
+
+    def _backward(self, batch: Batch) -> Tensor:
+        self._drop_out_at(batch.samples[0].number)
+        self.network.multiplier = batch.dataset.network_multiplier
+        loss = self.sample_losses(batch).mean()
+        accumulated = loss / self.settings.training.gradient_accumulation_steps
+        torch.autograd.backward(self.scaler.scale(accumulated))
+        self.network.multiplier = 1.0
+        self._drop_out_at(None)
+        return loss.detach()
+
+    def _drop_out_at(self, position: int | None) -> None:
+        """Kept until the gradients are there, since checkpointing computes the activations again for them."""
+        if self.network.dropout is not None:
+            self.network.dropout.position = position
+
+    def _move(self) -> None:
+        longest = self.settings.optimizer.max_grad_norm
+        if longest:
+            self.scaler.unscale_(self.optimizer)
+            trained = [parameter for group in self.groups for parameter in group.parameters]
+            torch.nn.utils.clip_grad_norm_(trained, longest)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.settings.network.scale_weight_norms:
+            self.network.limit_norms(self.settings.network.scale_weight_norms)
+
+    @torch.no_grad()
+    def _settle_text(self) -> bool:
+        with self.precision.autocast():
+            return self.text.settle(self.job.datasets)
+
+    def _trains(self, part: Part) -> bool:
+        return any(group.part == part for group in self.groups)

@@ -1,0 +1,98 @@
+"""What is trained: the LoRA that the settings describe, on a loaded model, and how fast each weight learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.nn import Parameter
+
+from lora_engine.families import Family
+from lora_engine.maths.optimizers import ParameterGroup
+from lora_engine.maths.streams import Streams
+from lora_engine.networks.dropout import Dropout, DropoutShares
+from lora_engine.networks.lora import LoraNetwork
+from sd_contract.errors import OptionError
+from sd_contract.networks import NetworkPlan, dropout_of, network_plan
+from sd_contract.options import Settings, network_arguments
+from sd_contract.tensor_names import Part
+
+Tell = Callable[[str], None]
+
+
+def merge_base_weights(settings: Settings, model: Family) -> None:
+    """Writes the LoRA files of `base_weights` into the model, each as strongly as its multiplier says."""
+    paths = settings.network.base_weights
+    multipliers = (*(settings.network.base_weights_multiplier or ()), *([1.0] * len(paths)))
+    for path, multiplier in zip(paths, multipliers, strict=False):
+        network = LoraNetwork.from_file(Path(path), model.unet, model.text_encoder, dtype=torch.float32)
+        network.multiplier = multiplier
+        network.merge()
+
+
+def attach_network(settings: Settings, model: Family, streams: Streams, tell: Tell) -> LoraNetwork:
+    """The LoRA on the parts that the settings want trained: new, or as `network_weights` has it. `tell` is given
+    what a user should know of that file."""
+    options = settings.network
+    unet = model.unet if "unet" in settings.trained_parts else None
+    text_encoder = model.text_encoder if "text_encoder" in settings.trained_parts else None
+    dropout = make_dropout(settings, streams)
+    dtype = torch.bfloat16 if settings.training.full_bf16 else torch.float32
+    if options.network_weights and options.dim_from_weights:
+        return LoraNetwork.from_file(
+            Path(options.network_weights), unet, text_encoder, dropout=dropout, dtype=dtype
+        )
+    plan = network_plan(settings, model.base.family)
+    network = LoraNetwork.planned(unet, text_encoder, plan, streams=streams, dropout=dropout, dtype=dtype)
+    if not network.modules:
+        raise OptionError("network_args leave no layer to train: every block has rank or learning rate 0.")
+    for message in network.start_from(Path(options.network_weights)) if options.network_weights else ():
+        tell(message)
+    return network
+
+
+def make_dropout(settings: Settings, streams: Streams) -> Dropout | None:
+    arguments = network_arguments(settings.network)
+    shares = DropoutShares(
+        inner=dropout_of(settings.network),
+        rank=arguments.rank_dropout or 0.0,
+        module=arguments.module_dropout or 0.0,
+    )
+    return None if shares == DropoutShares() else Dropout(shares, streams)
+
+
+def parameter_groups(settings: Settings, network: LoraNetwork, plan: NetworkPlan) -> list[ParameterGroup]:
+    """Weights of equal learning rate, text encoder first. A rate of 0 leaves a part in the file untrained."""
+    groups = []
+    for part in settings.trained_parts:
+        rate = settings.learning_rate_of(part)
+        if rate > 0:
+            groups += _groups_of(part, rate, plus_ratio(settings, part), network, plan)
+        else:
+            for parameter in network.parameters(part):
+                parameter.requires_grad_(False)
+    if not groups:
+        raise OptionError("all learning rates are 0, so nothing would be trained. Set learning_rate.")
+    return groups
+
+
+def plus_ratio(settings: Settings, part: Part) -> float:
+    """How much faster `up` learns than `down` (LoRA+, Hayou et al., arXiv 2402.12354)."""
+    arguments = network_arguments(settings.network)
+    own = arguments.loraplus_unet_lr_ratio if part == "unet" else arguments.loraplus_text_encoder_lr_ratio
+    return own or arguments.loraplus_lr_ratio or 1.0
+
+
+def _groups_of(
+    part: Part, rate: float, ratio: float, network: LoraNetwork, plan: NetworkPlan
+) -> list[ParameterGroup]:
+    alike: dict[float, list[Parameter]] = {}
+    for name, module in network.modules_of(part).items():
+        own_rate = rate * plan.rate_factor(name)
+        alike.setdefault(own_rate, []).append(module.down)
+        alike.setdefault(own_rate * ratio, []).append(module.up)
+    return [
+        ParameterGroup(part=part, parameters=parameters, learning_rate=own_rate)
+        for own_rate, parameters in alike.items()
+    ]

@@ -1,0 +1,27 @@
+"""Trains a LoRA for SDXL, as kohya's sdxl_train_network.py does: the same options, dataset file, file names
+and console lines.
+
+    python sd_scripts/sdxl_train_network.py --config_file config.toml
+
+`--help` lists the options; doc/engine.md explains them."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lora_engine.job import read_job
+from lora_engine.output.reporting import Reporter
+from lora_engine.session import carry_out
+from sd_contract.attempt import Outcome
+
+
+def train(arguments: Sequence[str], reporter: Reporter) -> Outcome:
+    """Checks the job first; torch is imported only for one that can work."""
+    job = read_job(arguments, Path(__file__).name)
+    from lora_engine.recipes.lora import train_lora
+
+    return train_lora(job, reporter)
+
+
+if __name__ == "__main__":
+    sys.exit(carry_out(train, sys.argv[1:]))

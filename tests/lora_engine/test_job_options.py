@@ -1,0 +1,73 @@
+"""Options that one base model takes and another does not, told before any model is loaded."""
+
+from dataclasses import replace
+
+import pytest
+
+from lora_engine.families.speed import refuse_missing_attention
+from lora_engine.job import refuse_misfitting_options
+from sd_contract.errors import CheckpointError, OptionError
+from sd_contract.options import settings_from
+
+
+def refusal(base, **values):
+    with pytest.raises((OptionError, CheckpointError)) as caught:
+        refuse_misfitting_options(settings_from(values), base)
+    return str(caught.value)
+
+
+def v_prediction(base):
+    return replace(base, prediction_type="v_prediction")
+
+
+def test_a_weight_for_the_other_kind_of_prediction_is_refused(tiny_base):
+    assert "is for v-prediction models" in refusal(tiny_base, scale_v_pred_loss_like_noise_pred=True)
+    assert "is for models that predict noise" in refusal(v_prediction(tiny_base), v_pred_like_loss=0.5)
+
+    refuse_misfitting_options(settings_from({"v_pred_like_loss": 0.5}), tiny_base)
+
+
+def test_lists_of_blocks_are_counted_before_the_model_is_loaded(tiny_base):
+    assert "block_dims has 2 values" in refusal(tiny_base, network_args=["block_dims=1,2"])
+
+
+def test_a_file_to_begin_with_must_be_whole(tiny_base, tmp_path):
+    (tmp_path / "half.safetensors").write_bytes(b"\x10\0\0\0")
+
+    assert "half.safetensors" in refusal(tiny_base, network_weights=str(tmp_path / "half.safetensors"))
+
+
+def test_attention_for_gpus_is_refused_without_one():
+    import torch
+
+    options = settings_from({"xformers": True}).training
+    with pytest.raises(OptionError, match="xformers needs an NVIDIA GPU"):
+        refuse_missing_attention(options, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"full_bf16": True}, 'full_bf16 needs mixed_precision = "bf16"'),
+        ({"dim_from_weights": True}, "which is not set"),
+        ({"base_weights": ["a"], "base_weights_multiplier": [1, 2]}, "Give one value a file"),
+        ({"adaptive_noise_scale": 0.1}, "has no effect without noise_offset"),
+        ({"min_timestep": 500, "max_timestep": 400}, "Swap them"),
+        ({"max_timestep": 1001}, "1000 is the most allowed"),
+        ({"loss_type": "huber", "huber_c": 0}, "both must be above 0"),
+        ({"use_8bit_adam": True, "optimizer_type": "Lion"}, "use_8bit_adam contradicts optimizer_type"),
+        ({"lr_decay_steps": 2.5}, "lr_decay_steps = 2.5: a number with a point is a share"),
+        ({"network_dropout": 1.0}, "Less than 1 is allowed"),
+        ({"optimizer_type": "Prodigy", "unet_lr": 0.5}, "finds one learning rate for all weights"),
+        ({"optimizer_type": "prodigy", "network_args": ["loraplus_lr_ratio=4"]}, "finds one learning rate"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused_by_name(values, told):
+    with pytest.raises(OptionError) as caught:
+        settings_from(values)
+    assert told in str(caught.value)
+
+
+def test_older_spellings_choose_the_optimizer():
+    assert settings_from({"use_8bit_adam": True}).optimizer.optimizer == "AdamW8bit"
+    assert settings_from({"use_lion_optimizer": True}).optimizer.optimizer == "Lion"

@@ -1,0 +1,137 @@
+"""A run that goes on from its state ends with the weights that it would have had anyway."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lora_engine.job import read_job
+from lora_engine.output.reporting import Reporter
+from lora_engine.recipes.lora import train_lora
+from sd_contract.errors import StateError
+from sd_contract.states import newest_state, read_manifest, verify_state
+
+COURSE = ("--max_train_steps", "6", "--learning_rate", "1e-3", "--network_dim", "3", "--network_alpha", "0.7")
+
+
+class StopsAt(Reporter):
+    """Is asked to stop while it does a certain step."""
+
+    def __init__(self, step):
+        super().__init__(None)
+        self._last = step
+
+    def step_done(self, step, *facts):
+        super().step_done(step, *facts)
+        if step == self._last:
+            self.request_stop()
+
+
+@pytest.fixture
+def train(tiny_model, dataset, tmp_path, capfd):
+    def run(*options, name="lora", reporter=None, seed=("--seed", "7")):
+        words = [*COURSE, *seed, "--pretrained_model_name_or_path", str(tiny_model)]
+        words += ["--dataset_config", str(dataset), "--output_dir", str(tmp_path / "out"), "--output_name", name]
+        reporter = reporter or Reporter(None)
+        train_lora(read_job([*words, *map(str, options)]), reporter)
+        return reporter
+
+    return run
+
+
+def assert_equal_weights(first, second):
+    first, second = load_file(first), load_file(second)
+    assert first.keys() == second.keys()
+    assert [name for name, tensor in first.items() if not torch.equal(tensor, second[name])] == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--lr_scheduler", "cosine", "--lr_warmup_steps", "2", "--cache_latents"),
+        ("--gradient_accumulation_steps", "2", "--flip_aug", "--shuffle_caption", "--noise_offset", "0.1"),
+        ("--mixed_precision", "bf16"),
+    ],
+)
+def test_a_stopped_run_goes_on_at_its_exact_step(train, tmp_path, options):
+    train(*options, name="whole")
+    stopped = train(*options, name="halted", reporter=StopsAt(3))
+    resumed = train(*options, "--resume", tmp_path / "out" / "halted-step00000003-state", name="halted")
+
+    assert stopped.files == ["halted-step00000003.safetensors"]
+    assert resumed.files == ["halted-step00000003.safetensors", "halted.safetensors"]
+    assert_equal_weights(tmp_path / "out" / "whole.safetensors", tmp_path / "out" / "halted.safetensors")
+
+
+def test_a_drawn_seed_is_kept(train, tmp_path):
+    train(name="a", reporter=StopsAt(3), seed=())
+    state = tmp_path / "out" / "a-step00000003-state"
+    train("--resume", state, name="b", seed=())
+    train("--seed", read_manifest(state).seed, name="c", seed=())
+
+    assert_equal_weights(tmp_path / "out" / "b.safetensors", tmp_path / "out" / "c.safetensors")
+
+
+def test_the_newest_two_states_are_kept_in_a_folder_of_their_own(train, tmp_path):
+    states = tmp_path / "it's a state"
+    train("--state_dir", states, "--state_every_n_steps", "1")
+
+    assert sorted(state.name for state in states.iterdir()) == ["step-00000004", "step-00000005"]
+    assert newest_state([states]).name == "step-00000005"
+    (states / "step-00000005" / "network.safetensors").write_bytes(b"torn")
+    assert newest_state([states]).name == "step-00000004"
+    train("--resume", states / "step-00000004", name="again")
+    assert_equal_weights(tmp_path / "out" / "lora.safetensors", tmp_path / "out" / "again.safetensors")
+
+
+def test_states_lie_beside_the_files_where_sd_scripts_puts_them(train, tmp_path):
+    options = ("--save_every_n_epochs", "1", "--save_every_n_steps", "4", "--save_state")
+    train(*options, "--save_last_n_epochs_state", "1")
+
+    states = sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir())
+    assert states == ["lora-000002-state", "lora-state", "lora-step00000004-state"]
+    assert verify_state(tmp_path / "out" / "lora-000002-state").step == 4
+
+
+def test_the_state_of_the_end_alone_can_be_asked_for(train, tmp_path):
+    train("--save_every_n_epochs", "1", "--save_state_on_train_end")
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == ["lora-state"]
+
+    train("--resume", tmp_path / "out" / "lora-state", "--max_train_steps", "8", name="longer")
+    assert (tmp_path / "out" / "longer.safetensors").exists()
+
+
+def test_the_average_goes_on_where_it_was(train, tmp_path, capfd):
+    train(name="whole")
+    whole = capfd.readouterr().err.replace("\r", "\n").splitlines()[-1]
+    train(name="halted", reporter=StopsAt(3))
+    capfd.readouterr()
+    train("--resume", tmp_path / "out" / "halted-step00000003-state", name="halted")
+    resumed = capfd.readouterr().err.replace("\r", "\n").splitlines()[-1]
+
+    assert "6/6" in whole
+    assert resumed.split("|")[-1].split(" ")[1] == "6/6"
+    assert resumed.rpartition("avr_loss=")[2] == whole.rpartition("avr_loss=")[2]
+
+
+def test_other_options_are_told(train, tmp_path, capfd):
+    train(reporter=StopsAt(3))
+    train("--resume", tmp_path / "out" / "lora-step00000003-state", "--learning_rate", "1e-4", "--save_state")
+
+    warned = [line for line in capfd.readouterr().err.splitlines() if line.startswith("warning")]
+    assert warned == [
+        "warning: the run goes on with other options than it began with: learning_rate was 0.001, is 0.0001"
+    ]
+
+
+def test_a_state_that_can_not_be_gone_on_from_is_refused(train, tmp_path):
+    train("--save_state_on_train_end")
+    state = tmp_path / "out" / "lora-state"
+
+    with pytest.raises(StateError, match="at step 6, and the run has 6 steps: nothing is left to train"):
+        train("--resume", state)
+    with pytest.raises(StateError, match=r"is of another network or optimizer .*weights in the state"):
+        train("--resume", state, "--max_train_steps", "8", "--network_dim", "2")
+    (state / "optimizer.safetensors").write_bytes(b"torn")
+    with pytest.raises(StateError, match=r"lora-state is damaged: optimizer\.safetensors is not as it was"):
+        train("--resume", state, "--max_train_steps", "8")
