@@ -10,6 +10,7 @@ from typing import Protocol
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import Event
 from train_tools.model.job import Job, NewJob, Verdict
+from train_tools.model.paths import AttemptPaths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,13 @@ class JobKind(Protocol):
         ...
 
 
+def attempts_in(job_folder: Path) -> tuple[AttemptPaths, ...]:
+    """The attempts that lie in a job's folder, oldest first."""
+    names = (folder.name for folder in job_folder.glob("attempts/[0-9]*"))
+    return tuple(AttemptPaths.of(job_folder, number) for number in sorted(int(n) for n in names if n.isdecimal()))
+
+
 def last_attempt(job_folder: Path) -> int:
     """The highest number of the attempts that lie in a job's folder; 0 when there are none."""
-    attempts = (folder.name for folder in job_folder.glob("attempts/[0-9]*"))
-    return max((int(name) for name in attempts if name.isdecimal()), default=0)
+    attempts = attempts_in(job_folder)
+    return int(attempts[-1].folder.name) if attempts else 0

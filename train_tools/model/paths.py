@@ -132,12 +132,6 @@ class RunPaths:
         return self.folder / "dataset.toml"
 
     @property
-    def attempts(self) -> tuple[AttemptPaths, ...]:
-        """The attempts that lie there, oldest first."""
-        numbers = (folder.name for folder in self.folder.glob("attempts/[0-9]*"))
-        return tuple(AttemptPaths.of(self.folder, int(name)) for name in sorted(numbers) if name.isdecimal())
-
-    @property
     def previews(self) -> Path:
         """The folder of the job that renders this run's previews; the images lie by their checkpoints."""
         return self.folder / "previews"

@@ -10,7 +10,7 @@ from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, Event, Tail
 from sd_contract.states import newest_state
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
-from train_tools.jobs.kind import Exit, Launch, last_attempt
+from train_tools.jobs.kind import Exit, Launch, attempts_in, last_attempt
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
@@ -79,7 +79,7 @@ class TrainingJob:
             AttemptFiles(
                 output=AttemptPaths(attempt.folder).output,
                 states=AttemptPaths(attempt.folder).states,
-                resume=newest_state(earlier.states for earlier in run.attempts),
+                resume=newest_state(earlier.states for earlier in attempts_in(run.folder)),
                 cache=self._outputs.cache,
             ),
         )
@@ -98,7 +98,7 @@ class TrainingJob:
             problems = publish_all(AttemptPaths(attempt.folder).output, run)
             if problems:
                 return Verdict(state=JobState.FAILED, message=problems[0])
-            for tried in run.attempts:  # nothing goes on from a run that is done
+            for tried in attempts_in(run.folder):  # nothing goes on from a run that is done
                 shutil.rmtree(tried.states, ignore_errors=True)
         return verdict
 
@@ -130,7 +130,7 @@ class TrainingJob:
 
 def _story(run: RunPaths) -> Iterator[Event]:
     """What the newest attempt has told, and those before it back to the one that began at the first step."""
-    for tried in reversed(run.attempts):
+    for tried in reversed(attempts_in(run.folder)):
         events = list(Tail(Attempt(tried.folder).events).events())
         yield from events
         if not any(isinstance(event, AttemptStarted) and event.from_step for event in events):
