@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -34,7 +33,7 @@ from benchmarks.pocket.single_file import DTYPES, single_file_metadata, single_f
 from sd_contract.events import StepDone, Tail
 
 ROOT = Path(__file__).resolve().parent.parent
-POLL_S = 0.02
+POLL_S = 0.1
 WARM_STEPS = 3
 
 
@@ -59,7 +58,8 @@ class Moment:
     at_s: float
     cpu_s: float
     rss_bytes: int
-    steps: int
+    steps: tuple[float, ...]
+    """The seconds of each step so far, as the trainer itself tells them."""
 
 
 def write_model(path: Path, seed: int = 0) -> None:
@@ -145,12 +145,16 @@ def train(model: Path, home: Path, *, steps: int, size_px: int, batch_size: int,
 
 
 def watch(child: subprocess.Popen[bytes], events: Path, begun: float) -> list[Moment]:
-    tail, steps, moments = Tail(events), 0, []
-    while child.poll() is None:
-        steps += sum(isinstance(event, StepDone) for event in tail.events())
-        cpu_s, rss_bytes = usage(child.pid)
-        moments.append(Moment(time.monotonic() - begun, cpu_s, rss_bytes, steps))
-        time.sleep(POLL_S)
+    tail, steps, moments = Tail(events), (), []
+    try:
+        while child.poll() is None:
+            steps += tuple(event.seconds for event in tail.events() if isinstance(event, StepDone))
+            cpu_s, rss_bytes = usage(child.pid)
+            moments.append(Moment(time.monotonic() - begun, cpu_s, rss_bytes, steps))
+            time.sleep(POLL_S)
+    finally:
+        child.kill()
+        child.wait()
     return moments
 
 
@@ -172,18 +176,14 @@ def usage(pid: int) -> tuple[float, int]:
 
 
 def costs_of(moments: list[Moment]) -> Costs:
-    firsts = {}
-    for moment in moments:
-        firsts.setdefault(moment.steps, moment)
-    ends = [firsts[number] for number in sorted(firsts) if number > 0]
-    pairs = list(pairwise(ends))[WARM_STEPS:]
-    step_s = median((after.at_s - before.at_s) / (after.steps - before.steps) for before, after in pairs)
-    first, last = pairs[0][0], pairs[-1][1]
+    training = [moment for moment in moments if len(moment.steps) >= WARM_STEPS]
+    first, last = training[0], next(moment for moment in training if moment.steps == training[-1].steps)
+    begun = next(moment for moment in moments if moment.steps)
     return Costs(
-        step_s=step_s,
-        step_cpu_s=(last.cpu_s - first.cpu_s) / (last.steps - first.steps),
+        step_s=median(last.steps[WARM_STEPS:]),
+        step_cpu_s=(last.cpu_s - first.cpu_s) / (len(last.steps) - len(first.steps)),
         peak_gb=max(moment.rss_bytes for moment in moments) / 2**30,
-        first_step_s=ends[0].at_s - step_s * ends[0].steps,
+        first_step_s=begun.at_s - sum(begun.steps),
     )
 
 
