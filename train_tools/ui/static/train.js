@@ -37,12 +37,14 @@ class Form extends Island {
     const others = h("label.field.wide", {}, h("span", {}, "Other options"), this.others, hint);
     const intro = h("p.hint", {}, "Write several values with commas to try them all: every combination becomes a run.");
     const footer = h("footer.sticky", {}, h("div.line", {}, this.line, this.add), this.warnings, this.list, this.outcome);
-    return h("form", { onsubmit: (event) => this.submit(event) }, intro, h("div.fields", {}, this.fields.map((field) => field.element), others), footer);
+    this.entry = h("fieldset.fields", { disabled: true }, this.fields.map((field) => field.element), others);
+    return h("form", { onsubmit: (event) => this.submit(event) }, intro, this.entry, footer);
   }
 
   async move() {
     const place = places.current;
     this.add.disabled = true;
+    this.entry.disabled = true; // what is typed before the stored values come would be mixed with them
     say(this.outcome, "");
     if (!places.complete) return this.showError(new Error(NO_PLACE));
     try {
@@ -56,6 +58,7 @@ class Form extends Island {
   fill(stored, draft) {
     this.stored = stored;
     this.restore(draft);
+    this.entry.disabled = false;
     this.think(0);
   }
 
