@@ -216,7 +216,7 @@ def test_a_plan_for_people_names_its_runs_and_its_cost(ask):
         ("network_dim=8,,16", "empty item"),
         ("network_dim", "says no value"),
         ("output_dir=/tmp", "output_dir can't be set"),
-        ("fp8_base=true", "not supported by the bundled engine yet"),
+        ("validation_split=0.1", "not supported by the bundled engine yet"),
         ("seed=" + ",".join(map(str, range(1001))), "1,001 runs"),
         ("resolution=63", "63"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from sd_contract.dataset_facts import dataset_facts
 from sd_contract.datasets import CollectedDataset
 from sd_contract.options.groups import OutputOptions
 from sd_contract.options.settings import Settings
+from sd_contract.options.table import kohya_options, supported
 from sd_contract.steps import StepPlan, warmup_steps
 from sd_contract.tensor_files import Header, verify_safetensors
 
@@ -123,6 +124,12 @@ def verify(path: Path) -> Header:
     return verify_safetensors(path)
 
 
+ALWAYS_TOLD = frozenset(
+    {"v2", "base_model_version", "network_module", "network_dim", "network_alpha", "network_args"}
+)
+"""What loaders need to know; `no_metadata` leaves out the rest."""
+
+
 def training_metadata(facts: RunFacts, *, epoch: int, step: int, saved_at: float) -> dict[str, str]:
     """The `ss_...` keys of sd-scripts. Values are text: Python's spelling of numbers, JSON of tables."""
     values: dict[str, object] = {
@@ -133,9 +140,11 @@ def training_metadata(facts: RunFacts, *, epoch: int, step: int, saved_at: float
         "epoch": epoch,
         "steps": step,
     }
+    kept = ALWAYS_TOLD if facts.settings.metadata.no_metadata else values.keys()
     return {
         f"ss_{key}": json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
         for key, value in values.items()
+        if key in kept
     }
 
 
@@ -154,6 +163,25 @@ def model_spec(facts: RunFacts, *, saved_at: float) -> dict[str, str]:
         "modelspec.date": datetime.fromtimestamp(saved_at).isoformat(timespec="seconds"),
         "modelspec.prediction_type": "v" if facts.base.v_prediction else "epsilon",
         **({"modelspec.encoder_layer": str(clip_skip)} if clip_skip else {}),
+        **_timestep_range(facts.settings),
+        **{f"modelspec.{name}": text for name, text in _own_words(facts.settings).items()},
+    }
+
+
+def _timestep_range(settings: Settings) -> dict[str, str]:
+    least, most = _value(settings, "min_timestep"), _value(settings, "max_timestep")
+    if least is None and most is None:
+        return {}
+    return {"modelspec.timestep_range": f"{least or 0},{1000 if most is None else most}"}
+
+
+def _own_words(settings: Settings) -> dict[str, str]:
+    """What the `metadata_...` options say, by what comes after that."""
+    values = {field.name: getattr(settings.metadata, field.name) for field in fields(settings.metadata)}
+    return {
+        name.removeprefix("metadata_"): value
+        for name, value in values.items()
+        if name.startswith("metadata_") and value is not None
     }
 
 
@@ -180,34 +208,45 @@ def hashes(legacy_form: bytes, data_start: int) -> dict[str, str]:
     }
 
 
+RECORDED = (
+    *("output_name", "learning_rate", "unet_lr", "gradient_checkpointing", "gradient_accumulation_steps"),
+    *("lr_scheduler", "network_module", "network_dropout", "mixed_precision", "full_fp16", "clip_skip"),
+    *("max_token_length", "lowram", "noise_offset", "noise_offset_random_strength", "multires_noise_iterations"),
+    *("multires_noise_discount", "adaptive_noise_scale", "zero_terminal_snr", "training_comment", "max_grad_norm"),
+    *("caption_dropout_rate", "caption_dropout_every_n_epochs", "caption_tag_dropout_rate"),
+    *("face_crop_aug_range", "prior_loss_weight", "min_snr_gamma", "scale_weight_norms", "ip_noise_gamma"),
+    *("ip_noise_gamma_random_strength", "loss_type", "huber_schedule", "huber_scale", "huber_c", "fp8_base"),
+    *("fp8_base_unet", "validation_seed", "validation_split", "max_validation_steps"),
+    *("validate_every_n_epochs", "validate_every_n_steps", "resize_interpolation"),
+)
+"""Options that the metadata hold under their own names; one that is not supported has sd-scripts' default."""
+
+
 def _option_values(facts: RunFacts) -> dict[str, object]:
     settings = facts.settings
     rates = settings.optimizer.text_encoder_lr
     return {
-        "output_name": settings.output.output_name,
-        "learning_rate": settings.optimizer.learning_rate,
+        **{name: _value(settings, name) for name in RECORDED},
         "text_encoder_lr": rates[0] if rates else None,
-        "unet_lr": settings.optimizer.unet_lr,
-        "gradient_checkpointing": settings.training.gradient_checkpointing,
-        "gradient_accumulation_steps": settings.training.gradient_accumulation_steps,
         "lr_warmup_steps": warmup_steps(settings, facts.plan.total_steps),
-        "lr_scheduler": settings.optimizer.lr_scheduler,
-        "network_module": settings.network.network_module,
         "network_dim": settings.rank,
         "network_alpha": settings.alpha,
-        "network_dropout": None,
-        "mixed_precision": settings.training.mixed_precision,
-        "full_fp16": False,
-        "clip_skip": settings.model.clip_skip,
-        "max_token_length": settings.model.max_token_length,
-        "lowram": False,
-        "noise_offset": settings.noise.noise_offset,
-        "training_comment": settings.output.training_comment,
-        "max_grad_norm": settings.optimizer.max_grad_norm,
-        "prior_loss_weight": settings.loss.prior_loss_weight,
-        "min_snr_gamma": settings.loss.min_snr_gamma,
-        "loss_type": "l2",
+        **_network_arguments(settings),
+        "debiased_estimation": _value(settings, "debiased_estimation_loss"),
     }
+
+
+def _value(settings: Settings, name: str) -> object:
+    return settings.get(name) if supported(name) else kohya_options()[name].default
+
+
+def _network_arguments(settings: Settings) -> dict[str, object]:
+    """`network_args` as a table; the key is left out without any."""
+    arguments = _value(settings, "network_args")
+    if not isinstance(arguments, tuple) or not arguments:
+        return {}
+    pairs = (str(argument).partition("=") for argument in arguments)
+    return {"network_args": {name.strip(): value.strip() for name, _, value in pairs}}
 
 
 def _run_values(facts: RunFacts) -> dict[str, object]:

@@ -330,3 +330,32 @@ def test_the_hash_in_the_metadata_is_that_of_the_data(train, tmp_path):
     train()
 
     assert metadata(tmp_path)["sshs_model_hash"] == data_sha256(tmp_path / "out" / "lora.safetensors")
+
+
+def test_the_metadata_say_what_the_user_wants_said(train, tmp_path):
+    words = ("--metadata_author", "it's me", "--metadata_title", "Zorb", "--metadata_tags", "a,b")
+    train(*words, "--network_args", "conv_dim=1", "--debiased_estimation_loss")
+    told = metadata(tmp_path)
+
+    assert (told["modelspec.author"], told["modelspec.title"], told["modelspec.tags"]) == (
+        "it's me",
+        "Zorb",
+        "a,b",
+    )
+    assert told["ss_network_args"] == '{"conv_dim": "1"}'
+    assert (told["ss_debiased_estimation"], told["ss_validation_split"], told["ss_huber_c"]) == (
+        "True",
+        "0.0",
+        "0.1",
+    )
+    assert "modelspec.license" not in told
+
+
+def test_what_loaders_need_is_told_in_any_case(train, tmp_path):
+    train("--no_metadata", "--training_comment", "secret")
+    told = metadata(tmp_path)
+
+    kept = {"ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha"}
+    assert {key for key in told if key.startswith("ss_")} == kept
+    assert told["modelspec.title"] == "lora"
+    assert told["sshs_model_hash"]

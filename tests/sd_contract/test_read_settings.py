@@ -49,7 +49,7 @@ def test_texts_of_any_language_are_read(config, awkward_name):
 
     settings = read_settings(["--config_file", str(path)])
 
-    assert settings.output.training_comment == f"日本語 {awkward_name[:9]}"
+    assert settings.metadata.training_comment == f"日本語 {awkward_name[:9]}"
 
 
 def test_a_misspelt_key_names_the_file_and_the_nearest_option(config):
@@ -81,8 +81,8 @@ def test_a_wrong_type_names_the_file(config):
 
 
 def test_an_unsupported_option_that_changes_nothing_is_let_pass(config):
-    assert read_settings(["--config_file", str(config("no_metadata = false\n"))]).values()
-    assert "'no_metadata' is not supported" in refusal("--config_file", config("no_metadata = true\n"))
+    assert read_settings(["--config_file", str(config("async_upload = false\n"))]).values()
+    assert "'async_upload' is not supported" in refusal("--config_file", config("async_upload = true\n"))
 
 
 def test_a_missing_file_and_broken_toml_are_told(config, tmp_path):

@@ -57,6 +57,8 @@ NO_PART_OF_THE_RESULT = frozenset(
         "pretrained_model_name_or_path",
         "tokenizer_cache_dir",
         "training_comment",
+        "no_metadata",
+        *(spec.name for spec in OPTIONS if spec.name.startswith("metadata_")),
         "max_data_loader_n_workers",
         "persistent_data_loader_workers",
         "skip_cache_check",

@@ -90,8 +90,8 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     progress.close()
 
     if step.number < job.plan.total_steps:
+        states.at_stop(step)  # before the file, which is none of a run that goes on
         checkpoints.at_step(step)
-        states.at_stop(step)
         return "cancelled"
     checkpoints.at_end(step)
     states.at_end(step)

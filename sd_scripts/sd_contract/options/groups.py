@@ -373,7 +373,25 @@ class OutputOptions:
     save_last_n_steps: int | None = option(
         "int", None, "keep only step files of the last n steps before each save", minimum=1
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetadataOptions:
+    """What the files say about themselves, besides how they were trained."""
+
+    no_metadata: bool = option("bool", False, "leave out how the file was trained, except what loaders need")
     training_comment: str | None = option("str", None, "text kept in the file's metadata")
+    metadata_title: str | None = option("str", None, "modelspec.title; unset is output_name")
+    metadata_author: str | None = option("str", None, "modelspec.author")
+    metadata_description: str | None = option("str", None, "modelspec.description")
+    metadata_license: str | None = option("str", None, "modelspec.license")
+    metadata_tags: str | None = option("str", None, "modelspec.tags, with commas between them")
+    metadata_usage_hint: str | None = option("str", None, "modelspec.usage_hint")
+    metadata_thumbnail: str | None = option("str", None, "modelspec.thumbnail, a data URL")
+    metadata_merged_from: str | None = option("str", None, "modelspec.merged_from")
+    metadata_trigger_phrase: str | None = option("str", None, "modelspec.trigger_phrase")
+    metadata_preprocessor: str | None = option("str", None, "modelspec.preprocessor")
+    metadata_is_negative_embedding: str | None = option("str", None, "modelspec.is_negative_embedding")
 
 
 SAMPLERS = (
@@ -431,6 +449,7 @@ GROUPS: dict[str, type] = {
     "noise": NoiseOptions,
     "loss": LossOptions,
     "output": OutputOptions,
+    "metadata": MetadataOptions,
     "state": StateOptions,
     "samples": SampleOptions,
 }

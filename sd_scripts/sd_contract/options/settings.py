@@ -19,6 +19,7 @@ from sd_contract.options.groups import (
     CaptionOptions,
     DatasetOptions,
     LossOptions,
+    MetadataOptions,
     ModelOptions,
     NetworkOptions,
     NoiseOptions,
@@ -62,6 +63,7 @@ class Settings:
     loss: LossOptions = field(default_factory=LossOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
     samples: SampleOptions = field(default_factory=SampleOptions)
+    metadata: MetadataOptions = field(default_factory=MetadataOptions)
     state: StateOptions = field(default_factory=StateOptions)
 
     def __post_init__(self) -> None:
