@@ -37,7 +37,7 @@ class Blueprint:
     @classmethod
     def of_width(cls, width: int, family: str = "sd1") -> "Blueprint":
         """The shipped proportions at another width: 32 is the shipped model, 8 makes a file of 1.3 MB, or of
-        2.3 MB with the two text encoders of SDXL."""
+        2.4 MB with the two text encoders of SDXL."""
         if width < 8 or width % 8:
             raise ValueError(f"width {width}: must be a multiple of 8, at least 8; the shipped model has 32")
         made = cls(
@@ -51,7 +51,8 @@ class Blueprint:
         )
         if family != "sdxl":
             return made
-        return replace(made, unet_widths=(width, width * 2, width * 4), depths=(0, 1, 2), heads=2)
+        widths = (width, width * 2, width * 4)
+        return replace(made, unet_widths=widths, depths=(0, 1, 2), heads=2, text_width=width // 2)
 
     def predicting(self, prediction_type: str) -> "Blueprint":
         return replace(self, prediction_type=prediction_type)

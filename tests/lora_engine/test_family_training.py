@@ -27,8 +27,8 @@ from sd_contract.tensor_files import file_sha256, verify_safetensors
 from tests.lora_engine.pipelines import pipeline_of
 
 SCRIPTS = Path(sd_contract.__file__).parent.parent
-LEAST_GAIN = 0.04
-"""How much of the fixed-noise loss 60 steps take away at least. Measured: 0.155, 0.234 and 0.066."""
+LEAST_GAIN = 0.06
+"""How much of the fixed-noise loss 60 steps take away at least. Measured: 0.15, 0.23 and 0.11."""
 NEVER_USED = "lora_te1_text_model_encoder_layers_1_"
 """The last layer of SDXL's first text encoder: the state before it is used."""
 

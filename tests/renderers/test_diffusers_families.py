@@ -1,4 +1,5 @@
-"""Pictures of SD2 and SDXL models with a LoRA against diffusers' own pipelines, which load the same file."""
+"""Pictures of SD2 and SDXL models with a LoRA against those of diffusers' own pipelines, which load the same
+file."""
 
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from benchmarks.pocket.single_file import save
 from lora_engine.families import load
 from lora_engine.maths.streams import Streams
 from lora_engine.networks.lora import LoraNetwork
+from lora_engine.output.pictures import new_scheduler
 from sd_contract.base_model import inspect_trainable
 from sd_contract.tensor_files import file_sha256
 from tests.lora_engine.pipelines import pipeline_of
@@ -56,8 +58,8 @@ def lora_for(model, path):
 
 
 def diffusers_picture(model, lora):
-    """diffusers' picture with the LoRA that it loads itself. Of SD2 it does not take projections as convolutions
-    of one pixel, as kohya's files keep them."""
+    """diffusers' picture with the LoRA that it loads itself. Of SD2 it does not take projections as
+    convolutions of one pixel, as kohya's files keep them."""
     pipeline = pipeline_of(model)
     pipeline.scheduler = DDIMScheduler(
         beta_start=0.00085,
@@ -102,3 +104,12 @@ def test_a_picture_equals_that_of_the_diffusers_pipeline_on_the_same_file(tmp_pa
     ours = pixels_of(with_lora.file).astype(int)
     assert np.abs(ours - diffusers_picture(model, lora)).max() <= LARGEST_DIFFERENCE
     assert np.abs(ours - pixels_of(alone.file).astype(int)).max() > 10
+
+
+def test_a_model_of_pure_noise_is_rendered_from_pure_noise(tmp_path):
+    base = tmp_path / "sdxl.safetensors"
+    save(build(Blueprint.of_width(8, "sdxl"), seed=1), base, title="sdxl")
+    marked = replace(inspect_trainable(base), zero_terminal_snr=True)
+    for sampler in ("ddim", "euler", "euler_a", "dpmpp_2m"):
+        settings = new_scheduler(sampler, marked).config
+        assert (settings.rescale_betas_zero_snr, settings.timestep_spacing) == (True, "trailing")

@@ -124,7 +124,10 @@ def new_scheduler(sampler: str, base: BaseModel) -> Any:
         raise OptionError(f"There is no sampler {sampler!r}. Use one of: {', '.join(SCHEDULERS)}.")
     make = getattr(import_module(found.module), found.name)
     with _without_warnings():
-        return make(**NOISE_SCHEDULE, **found.settings, prediction_type=base.prediction_type)
+        settings = {**NOISE_SCHEDULE, **found.settings, "prediction_type": base.prediction_type}
+        if base.zero_terminal_snr and "rescale_betas_zero_snr" in signature(make).parameters:
+            settings |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+        return make(**settings)
 
 
 @contextmanager
