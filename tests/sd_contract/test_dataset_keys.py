@@ -58,7 +58,7 @@ def test_a_key_is_taken_where_it_may_stand(read, key, level):
 
 @pytest.mark.parametrize(
     ("key", "level"),
-    [(key, level) for key, (_, levels) in KEYS.items() for level in LEVELS - set(levels)],
+    [(key, level) for key, (_, levels) in KEYS.items() for level in sorted(LEVELS - set(levels))],
 )
 def test_a_key_is_refused_where_it_may_not_stand(read, key, level):
     kind = KEYS[key][0]
