@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -218,6 +219,7 @@ def main() -> None:
     if arguments.gpu and not torch.cuda.is_available():
         parser.error("--gpu: no CUDA device was found")
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the trainer is stopped too
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
