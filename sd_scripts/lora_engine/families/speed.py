@@ -1,4 +1,4 @@
-"""How a loaded U-Net is made faster: memory layout, attention, compilation. Nothing that is learned changes
+"""How a loaded U-Net is made faster: attention, compilation. Nothing that is learned changes
 but in its last digits."""
 
 from __future__ import annotations
@@ -20,11 +20,8 @@ def refuse_missing_attention(options: TrainingOptions, device: torch.device) -> 
         raise OptionError("xformers is not installed. Install it, or use sdpa, which is as fast on most cards.")
 
 
-def hurry(model: Family, options: TrainingOptions, device: torch.device) -> None:
-    """Prepares the U-Net for many steps. The layout of its weights is changed once, and for GPUs alone: there
-    convolutions would otherwise turn their input around at every call."""
-    if device.type == "cuda":
-        model.unet.to(memory_format=torch.channels_last)
+def hurry(model: Family, options: TrainingOptions) -> None:
+    """Prepares the U-Net for many steps."""
     if options.xformers:
         model.unet.enable_xformers_memory_efficient_attention()
     if options.torch_compile:

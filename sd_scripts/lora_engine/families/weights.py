@@ -18,8 +18,8 @@ from sd_contract.tensor_files import verify_safetensors
 
 Tensors = Mapping[str, Tensor]
 Find = Callable[[str], Tensor]
-"""The weights of one part of a model by the names of diffusers or transformers; KeyError for one that is
-missing, with the name it should have in the file."""
+"""The weights of one part of a model by the names of diffusers or transformers, each to be copied before the next
+is asked for; KeyError for one that is missing, with the name it should have in the file."""
 
 DTYPES = {
     "F64": torch.float64,
@@ -44,12 +44,14 @@ OLD_VAE_NAMES = (
 
 
 class SafetensorsFile(Mapping[str, Tensor]):
-    """The tensors of a safetensors file, each read from the disk when it is asked for and not kept. Raises
-    CheckpointError when the file is not whole."""
+    """The tensors of a safetensors file, each read from the disk when it is asked for. All are read to the same
+    place in memory, since fresh memory costs more than the reading: a tensor is good until the next is asked for.
+    Raises CheckpointError when the file is not whole."""
 
     def __init__(self, path: Path) -> None:
         self._header = verify_safetensors(path)
         self._path = path
+        self._place = torch.empty(0, dtype=torch.uint8)
 
     def __getitem__(self, name: str) -> Tensor:
         entry = self._header.tensors[name]
@@ -57,10 +59,13 @@ class SafetensorsFile(Mapping[str, Tensor]):
             raise CheckpointError(
                 f"{self._path} holds numbers of type {entry.dtype!r}, which no base model here has."
             )
-        content = torch.empty(entry.end - entry.begin, dtype=torch.uint8)
+        size = entry.end - entry.begin
+        if size > self._place.numel():
+            self._place = torch.empty(size, dtype=torch.uint8)
+        content = self._place[:size]
         with self._path.open("rb") as file:
             file.seek(self._header.data_start + entry.begin)
-            if content.numel() and file.readinto(content.numpy().data) != content.numel():
+            if size and file.readinto(content.numpy().data) != size:
                 raise CheckpointError(f"{self._path} became shorter while it was read. Copy or download it again.")
         return content.view(DTYPES[entry.dtype]).reshape(entry.shape)
 

@@ -236,8 +236,8 @@ class LoraNetwork:
     def merge(self) -> None:
         """Writes the LoRA, as strong as the multiplier says, into the layers' own weights and is gone."""
         for module in self.modules.values():
-            weight = module.base.weight
-            weight.data = weight.data + (module.weight_change() * self.multiplier).to(weight.dtype)
+            weight = module.base.weight.data
+            weight += (module.weight_change() * self.multiplier).to(weight.dtype)
         self.detach()
 
     def start_from(self, path: Path) -> list[str]:

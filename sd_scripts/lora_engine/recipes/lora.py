@@ -153,7 +153,7 @@ def load_model(job: Job, device: torch.device, precision: Precision) -> Family:
     model = load(job.base, device=device, dtype=precision.dtype, tokenizer_folder=Path(folder) if folder else None)
     if job.settings.training.gradient_checkpointing:
         model.save_memory()
-    hurry(model, job.settings.training, device)
+    hurry(model, job.settings.training)
     return model
 
 
