@@ -237,7 +237,7 @@ def test_the_queue_is_rebuilt_from_the_folders(app):
     resubmitted = again.grids.submit(PROJECT, VERSION, wanted(network_dim=f"8,{UNLUCKY}"))
     assert (len(resubmitted.jobs), len(resubmitted.already)) == (1, 1)
     train(again)
-    assert again.job(resubmitted.jobs[0]).attempt == 2
+    assert again.jobs.get(resubmitted.jobs[0]).attempt == 2
     again.jobs.queue.close()
 
 
