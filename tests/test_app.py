@@ -39,18 +39,18 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     pictures.mkdir()
     for number in range(2):
         Image.new("RGB", (64, 64), (90 * number, 80, 120)).save(pictures / f"{number}.png")
-    settings = app.settings(PROJECT, VERSION)
-    app.save_settings(
+    settings = app.versions.settings(PROJECT, VERSION)
+    app.versions.save_settings(
         PROJECT,
         VERSION,
         replace(
             settings, preparation=replace(settings.preparation, width_px=64, height_px=64), options={}, axes={}
         ),
     )
-    app.import_images(PROJECT, VERSION, [pictures])
-    app.prepare(PROJECT, VERSION)
+    app.versions.import_images(PROJECT, VERSION, [pictures])
+    app.versions.prepare(PROJECT, VERSION)
     yield app
-    app.queue.close()
+    app.jobs.queue.close()
 
 
 def wanted(**options: str) -> dict[str, str]:
@@ -58,28 +58,28 @@ def wanted(**options: str) -> dict[str, str]:
 
 
 def submit(app: App, grid: str | None = None, **options: str):
-    return app.submit(PROJECT, VERSION, wanted(**options), grid)
+    return app.grids.submit(PROJECT, VERSION, wanted(**options), grid)
 
 
 def train(app: App) -> None:
-    assert app.worker().run(until=lambda: not app.queue.waiting())
+    assert app.jobs.worker().run(until=lambda: not app.jobs.queue.waiting())
 
 
 def test_a_grid_is_planned_queued_and_trained(app):
-    plan = app.plan(PROJECT, VERSION, wanted(network_dim="8,16"))
+    plan = app.grids.plan(PROJECT, VERSION, wanted(network_dim="8,16"))
     submission = submit(app, network_dim="8,16")
     assert len(submission.jobs) == len(plan.to_train) == 2
     assert (submission.grid, submission.already, submission.ahead) == ("grid-001", (), 0)
-    assert [job.total_steps for job in app.jobs()] == [entry.steps for entry in plan.runs]
+    assert [job.total_steps for job in app.jobs.all()] == [entry.steps for entry in plan.runs]
     train(app)
-    assert [job.state for job in app.jobs()] == [JobState.DONE] * 2
-    assert len(app.checkpoints(PROJECT, VERSION)) == 4
+    assert [job.state for job in app.jobs.all()] == [JobState.DONE] * 2
+    assert len(app.runs.checkpoints(PROJECT, VERSION)) == 4
 
 
 def test_a_plan_of_what_is_done_costs_nothing(app):
     submit(app)
     train(app)
-    plan = app.plan(PROJECT, VERSION, wanted())
+    plan = app.grids.plan(PROJECT, VERSION, wanted())
     assert [entry.done for entry in plan.runs] == [True]
     assert (plan.steps, plan.seconds, plan.pictures, plan.disk_bytes) == (0, 0, 0, 0)
     assert "measured on this machine (1 finished run)" in plan.seconds_from
@@ -100,15 +100,15 @@ def test_a_run_is_known_again_when_another_option_varies(app):
     grown = submit(app, network_dim="16", seed="1,2")
     assert (len(grown.jobs), len(grown.already)) == (1, 1)
     train(app)
-    rows = app.matrix(PROJECT, VERSION, grown.grid).rows
+    rows = app.previews.matrix(PROJECT, VERSION, grown.grid).rows
     assert [row.run for row in rows[1:]] == ["seed=1", "seed=1", "seed=2", "seed=2"]
 
 
 def test_a_run_that_failed_is_queued_again_and_the_others_are_not(app):
     first = submit(app, network_dim=f"8,{UNLUCKY}")
     train(app)
-    assert [app.job(id_).state for id_ in first.jobs] == [JobState.DONE, JobState.FAILED]
-    assert app.job(first.jobs[1]).message == "unlucky"
+    assert [app.jobs.get(id_).state for id_ in first.jobs] == [JobState.DONE, JobState.FAILED]
+    assert app.jobs.get(first.jobs[1]).message == "unlucky"
     again = submit(app, network_dim=f"8,{UNLUCKY}")
     assert (again.jobs, len(again.already)) == (first.jobs[1:], 1)
 
@@ -117,57 +117,57 @@ def test_runs_of_a_renamed_project_are_still_done(app):
     submit(app)
     train(app)
     app.store.rename(PROJECT, "пёс")
-    plan = app.plan("пёс", VERSION, wanted())
+    plan = app.grids.plan("пёс", VERSION, wanted())
     assert [entry.done for entry in plan.runs] == [True]
 
 
 def test_what_was_typed_is_remembered_and_can_be_typed_over(app):
     submit(app, learning_rate="1e-3,1e-4", seed="7")
-    settings = app.settings(PROJECT, VERSION)
+    settings = app.versions.settings(PROJECT, VERSION)
     assert settings.axes == {"learning_rate": (1e-3, 1e-4)}
     assert settings.options == {"pretrained_model_name_or_path": str(POCKET), "network_dim": 8, "seed": 7}
-    plan = app.plan(PROJECT, VERSION, {"learning_rate": "1e-3"})
+    plan = app.grids.plan(PROJECT, VERSION, {"learning_rate": "1e-3"})
     assert [entry.run.label for entry in plan.runs] == ["single run"]
-    assert app.plan(PROJECT, VERSION).runs[1].run.options["learning_rate"] == 1e-4
+    assert app.grids.plan(PROJECT, VERSION).runs[1].run.options["learning_rate"] == 1e-4
 
 
 def test_the_resolution_is_the_size_of_the_training_images_also_after_it_was_changed(app):
     submit(app)
-    app.cancel(1)
-    preparation = app.settings(PROJECT, VERSION).preparation
-    app.change_preparation(PROJECT, VERSION, replace(preparation, width_px=128))
-    app.prepare(PROJECT, VERSION)
-    [entry] = app.plan(PROJECT, VERSION).runs
+    app.jobs.cancel(1)
+    preparation = app.versions.settings(PROJECT, VERSION).preparation
+    app.versions.change_preparation(PROJECT, VERSION, replace(preparation, width_px=128))
+    app.versions.prepare(PROJECT, VERSION)
+    [entry] = app.grids.plan(PROJECT, VERSION).runs
     assert entry.run.options["resolution"] == "128,64"
-    [typed] = app.plan(PROJECT, VERSION, {"resolution": "64"}).runs
+    [typed] = app.grids.plan(PROJECT, VERSION, {"resolution": "64"}).runs
     assert typed.run.options["resolution"] == "64"
 
 
 def test_a_relative_path_to_the_base_model_is_remembered_as_a_whole_one(app, tmp_path, monkeypatch):
     (tmp_path / "a, b.safetensors").symlink_to(POCKET)
     monkeypatch.chdir(tmp_path)
-    app.submit(PROJECT, VERSION, wanted(pretrained_model_name_or_path='"a, b.safetensors"'))
-    remembered = app.settings(PROJECT, VERSION).options["pretrained_model_name_or_path"]
+    app.grids.submit(PROJECT, VERSION, wanted(pretrained_model_name_or_path='"a, b.safetensors"'))
+    remembered = app.versions.settings(PROJECT, VERSION).options["pretrained_model_name_or_path"]
     assert remembered == str(tmp_path / "a, b.safetensors")
 
 
 def test_a_version_that_can_not_be_planned_says_what_is_missing(app):
     app.create_version(PROJECT, "empty")
     with pytest.raises(DatasetNotUsableError, match=r"has no training images\. Add some with"):
-        app.plan(PROJECT, "empty", wanted())
+        app.grids.plan(PROJECT, "empty", wanted())
     with pytest.raises(BaseModelNotUsableError, match=r"No base model is chosen\. Give one with --base-model"):
-        app.plan(PROJECT, VERSION, {"network_dim": "8"})
+        app.grids.plan(PROJECT, VERSION, {"network_dim": "8"})
     with pytest.raises(BaseModelNotUsableError, match=r"/gone\.safetensors does not exist"):
-        app.plan(PROJECT, VERSION, wanted(pretrained_model_name_or_path="/gone.safetensors"))
+        app.grids.plan(PROJECT, VERSION, wanted(pretrained_model_name_or_path="/gone.safetensors"))
     with pytest.raises(OptionValueError, match="network_dim"):
-        app.plan(PROJECT, VERSION, wanted(network_dim="8,,16"))
+        app.grids.plan(PROJECT, VERSION, wanted(network_dim="8,,16"))
 
 
 def test_a_refused_grid_leaves_nothing_behind(app):
     before = sorted(app.outputs.projects.rglob("*"))
     with pytest.raises(OptionValueError):
         submit(app, network_dim="eight")
-    assert app.jobs() == []
+    assert app.jobs.all() == []
     assert sorted(app.outputs.projects.rglob("*")) == before
 
 
@@ -175,12 +175,12 @@ def test_a_refused_grid_leaves_nothing_behind(app):
 def test_a_grid_can_not_be_named_out_of_its_folder(app, name):
     with pytest.raises(NameNotAllowedError, match="can't be a grid name"):
         submit(app, grid=name)
-    assert app.jobs() == []
+    assert app.jobs.all() == []
 
 
 def test_a_grid_has_the_name_that_it_was_given_once(app):
     assert submit(app, grid="ночь 1").grid == "ночь 1"
-    assert app.grids(PROJECT, VERSION) == ("ночь 1",)
+    assert app.grids.names(PROJECT, VERSION) == ("ночь 1",)
     with pytest.raises(AlreadyExistsError, match="There is a grid 'ночь 1' already"):
         submit(app, grid="ночь 1")
 
@@ -190,11 +190,11 @@ def test_what_a_job_works_in_is_not_moved_and_not_prepared_anew(app):
     for change in (
         lambda: app.store.rename(PROJECT, "other"),
         lambda: app.store.trash(PROJECT),
-        lambda: app.prepare(PROJECT, VERSION),
+        lambda: app.versions.prepare(PROJECT, VERSION),
     ):
         with pytest.raises(InUseError, match=r"now: job 1 \(.*\) is queued\. Wait for"):
             change()
-    app.cancel(1)
+    app.jobs.cancel(1)
     assert app.store.rename(PROJECT, "other").name == "other"
 
 
@@ -206,39 +206,39 @@ def test_a_namesakes_job_keeps_nobody_from_moving(app):
 
 def test_the_end_of_a_log_is_text_whatever_was_written(app):
     submit(app)
-    job = app.queue.claim("cpu", "here")
-    assert app.log(job.id) == ""
+    job = app.jobs.queue.claim("cpu", "here")
+    assert app.jobs.log(job.id) == ""
     log = AttemptPaths.of(app.outputs.folder / job.folder, job.attempt).log
     log.parent.mkdir(parents=True)
     log.write_bytes(b"first\nsteps: 1%\rsteps: 50%\rsteps: 100%\nwindows\r\n\xff \xd0\xba\n")
-    assert app.log(job.id).split("\n") == ["first", "steps: 100%", "windows", "\ufffd к", ""]
-    assert app.log(job.id, lines=3).split("\n") == ["windows", "\ufffd к", ""]
+    assert app.jobs.log(job.id).split("\n") == ["first", "steps: 100%", "windows", "\ufffd к", ""]
+    assert app.jobs.log(job.id, lines=3).split("\n") == ["windows", "\ufffd к", ""]
 
 
 def test_cancelling_a_running_job_asks_its_process_at_once(app):
     submit(app)
-    job = app.queue.claim("cpu", "here")
+    job = app.jobs.queue.claim("cpu", "here")
     attempt = AttemptPaths.of(app.outputs.folder / job.folder, job.attempt)
     attempt.folder.mkdir(parents=True)
-    app.cancel(job.id)
+    app.jobs.cancel(job.id)
     assert Attempt(attempt.folder).stop_requested
 
 
 def test_the_queue_is_rebuilt_from_the_folders(app):
     submit(app, network_dim=f"8,{UNLUCKY}")
     train(app)
-    before = {job.folder: (job.state, job.title) for job in app.jobs()}
-    app.queue.close()
+    before = {job.folder: (job.state, job.title) for job in app.jobs.all()}
+    app.jobs.queue.close()
     for file in app.outputs.folder.glob("queue.sqlite3*"):
         file.unlink()
     again = stand_in_app(app.outputs.folder)
-    assert (again.jobs(), again.rescan(), again.rescan()) == ([], 2, 0)
-    assert {job.folder: (job.state, job.title) for job in again.jobs()} == before
-    resubmitted = again.submit(PROJECT, VERSION, wanted(network_dim=f"8,{UNLUCKY}"))
+    assert (again.jobs.all(), again.runs.rescan(), again.runs.rescan()) == ([], 2, 0)
+    assert {job.folder: (job.state, job.title) for job in again.jobs.all()} == before
+    resubmitted = again.grids.submit(PROJECT, VERSION, wanted(network_dim=f"8,{UNLUCKY}"))
     assert (len(resubmitted.jobs), len(resubmitted.already)) == (1, 1)
     train(again)
-    assert again.job(resubmitted.jobs[0]).attempt == 2
-    again.queue.close()
+    assert again.jobs.get(resubmitted.jobs[0]).attempt == 2
+    again.jobs.queue.close()
 
 
 def test_only_files_below_the_outputs_folder_are_shown(app, tmp_path):
@@ -254,14 +254,14 @@ def test_only_files_below_the_outputs_folder_are_shown(app, tmp_path):
 
 def test_the_demo_is_made_once_and_what_was_changed_in_it_is_kept(app):
     demo = app.prepare_demo()
-    dataset = app.dataset(demo.project, demo.version)
-    plan = app.plan(demo.project, demo.version)
+    dataset = app.versions.dataset(demo.project, demo.version)
+    plan = app.grids.plan(demo.project, demo.version)
     assert (dataset.image_count, len(plan.runs)) == (24, 4)
     caption = dataset.folders[0].images[0].path.with_suffix(".txt")
     caption.write_text("mine", encoding="utf-8")
     app.prepare_demo()
     assert caption.read_text(encoding="utf-8") == "mine"
-    assert [project.name for project in app.projects()].count(demo.project) == 1
+    assert [project.name for project in app.store.list()].count(demo.project) == 1
 
 
 def test_the_outputs_folder_is_chosen_or_named_by_the_environment_or_beside_the_program(tmp_path, monkeypatch):

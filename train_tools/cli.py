@@ -120,12 +120,12 @@ def demo(
     app = _app()
     with counting("Preparing the demo pictures") as progress:
         prepared = app.prepare_demo(progress)
-    plan = app.plan(prepared.project, prepared.version)
+    plan = app.grids.plan(prepared.project, prepared.version)
     say(f"Demo: teach the base model a new thing, the {prepared.project}, with {len(plan.runs)} settings.")
     print_plan(plan)
     if plan_only:
         return
-    submission = app.submit(prepared.project, prepared.version)
+    submission = app.grids.submit(prepared.project, prepared.version)
     print_submission(submission)
     failed = _work_off(app, prepared.project, prepared.version, submission.grid)
     _show_result(app, prepared.project, prepared.version, submission.grid)
@@ -153,7 +153,7 @@ def list_projects(as_json: AsJson = False) -> None:
     """All projects, newest first."""
     from train_tools.terminal import print_json, print_table, say
 
-    found = _app().projects()
+    found = _app().store.list()
     if as_json:
         print_json(
             [
@@ -251,7 +251,7 @@ def list_versions(project: ProjectName, as_json: AsJson = False) -> None:
     """The versions of a project, newest first."""
     from train_tools.terminal import print_json, print_table
 
-    found = _app().versions(project)
+    found = _app().store.versions(project)
     if as_json:
         print_json(
             [
@@ -313,12 +313,12 @@ def import_dataset(
     given = {"width_px": width, "height_px": height, "repeats": repeats, "mirrored_copies": mirrored}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if changes:
-        preparation = app.settings(project, version).preparation
-        app.change_preparation(project, version, replace(preparation, **changes))
+        preparation = app.versions.settings(project, version).preparation
+        app.versions.change_preparation(project, version, replace(preparation, **changes))
     with counting("Importing") as progress:
-        imported = app.import_images(project, version, paths, progress)
+        imported = app.versions.import_images(project, version, paths, progress)
     with counting("Preparing") as progress:
-        prepared = app.prepare(project, version, progress)
+        prepared = app.versions.prepare(project, version, progress)
     if as_json:
         print_json({"import": imported, "preparation": prepared})
         return
@@ -344,7 +344,7 @@ def plan(
     """Say what a grid would do: its runs, steps, time and disk. Nothing is started."""
     from train_tools.terminal import plan_object, print_json, print_plan
 
-    planned = _app().plan(project, version, _assignments(settings, base_model))
+    planned = _app().grids.plan(project, version, _assignments(settings, base_model))
     if as_json:
         print_json(plan_object(planned))
     else:
@@ -368,8 +368,8 @@ def submit(
     app = _app()
     assignments = _assignments(settings, base_model)
     if not as_json:
-        print_plan(app.plan(project, version, assignments))
-    submission = app.submit(project, version, assignments, grid)
+        print_plan(app.grids.plan(project, version, assignments))
+    submission = app.grids.submit(project, version, assignments, grid)
     if not as_json:
         print_submission(submission)
     failed = False
@@ -393,7 +393,7 @@ def work(
 ) -> None:
     """Train and render what is queued, in order. May be stopped and started at any time."""
     app = _app()
-    _work_until(app, lambda: not stay and not app.queue.waiting(), quiet)
+    _work_until(app, lambda: not stay and not app.jobs.queue.waiting(), quiet)
 
 
 @commands.command("jobs")
@@ -402,7 +402,7 @@ def list_jobs(limit: Annotated[int, typer.Option(help="How many at most.")] = 50
     """What runs, waits and is done."""
     from train_tools.terminal import print_jobs, print_json, say
 
-    found = _app().jobs(limit)
+    found = _app().jobs.all(limit)
     if as_json:
         print_json(found)
     elif found:
@@ -420,7 +420,7 @@ def cancel(job: JobNumber) -> None:
     """Take a job out of the queue; a running one saves and ends after its current step."""
     from train_tools.terminal import say
 
-    cancelled = _app().cancel(job)
+    cancelled = _app().jobs.cancel(job)
     say(f"{cancelled.title}: {'ends after its current step' if cancelled.state.active else cancelled.state}.")
 
 
@@ -430,14 +430,14 @@ def retry(job: JobNumber) -> None:
     """Queue a finished job again."""
     from train_tools.terminal import say
 
-    say(f"{_app().retry(job).title}: queued again.")
+    say(f"{_app().jobs.retry(job).title}: queued again.")
 
 
 @commands.command()
 @told
 def log(job: JobNumber, lines: Annotated[int, typer.Option(help="How many lines at most.")] = 40) -> None:
     """The end of a job's log."""
-    sys.stdout.write(_app().log(job, lines) + "\n")
+    sys.stdout.write(_app().jobs.log(job, lines) + "\n")
 
 
 @commands.command()
@@ -480,10 +480,10 @@ def preview(
         return replace(settings, **{name: value for name, value in changes.items() if value is not None})
 
     app = _app()
-    submission = app.preview(project, version, grid, changed)
+    submission = app.previews.render(project, version, grid, changed)
     failed = _work_off(app, project, version, submission.grid, as_json) if wait else False
     if as_json:
-        image = app.matrix_image(project, version, submission.grid)
+        image = app.previews.matrix_image(project, version, submission.grid)
         print_json({**_submission_object(submission), "failed": failed, "matrix": image})
     elif wait:
         _show_result(app, project, version, submission.grid)
@@ -499,7 +499,7 @@ def checkpoints(project: ProjectName, version: VersionName, as_json: AsJson = Fa
     """The LoRA files that were trained."""
     from train_tools.terminal import print_json, print_table, say, size_text
 
-    found = _app().checkpoints(project, version)
+    found = _app().runs.checkpoints(project, version)
     if as_json:
         print_json([{**asdict(checkpoint), "name": checkpoint.name} for checkpoint in found])
     elif not found:
@@ -526,7 +526,7 @@ def rescan(as_json: AsJson = False) -> None:
     """Find finished runs in their folders again, after the queue file was lost."""
     from train_tools.terminal import print_json, say
 
-    found = _app().rescan()
+    found = _app().runs.rescan()
     if as_json:
         print_json({"found": found})
     else:
@@ -592,7 +592,7 @@ def _numbers(name: str, text: str | None, kind: type[N]) -> tuple[N, ...] | None
 
 def _work_off(app: App, project: str, version: str, grid: str, quiet: bool = False) -> bool:
     """Works until the grid's runs and their previews have ended. True when one of them failed."""
-    jobs = functools.partial(app.grid_jobs, project, version, grid)
+    jobs = functools.partial(app.grids.jobs, project, version, grid)
     _work_until(app, lambda: all(job.state.finished for job in jobs()), quiet)
     return any(job.state == "failed" for job in jobs())
 
@@ -602,12 +602,12 @@ def _work_until(app: App, until: Callable[[], bool], quiet: bool) -> None:
     from train_tools.terminal import LiveJobs
 
     if quiet:
-        while not app.worker().run(until) and not until():
+        while not app.jobs.worker().run(until) and not until():
             time.sleep(1.0)
         return
     with LiveJobs(app) as live:
         told_once = False
-        while not app.worker(live.say).run(until) and not until():
+        while not app.jobs.worker(live.say).run(until) and not until():
             if not told_once:
                 live.say("Another worker is at it already; this only watches. Ctrl-C leaves it alone.")
             told_once = True
@@ -617,9 +617,9 @@ def _work_until(app: App, until: Callable[[], bool], quiet: bool) -> None:
 def _show_result(app: App, project: str, version: str, grid: str) -> None:
     from train_tools.terminal import say
 
-    found = app.checkpoints(project, version)
+    found = app.runs.checkpoints(project, version)
     say(f"{len(found)} checkpoints in {app.store.open_version(project, version).paths.trains}")
-    image = app.matrix_image(project, version, grid)
+    image = app.previews.matrix_image(project, version, grid)
     if image is not None:
         say(f"Look at the matrix: {image}", "bold")
 

@@ -222,7 +222,7 @@ class LiveJobs:
 
     def _draw(self) -> None:
         while not self._ended.wait(POLL_S):
-            jobs = {job.id: job for job in self._app.queue.active()}
+            jobs = {job.id: job for job in self._app.jobs.queue.active()}
             for id_, job in jobs.items():
                 if id_ not in self._tasks:
                     self._tasks[id_] = self._bars.add_task(job.title, total=None, note="")

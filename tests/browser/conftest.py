@@ -72,7 +72,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         environment.setenv("TRAIN_TOOLS_STATE", str(folder / "state"))
         environment.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "sd_scripts")]))
         app = open_app(folder / "outputs")
-        lease = Lease.take(worker_lease(app.queue.id))
+        lease = Lease.take(worker_lease(app.jobs.queue.id))
         assert lease is not None
         house = House.opened(app)
         yield house

@@ -25,16 +25,16 @@ def make_version(app: App, project: str) -> None:
     """A version with three small training images and the demo's base model."""
     app.create_project(project)
     app.create_version(project, "v1")
-    stored = app.settings(project, "v1")
+    stored = app.versions.settings(project, "v1")
     changed = replace(
         stored,
         preparation=Preparation(width_px=64, height_px=64, repeats=1),
         options={**stored.options, "pretrained_model_name_or_path": str(DEMO / "pocket-sd1.safetensors")},
         previews=PreviewSettings(prompts=("a zorb",), weights=(0.5, 1.0), width_px=64, height_px=64),
     )
-    app.save_settings(project, "v1", changed)
-    app.import_images(project, "v1", sorted((DEMO / "dataset").glob("zorb-0[1-3].*")))
-    app.prepare(project, "v1")
+    app.versions.save_settings(project, "v1", changed)
+    app.versions.import_images(project, "v1", sorted((DEMO / "dataset").glob("zorb-0[1-3].*")))
+    app.versions.prepare(project, "v1")
 
 
 def claimed(queue: Queue, title: str) -> Job:
@@ -110,7 +110,7 @@ def test_runs_are_queued_and_their_progress_outlives_a_reload(page: Page, house)
     page.get_by_label("Rank").fill("2, 4")
     page.get_by_role("button", name="Add 2 runs to the queue").click()
     expect(page.get_by_text("2 runs added to the queue as grid-001")).to_be_visible()
-    queue = house.app.queue
+    queue = house.app.jobs.queue
     job = claimed(queue, "queued / v1: network_dim=2")
     queue.start(job.id, job.attempt)
     queue.progress(job.id, job.attempt, step=15, total_steps=60, loss=0.25, steps_started_at=time.time() - 14)
@@ -127,7 +127,7 @@ def test_runs_are_queued_and_their_progress_outlives_a_reload(page: Page, house)
 
 
 def test_a_failed_job_shows_why_and_its_log_as_text(page: Page, house) -> None:
-    queue = house.app.queue
+    queue = house.app.jobs.queue
     queue.add([NewJob(kind="train", title=MARKUP, folder="projects/failed")])
     job = claimed(queue, MARKUP)
     log = house.app.outputs.folder / "projects/failed/attempts/001/run.log"
@@ -143,12 +143,12 @@ def test_a_failed_job_shows_why_and_its_log_as_text(page: Page, house) -> None:
 
 def test_the_matrix_shows_its_pictures_and_marks_the_missing(page: Page, house) -> None:
     make_version(house.app, "seen")
-    grid = house.app.submit("seen", "v1", {"network_dim": "2"})
+    grid = house.app.grids.submit("seen", "v1", {"network_dim": "2"})
     for job in grid.jobs:
-        house.app.cancel(job)
-    run = next(house.app.versions("seen")[0].paths.trains.iterdir())
+        house.app.jobs.cancel(job)
+    run = next(house.app.store.versions("seen")[0].paths.trains.iterdir())
     save_file({"weight": numpy.zeros(2)}, run / "seen-v1.safetensors", metadata={"ss_epoch": "5"})
-    base, first, _ = house.app.matrix("seen", "v1").cells
+    base, first, _ = house.app.previews.matrix("seen", "v1").cells
     for cell in (base, first):
         cell.file.parent.mkdir(parents=True, exist_ok=True)
         cell.file.write_bytes((DEMO / "dataset" / "zorb-01.png").read_bytes())

@@ -16,9 +16,9 @@ from tests.faults.stand_in import stand_in_app  # noqa: E402
 def worker(outputs: Path) -> None:
     """Works until the queue is empty; retries as often as the test kills."""
     app = stand_in_app(outputs)
-    worker = app.worker()
+    worker = app.jobs.worker()
     worker.most_losses = 1000
-    worker.run(until=lambda: app.queue.waiting() == 0)
+    worker.run(until=lambda: app.jobs.queue.waiting() == 0)
 
 
 def service(outputs: Path) -> None:
@@ -26,11 +26,11 @@ def service(outputs: Path) -> None:
     app = stand_in_app(outputs)
     children: list[subprocess.Popen[bytes]] = []
     while True:
-        if not any(child.poll() is None for child in children) and app.queue.jobs():
+        if not any(child.poll() is None for child in children) and app.jobs.queue.jobs():
             command = [sys.executable, str(HERE / "house.py"), str(outputs), "worker"]
             children.append(subprocess.Popen(command, start_new_session=True))
-        for job in app.jobs():
-            app.log(job.id)
+        for job in app.jobs.all():
+            app.jobs.log(job.id)
         time.sleep(0.1)
 
 

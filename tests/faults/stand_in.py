@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sd_contract.attempt import Attempt, Result
 from train_tools.app import App, outputs_paths
+from train_tools.datasets.dataset import read_dataset
 from train_tools.engines.bundled import BundledEngine
 from train_tools.files import write_toml
-from train_tools.jobs.kind import Exit, Launch
+from train_tools.jobs.kind import Exit, JobKind, Launch
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import Verdict
 from train_tools.model.paths import RunPaths
 from train_tools.renderers.diffusers import DiffusersRenderer, import_path
 from train_tools.runs.engine import AttemptFiles, RunFiles, StepCount
+from train_tools.runs.training import TrainingJob
 
 TRAINER = Path(__file__).with_name("stand_in_trainer.py")
 STEPS = 40
@@ -65,8 +67,12 @@ class StandInEngine:
 class NoPreviews(App):
     """The app, without preview jobs: pictures are no part of what these tests are about."""
 
-    def _previews_after(self, version: Any, record: Any) -> None:
-        return None
+    def _kinds(self) -> Sequence[JobKind]:
+        return (
+            TrainingJob(
+                self.outputs, self.engines, dataset_of=read_dataset, previews_of=lambda version, record: None
+            ),
+        )
 
 
 def stand_in_app(outputs: Path, seconds_per_step: float = 0.03) -> App:

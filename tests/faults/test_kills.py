@@ -37,11 +37,11 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     Image.new("RGB", (64, 64), "orange").save(pictures / "one.png")
-    app.import_images("cat", "v1", [pictures])
-    app.prepare("cat", "v1")
+    app.versions.import_images("cat", "v1", [pictures])
+    app.versions.prepare("cat", "v1")
     (tmp_path / "base.safetensors").write_bytes(b"any file will do")
     yield app
-    app.queue.close()
+    app.jobs.queue.close()
     for role in ("service", "worker", "supervisor", "launcher", "trainer"):
         for process in processes_of(app)[role]:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -51,7 +51,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
 def submit(app: App, dims: str, seed: int) -> None:
     base = app.outputs.folder.parent.parent / "base.safetensors"
     assignments = {"pretrained_model_name_or_path": f'"{base}"', "network_dim": dims, "seed": str(seed)}
-    app.submit("cat", "v1", assignments)
+    app.grids.submit("cat", "v1", assignments)
 
 
 def processes_of(app: App) -> dict[str, list[psutil.Process]]:
@@ -63,7 +63,7 @@ def processes_of(app: App) -> dict[str, list[psutil.Process]]:
             cookie = process.environ().get(COOKIE, "")
         except psutil.Error:
             continue
-        if cookie.startswith(app.queue.id):
+        if cookie.startswith(app.jobs.queue.id):
             found["trainer" if "--as-trainer" in words else "launcher"].append(process)
         elif str(app.outputs.folder) in " ".join(words) and "train_tools.jobs.supervisor" in words:
             found["supervisor"].append(process)
@@ -101,16 +101,16 @@ def test_twenty_random_kills_end_each_run_once(app: App) -> None:
                 killed[role] += 1
         if service.poll() is not None:
             service = start_service(app)
-        if len(app.queue.below("projects")) < 2:
+        if len(app.jobs.queue.below("projects")) < 2:
             submit(app, "1,2,3,4,5,6", seed=grids)
             grids += 1
-    while app.queue.below("projects"):
-        assert time.monotonic() < deadline, [(job.title, job.state, job.attempt) for job in app.jobs()]
+    while app.jobs.queue.below("projects"):
+        assert time.monotonic() < deadline, [(job.title, job.state, job.attempt) for job in app.jobs.all()]
         time.sleep(0.2)
     service.kill()
     service.wait()
 
-    jobs = app.jobs()
+    jobs = app.jobs.all()
     assert {job.state for job in jobs} == {JobState.DONE}
     with sqlite3.connect(app.outputs.queue) as db:
         endings = db.execute("select job, count(*) from ending group by job").fetchall()
@@ -135,6 +135,6 @@ def assert_ended_once(run: Path) -> None:
 
 def test_a_failing_run_does_not_stop_the_rest(app: App) -> None:
     submit(app, "12,13,14", seed=0)
-    app.worker().run(until=lambda: app.queue.waiting() == 0)
-    states = {job.title.split("=")[-1]: (job.state, job.message) for job in app.jobs()}
+    app.jobs.worker().run(until=lambda: app.jobs.queue.waiting() == 0)
+    states = {job.title.split("=")[-1]: (job.state, job.message) for job in app.jobs.all()}
     assert states == {"12": ("done", ""), "13": ("failed", "unlucky"), "14": ("done", "")}

@@ -31,10 +31,10 @@ def app(tmp_path: Path) -> App:
     for name, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
         Image.new("RGB", (80, 72), colour).save(source / f"{name}.png")
         (source / f"{name}.txt").write_text(f"a {name} wall")
-    stored = app.settings("zorb", "v1")
-    app.save_settings("zorb", "v1", replace(stored, preparation=Preparation(width_px=64, height_px=64)))
-    app.import_images("zorb", "v1", [source])
-    app.prepare("zorb", "v1")
+    stored = app.versions.settings("zorb", "v1")
+    app.versions.save_settings("zorb", "v1", replace(stored, preparation=Preparation(width_px=64, height_px=64)))
+    app.versions.import_images("zorb", "v1", [source])
+    app.versions.prepare("zorb", "v1")
     return app
 
 

@@ -65,7 +65,7 @@ def test_what_is_known_is_not_sent_twice(api: httpx.Client) -> None:
 def test_the_choice_is_kept(api: httpx.Client, app: App) -> None:
     app.create_version("zorb", "v2")
     assert api.put("/choice", json={"project": "zorb", "version": "v1"}).status_code == 204
-    assert app.last_choice().version == "v1"
+    assert app.store.last_choice().version == "v1"
     assert refused(api.put("/choice", json={"project": "nothing"}), 404)
 
 
@@ -116,14 +116,14 @@ def test_stored_values_are_told_as_one_would_type_them() -> None:
 
 
 def queued(app: App) -> int:
-    return app.queue.add([NewJob(kind="train", title=MARKUP, folder="projects/zorb/x", total_steps=100)])[0]
+    return app.jobs.queue.add([NewJob(kind="train", title=MARKUP, folder="projects/zorb/x", total_steps=100)])[0]
 
 
 def test_a_running_job_shows_how_far_it_is(api: httpx.Client, app: App) -> None:
-    job = app.queue.get(queued(app))
-    claimed = app.queue.claim("cpu", "here")
-    app.queue.start(job.id, claimed.attempt)
-    app.queue.progress(job.id, claimed.attempt, step=25, loss=0.5, steps_started_at=claimed.started_at - 10)
+    job = app.jobs.queue.get(queued(app))
+    claimed = app.jobs.queue.claim("cpu", "here")
+    app.jobs.queue.start(job.id, claimed.attempt)
+    app.jobs.queue.progress(job.id, claimed.attempt, step=25, loss=0.5, steps_started_at=claimed.started_at - 10)
     shown = api.get("/jobs").json()["jobs"][0]
     assert (shown["title"], shown["state"], shown["progress"]) == (MARKUP, "running", 0.25)
     assert shown["seconds_left"] > 0 and shown["can_cancel"] and not shown["can_retry"]
@@ -138,11 +138,11 @@ def test_a_waiting_job_is_cancelled_and_queued_again(api: httpx.Client, app: App
 
 def test_a_failed_job_says_why_and_shows_the_end_of_its_log(api: httpx.Client, app: App) -> None:
     job = queued(app)
-    claimed = app.queue.claim("cpu", "here")
+    claimed = app.jobs.queue.claim("cpu", "here")
     log = app.outputs.folder / "projects/zorb/x/attempts/001/run.log"
     log.parent.mkdir(parents=True)
     log.write_text("".join(f"line {number}\n" for number in range(100)))
-    app.queue.finish(job, claimed.attempt, Verdict(state=JobState.FAILED, message="No memory left."))
+    app.jobs.queue.finish(job, claimed.attempt, Verdict(state=JobState.FAILED, message="No memory left."))
     assert api.get(f"/jobs/{job}").json()["message"] == "No memory left."
     assert api.get(f"/jobs/{job}/log", params={"lines": 3}).json()["text"].strip().endswith("line 99")
 

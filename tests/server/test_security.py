@@ -72,7 +72,7 @@ def test_loopback_names_are_answered(api: httpx.Client) -> None:
 def test_another_sites_page_changes_nothing(api: httpx.Client, app: App) -> None:
     for headers in FOREIGN:
         assert api.post("/projects", json={"name": "smuggled"}, headers=headers).status_code == 403, headers
-    assert "smuggled" not in [project.name for project in app.projects()]
+    assert "smuggled" not in [project.name for project in app.store.list()]
 
 
 def test_another_sites_page_reads_nothing(api: httpx.Client) -> None:

@@ -12,6 +12,7 @@ from sd_contract.states import newest_state
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
 from train_tools.jobs.kind import Exit, Launch, attempts_in, last_attempt
 from train_tools.model.dataset import Dataset
+from train_tools.model.grid import Run
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
 from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
@@ -33,6 +34,11 @@ def training_job(outputs: OutputsPaths, version: VersionPaths, record: RunRecord
         total_steps=record.steps,
         attempt=last_attempt(paths.folder),
     )
+
+
+def title_of(version: VersionPaths, run: Run) -> str:
+    """What the queue calls the training of a run."""
+    return f"{version.folder.parent.parent.name} / {version.folder.name}: {run.label}"
 
 
 class TrainingJob:

@@ -75,7 +75,7 @@ def keep_working(app: App, ended: threading.Event) -> None:
     """Starts a worker whenever jobs wait and none works: the queue goes on also when one was killed."""
     while True:
         with contextlib.suppress(*USER_ERRORS):  # a queue that can't be read is told to whoever looks at it
-            app.ensure_worker()
+            app.jobs.ensure_worker()
         if ended.wait(LOOK_FOR_JOBS_S):
             return
 

@@ -43,7 +43,7 @@ def _import_form(app: App, here: Place) -> None:
 def _importer(app: App) -> Callable[[str, str], list[Any]]:
     def import_images(place: str, paths: str) -> list[Any]:
         sources = [Path(line.strip()).expanduser() for line in paths.splitlines() if line.strip()]
-        report = app.import_images(*chosen_in(place), sources)
+        report = app.versions.import_images(*chosen_in(place), sources)
         return ["", gr.Textbox("\n".join(_imported(report)), visible=True)]
 
     return import_images
@@ -69,7 +69,7 @@ def _preparation_form(app: App, here: Place) -> None:
 def _reader(app: App) -> Callable[[str], Sequence[Any]]:
     def read(place: str) -> Sequence[Any]:
         project, version = chosen_in(place)
-        stored = app.settings(project, version).preparation if project and version else Preparation()
+        stored = app.versions.settings(project, version).preparation if project and version else Preparation()
         repeats = None if stored.repeats == AUTOMATIC_REPEATS else stored.repeats
         return (
             stored.width_px,
@@ -94,7 +94,7 @@ def _preparer(app: App) -> Callable[..., list[Any]]:
         mirrored: bool,
     ) -> list[Any]:
         project, version = chosen_in(place)
-        stored = app.settings(project, version)
+        stored = app.versions.settings(project, version)
         asked = Preparation(
             width_px=width or 0,
             height_px=height or 0,
@@ -103,8 +103,8 @@ def _preparer(app: App) -> Callable[..., list[Any]]:
             background=background,
             mirrored_copies=mirrored,
         )
-        app.save_settings(project, version, replace(stored, preparation=asked))
-        report = app.prepare(project, version)
+        app.versions.save_settings(project, version, replace(stored, preparation=asked))
+        report = app.versions.prepare(project, version)
         return [gr.Textbox("\n".join(_prepared(report)), visible=True)]
 
     return prepare

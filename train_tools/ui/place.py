@@ -61,7 +61,7 @@ def on_opening(app: App, page: gr.Blocks, here: Place) -> None:
 
     def opened(request: gr.Request) -> list[Any]:
         asked = request.query_params
-        last = app.last_choice()
+        last = app.store.last_choice()
         return showing(app, asked.get("project") or last.project, asked.get("version") or last.version)
 
     on(here, page.load, opened, [], here.all)
@@ -69,9 +69,9 @@ def on_opening(app: App, page: gr.Blocks, here: Place) -> None:
 
 def showing(app: App, project: str | None, version: str | None) -> list[Any]:
     """Values of the header for a place; what is not there gives way to the newest there is."""
-    projects = [each.name for each in app.projects()]
+    projects = [each.name for each in app.store.list()]
     project = project if project in projects else next(iter(projects), None)
-    versions = [each.name for each in app.versions(project)] if project else []
+    versions = [each.name for each in app.store.versions(project)] if project else []
     version = version if version in versions else next(iter(versions), None)
     return [
         gr.Dropdown(choices=projects, value=project),
@@ -92,12 +92,12 @@ def chosen_in(told: str) -> tuple[str, str]:
 def _follow(app: App, here: Place) -> None:
     def project_chosen(project: str | None) -> list[Any]:
         if project:
-            app.choose(project)
+            app.store.choose(project)
         return showing(app, project, None)
 
     def version_chosen(project: str | None, version: str | None) -> list[Any]:
         if project and version:
-            app.choose(project, version)
+            app.store.choose(project, version)
         return showing(app, project, version)
 
     # As sent: Gradio would check a choice against the list it remembers, which is empty once the service has been

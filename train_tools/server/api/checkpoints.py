@@ -42,6 +42,6 @@ def list_checkpoints(project: str, version: str, request: Request, app: TheApp) 
             step=each.step,
             final=each.final,
         )
-        for each in app.checkpoints(project, version)
+        for each in app.runs.checkpoints(project, version)
     )
     return fresh(request, CheckpointList(checkpoints=found))

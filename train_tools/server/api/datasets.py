@@ -94,9 +94,9 @@ def show(
     offset: int = Query(0, ge=0),
     limit: int = Query(100, ge=0, le=MOST_IMAGES),
 ) -> Response:
-    dataset = app.dataset(project, version)
+    dataset = app.versions.dataset(project, version)
     images = [image for folder in dataset.folders for image in folder.images]
-    folder = next(each for each in app.versions(project) if each.name == version).paths.processed
+    folder = next(each for each in app.store.versions(project) if each.name == version).paths.processed
     answer = DatasetAnswer(
         folder=folder,
         images=dataset.image_count,
@@ -114,14 +114,14 @@ def show(
 @router.post("/import")
 def import_images(project: str, version: str, sources: Sources, app: TheApp) -> ImportAnswer:
     """Copies pictures and their captions into the version; nothing is taken away from where they lie."""
-    report = app.import_images(project, version, [Path(path).expanduser() for path in sources.paths])
+    report = app.versions.import_images(project, version, [Path(path).expanduser() for path in sources.paths])
     return _import_answer(report)
 
 
 @router.post("/prepare")
 def prepare(project: str, version: str, app: TheApp) -> PreparationOutcome:
     """Makes the training images from the originals, with the version's settings."""
-    return _outcome(app.prepare(project, version))
+    return _outcome(app.versions.prepare(project, version))
 
 
 def _folders(folders: tuple[DatasetFolder, ...]) -> tuple[FolderAnswer, ...]:

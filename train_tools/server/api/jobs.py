@@ -58,32 +58,32 @@ class Log(Answer):
 @router.get("/jobs", response_model=JobList)
 def list_jobs(request: Request, app: TheApp, limit: int = Query(200, ge=1, le=MOST_JOBS)) -> Response:
     """Active and waiting jobs in the order they run, then finished ones, newest first."""
-    return fresh(request, JobList(jobs=tuple(_job(job) for job in app.jobs(limit=limit))))
+    return fresh(request, JobList(jobs=tuple(_job(job) for job in app.jobs.all(limit=limit))))
 
 
 @router.get("/jobs/{id}")
 def one_job(id: JobNumber, app: TheApp) -> JobAnswer:
-    return _job(app.job(id))
+    return _job(app.jobs.get(id))
 
 
 @router.get("/jobs/{id}/log")
 def log(id: JobNumber, app: TheApp, lines: int = Query(40, ge=1, le=MOST_LOG_LINES)) -> Log:
     """The end of what its newest attempt wrote."""
-    return Log(text=app.log(id, lines=lines))
+    return Log(text=app.jobs.log(id, lines=lines))
 
 
 @router.post("/jobs/{id}/cancel")
 def cancel(id: JobNumber, app: TheApp) -> JobAnswer:
     """A waiting job leaves the queue; a running one is asked to save and end."""
-    app.cancel(id)
-    return _job(app.job(id))
+    app.jobs.cancel(id)
+    return _job(app.jobs.get(id))
 
 
 @router.post("/jobs/{id}/retry")
 def retry(id: JobNumber, app: TheApp) -> JobAnswer:
     """Puts a job that has ended back into the queue."""
-    app.retry(id)
-    return _job(app.job(id))
+    app.jobs.retry(id)
+    return _job(app.jobs.get(id))
 
 
 def _job(job: Job) -> JobAnswer:

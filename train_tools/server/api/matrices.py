@@ -62,14 +62,14 @@ class Rendering(Answer):
 
 @router.get("", response_model=GridList)
 def list_grids(project: str, version: str, request: Request, app: TheApp) -> Response:
-    return fresh(request, GridList(grids=app.grids(project, version)))
+    return fresh(request, GridList(grids=app.grids.names(project, version)))
 
 
 @router.get("/{grid}/matrix", response_model=MatrixAnswer)
 def matrix(project: str, version: str, grid: str, request: Request, app: TheApp) -> Response:
-    sheet = app.matrix_image(project, version, grid)
+    sheet = app.previews.matrix_image(project, version, grid)
     answer = _matrix(
-        app, grid, app.matrix(project, version, grid), None if sheet is None else links_to(app, sheet)
+        app, grid, app.previews.matrix(project, version, grid), None if sheet is None else links_to(app, sheet)
     )
     return fresh(request, answer)
 
@@ -77,7 +77,7 @@ def matrix(project: str, version: str, grid: str, request: Request, app: TheApp)
 @router.post("/{grid}/render", status_code=201)
 def render_missing(project: str, version: str, grid: str, app: TheApp) -> Rendering:
     """Queues the rendering of the pictures that are missing."""
-    queued = app.preview(project, version, grid)
+    queued = app.previews.render(project, version, grid)
     return Rendering(jobs=queued.jobs, ahead=queued.ahead)
 
 

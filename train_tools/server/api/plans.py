@@ -58,13 +58,13 @@ class SubmissionAnswer(Answer):
 @router.post("/plan")
 def plan(project: str, version: str, asked: Assignments, app: TheApp) -> PlanAnswer:
     """What the runs would cost. Changes nothing."""
-    return _plan(app.plan(project, version, asked.assignments))
+    return _plan(app.grids.plan(project, version, asked.assignments))
 
 
 @router.post("/runs", status_code=201)
 def submit(project: str, version: str, order: Order, app: TheApp) -> SubmissionAnswer:
     """Queues the runs that are neither done nor queued already."""
-    done = app.submit(project, version, order.assignments, order.grid)
+    done = app.grids.submit(project, version, order.assignments, order.grid)
     return SubmissionAnswer(grid=done.grid, jobs=done.jobs, already=done.already, ahead=done.ahead)
 
 

@@ -60,8 +60,8 @@ class NewChoice(Question):
 
 @router.get("/projects", response_model=ProjectList)
 def list_projects(request: Request, app: TheApp) -> Response:
-    last = app.last_choice()
-    found = tuple(_project(each) for each in app.projects())
+    last = app.store.last_choice()
+    found = tuple(_project(each) for each in app.store.list())
     return fresh(request, ProjectList(projects=found, chosen=Chosen(project=last.project, version=last.version)))
 
 
@@ -73,12 +73,12 @@ def create_project(new: NewName, app: TheApp) -> ProjectAnswer:
 @router.put("/choice", status_code=204)
 def choose(choice: NewChoice, app: TheApp) -> None:
     """Which project and version the next visit begins with."""
-    app.choose(choice.project, choice.version)
+    app.store.choose(choice.project, choice.version)
 
 
 @router.get("/projects/{project}/versions", response_model=VersionList)
 def list_versions(project: str, request: Request, app: TheApp) -> Response:
-    return fresh(request, VersionList(versions=tuple(_version(each) for each in app.versions(project))))
+    return fresh(request, VersionList(versions=tuple(_version(each) for each in app.store.versions(project))))
 
 
 @router.post("/projects/{project}/versions", status_code=201)

@@ -47,14 +47,14 @@ class PreparationChange(Question):
 
 @router.get("/settings", response_model=SettingsAnswer)
 def settings(project: str, version: str, request: Request, app: TheApp) -> Response:
-    return fresh(request, _settings(app.settings(project, version)))
+    return fresh(request, _settings(app.versions.settings(project, version)))
 
 
 @router.patch("/settings/preparation")
 def change_preparation(project: str, version: str, change: PreparationChange, app: TheApp) -> SettingsAnswer:
-    stored = app.settings(project, version)
+    stored = app.versions.settings(project, version)
     changed = replace(stored, preparation=_changed(stored.preparation, change))
-    app.save_settings(project, version, changed)
+    app.versions.save_settings(project, version, changed)
     return _settings(changed)
 
 

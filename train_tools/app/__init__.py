@@ -1,0 +1,103 @@
+"""The composition root: builds the services once and hands out one `App`, which every border (command line, API,
+page) talks to. What an action means is decided in the rooms; here they are only put together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sd_contract.errors import ContractError
+from train_tools.app.grids import BASE_MODEL, Grids
+from train_tools.app.jobs import Jobs
+from train_tools.app.previews import Previews
+from train_tools.app.runs import Runs
+from train_tools.app.versions import Progress, Versions, silent
+from train_tools.datasets.dataset import read_dataset
+from train_tools.engines.bundled import BundledEngine
+from train_tools.errors import NotFoundError, TrainToolsError
+from train_tools.jobs.kind import JobKind
+from train_tools.jobs.lease import state_folder
+from train_tools.model.paths import OutputsPaths
+from train_tools.model.project import Project, Version
+from train_tools.previews.kind import PreviewJob
+from train_tools.previews.renderer import Renderer
+from train_tools.projects.store import ProjectStore
+from train_tools.projects.template import Demo, read_demo
+from train_tools.renderers.diffusers import DiffusersRenderer
+from train_tools.runs.engine import Engine
+from train_tools.runs.training import TrainingJob
+
+USER_ERRORS = (TrainToolsError, ContractError)
+"""What a border catches and tells in one sentence."""
+
+
+class App:
+    """Every action of Train Tools, by what it is about. Methods raise `USER_ERRORS`; nothing is cached that others
+    may change."""
+
+    def __init__(self, outputs: OutputsPaths, engines: Sequence[Engine], renderer: Renderer) -> None:
+        self.outputs = outputs
+        self.renderer = renderer
+        self.engines: Mapping[str, Engine] = {engine.name: engine for engine in engines}
+        self.jobs = Jobs(outputs, self._kinds)
+        self.store = ProjectStore(outputs, busy=self.jobs.working_in)
+        self.versions = Versions(self.store, self.jobs.working_in)
+        self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
+        self.runs = Runs(outputs, self.store, self.jobs)
+        self.previews = Previews(outputs, self.versions, self.jobs, self.grids)
+
+    @property
+    def state_folder(self) -> Path:
+        """Where what belongs to this user on this machine lies: leases, the page's token."""
+        return state_folder()
+
+    def create_project(self, name: str) -> Project:
+        project = self.store.create(name)
+        self.store.choose(project.name)
+        return project
+
+    def create_version(self, project: str, name: str) -> Version:
+        version = self.store.create_version(project, name)
+        self.store.choose(project, version.name)
+        return version
+
+    def prepare_demo(self, progress: Progress = silent) -> Demo:
+        """Makes the demo project where it is missing; what is there already is kept."""
+        demo = read_demo()
+        if demo.project not in {project.name for project in self.store.list()}:
+            self.create_project(demo.project)
+        if demo.version not in {version.name for version in self.store.versions(demo.project)}:
+            self.create_version(demo.project, demo.version)
+        options = {**demo.settings.options, BASE_MODEL: str(demo.base_model)}
+        self.versions.save_settings(demo.project, demo.version, replace(demo.settings, options=options))
+        if not self.versions.dataset(demo.project, demo.version).image_count:
+            self.versions.import_images(demo.project, demo.version, [demo.dataset], progress)
+            self.versions.prepare(demo.project, demo.version, progress)
+        return demo
+
+    def confined(self, path: Path) -> Path:
+        """The real path of a file below the outputs folder; NotFoundError for any other."""
+        real = path.resolve()
+        if not real.is_relative_to(self.outputs.folder.resolve()) or not real.is_file():
+            raise NotFoundError("There is no such file below the outputs folder.")
+        return real
+
+    def _kinds(self) -> Sequence[JobKind]:
+        return (
+            TrainingJob(self.outputs, self.engines, dataset_of=read_dataset, previews_of=self.previews.after_run),
+            PreviewJob(self.renderer, self.previews.rows_of),
+        )
+
+
+def outputs_paths(chosen: Path | None) -> OutputsPaths:
+    """The folder `outputs/train_tools`: below `chosen` or TRAIN_TOOLS_OUTPUTS, else beside the program."""
+    text = str(chosen) if chosen else os.environ.get("TRAIN_TOOLS_OUTPUTS", "")
+    root = Path(text).expanduser().absolute() if text else Path(__file__).parent.parent.parent / "outputs"
+    return OutputsPaths(root if root.name == "train_tools" else root / "train_tools")
+
+
+def open_app(outputs: Path | None = None) -> App:
+    """The app on an outputs folder, which is made where it is missing."""
+    return App(outputs_paths(outputs), [BundledEngine()], DiffusersRenderer())

@@ -1,0 +1,72 @@
+"""What a version holds before anything is trained: its settings and its dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from train_tools.datasets.dataset import read_dataset
+from train_tools.datasets.origin import import_images
+from train_tools.datasets.preparation import prepare
+from train_tools.errors import InUseError
+from train_tools.model.dataset import Dataset, ImportReport, Preparation, PreparationReport
+from train_tools.model.paths import VersionPaths
+from train_tools.model.project import VersionSettings
+from train_tools.projects.legacy import legacy_settings
+from train_tools.projects.settings import read_settings, write_settings
+from train_tools.projects.store import ProjectStore
+
+Progress = Callable[[int, int], None]
+
+
+def silent(done: int, total: int) -> None:
+    """No progress is shown."""
+
+
+class Versions:
+    """Settings and datasets of versions. `busy` says in words what works in a folder, or None."""
+
+    def __init__(self, store: ProjectStore, busy: Callable[[Path], str | None]) -> None:
+        self._store = store
+        self._busy = busy
+
+    def paths(self, project: str, version: str) -> VersionPaths:
+        return self._store.open_version(project, version).paths
+
+    def settings(self, project: str, version: str) -> VersionSettings:
+        opened = self._store.open_version(project, version)
+        return legacy_settings(opened.paths).settings if opened.legacy else read_settings(opened.paths)
+
+    def save_settings(self, project: str, version: str, settings: VersionSettings) -> None:
+        write_settings(self.paths(project, version), settings)
+
+    def change_preparation(self, project: str, version: str, preparation: Preparation) -> None:
+        """Sets how training images are made. Previews as large as they were keep up with them."""
+        settings = self.settings(project, version)
+        old, previews = settings.preparation, settings.previews
+        if (previews.width_px, previews.height_px) == (old.width_px, old.height_px):
+            previews = replace(previews, width_px=preparation.width_px, height_px=preparation.height_px)
+        self.save_settings(project, version, replace(settings, preparation=preparation, previews=previews))
+
+    def dataset(self, project: str, version: str) -> Dataset:
+        return read_dataset(self.paths(project, version))
+
+    def import_images(
+        self, project: str, version: str, sources: Sequence[Path], progress: Progress = silent
+    ) -> ImportReport:
+        return import_images(self.paths(project, version), sources, progress)
+
+    def prepare(self, project: str, version: str, progress: Progress = silent) -> PreparationReport:
+        """Makes `processed` from the originals with the version's settings.
+
+        Raises InUseError while runs of the version wait or train: they were queued for what is there now.
+        """
+        busy = self._busy(self.paths(project, version).folder)
+        if busy:
+            raise InUseError(
+                f"The dataset of {project} / {version} can't be changed now: {busy} Wait for it or cancel it, or "
+                "duplicate the version and change the copy."
+            )
+        preparation = self.settings(project, version).preparation
+        return prepare(self.paths(project, version), preparation, project, progress)
