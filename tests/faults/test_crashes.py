@@ -43,16 +43,16 @@ def submitted(tmp_path, monkeypatch):
         apps.append(app)
         app.create_project("cat")
         app.create_version("cat", "v1")
-        app.import_images("cat", "v1", [Path(tmp_path / "one.png")])
-        app.prepare("cat", "v1")
-        app.submit("cat", "v1", {"pretrained_model_name_or_path": f'"{base}"', "network_dim": "1"})
-        app.worker().run(until=lambda: app.queue.waiting() == 0)
-        [job] = app.jobs()
+        app.versions.import_images("cat", "v1", [Path(tmp_path / "one.png")])
+        app.versions.prepare("cat", "v1")
+        app.grids.submit("cat", "v1", {"pretrained_model_name_or_path": f'"{base}"', "network_dim": "1"})
+        app.jobs.worker().run(until=lambda: app.jobs.queue.waiting() == 0)
+        [job] = app.jobs.all()
         return job
 
     yield submit
     for app in apps:
-        app.queue.close()
+        app.jobs.queue.close()
 
 
 def test_a_trainer_that_lacks_a_package_is_given_up_after_two_attempts(submitted):
