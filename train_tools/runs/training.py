@@ -19,6 +19,7 @@ from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, Versio
 from train_tools.options.table import engine_options
 from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
 from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
+from train_tools.runs.false_starts import given_up
 from train_tools.runs.record import RunRecord, read_record
 
 TRAIN = "train"
@@ -101,6 +102,8 @@ class TrainingJob:
     def judge(self, job: Job, folder: Path, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
         run = RunPaths(folder)
         verdict = self._engine(read_record(run)).judge(attempt, exit_, result)
+        if verdict.state is JobState.QUEUED:
+            return given_up(run, AttemptPaths(attempt.folder), exit_) or verdict
         if verdict.state is JobState.DONE:
             self._withdraw(result, run)
             problems = publish_all(AttemptPaths(attempt.folder).output, run)

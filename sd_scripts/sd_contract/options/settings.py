@@ -98,10 +98,9 @@ class Settings:
                 f'full_bf16 needs mixed_precision = "bf16"; it is "{self.training.mixed_precision}". Set both.'
             )
         self._refuse_unequal_rates()
-        if output.output_name and Path(output.output_name).name != output.output_name:
-            raise OptionError(
-                f"output_name = {output.output_name!r} is not a plain file name. Put the folder in output_dir."
-            )
+        name = output.output_name
+        if name and (Path(name).name != name or "\\" in name):
+            raise OptionError(f"output_name = {name!r} is not a plain file name. Put the folder in output_dir.")
 
     def _refuse_unequal_rates(self) -> None:
         name, arguments = self.optimizer.optimizer, network_arguments(self.network)
