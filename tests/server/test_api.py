@@ -126,8 +126,7 @@ def test_runs_are_counted_and_planned_with_rules(api: httpx.Client, app: App) ->
     again = api.post(f"{VERSION}/runs", json={"grid": "mine", "rules": {}}).json()
     assert (len(again["jobs"]), len(again["already"])) == (1, 5)
     many = {"assignments": {"seed": "1..1001"}, "grid": "many"}
-    assert "1,001 runs" not in str(api.post(f"{VERSION}/plan", json=many).json())
-    assert "Queue them all the same" in refused(api.post(f"{VERSION}/runs", json=many), 409)
+    assert "Queue them all the same" in refused(api.post(f"{VERSION}/runs", json=many, timeout=120), 409)
     assert refused(api.post(f"{VERSION}/plan/count", json={"rules": {"seed": 2}}), 422)
 
 
