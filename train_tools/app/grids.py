@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sd_contract.tensor_files import file_sha256
+from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
 from train_tools.errors import (

@@ -9,7 +9,7 @@ from typing import Any
 
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, Event, Tail
-from sd_contract.states import newest_state
+from sd_contract.output.states import newest_state
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
 from train_tools.jobs.kind import Exit, Launch, attempts_in, last_attempt
 from train_tools.model.dataset import Dataset
