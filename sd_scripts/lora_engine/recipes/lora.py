@@ -76,7 +76,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     for step in steps_to_do(job, learner.streams):
         loss, learning_rate = learner.learn(step)
         progress.add(step, loss, learning_rate)
-        stopping = reporter.stop_requested
+        stopping = reporter.stops_after_step(ends_epoch=step.ends_epoch)
         if checkpoints.due(step) or states.due(step) or stopping or step.number == job.plan.total_steps:
             progress.settle()
             if not learner.is_sound:
