@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, Event, Tail
 from sd_contract.states import newest_state
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
+from train_tools.failures.diagnosis import UNKNOWN, Evidence, diagnose
+from train_tools.files import last_lines
 from train_tools.jobs.kind import Exit, Launch, attempts_in, last_attempt
 from train_tools.model.dataset import Dataset
 from train_tools.model.grid import Run
@@ -20,6 +23,8 @@ from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
 from train_tools.runs.record import RunRecord, read_record
 
 TRAIN = "train"
+LINES_LOOKED_AT = 200
+"""Of the log of an attempt that ended without a word."""
 
 
 def training_job(outputs: OutputsPaths, version: VersionPaths, record: RunRecord, title: str) -> NewJob:
@@ -106,7 +111,7 @@ class TrainingJob:
                 return Verdict(state=JobState.FAILED, message=problems[0])
             for tried in attempts_in(run.folder):  # nothing goes on from a run that is done
                 shutil.rmtree(tried.states, ignore_errors=True)
-        return verdict
+        return _in_words(verdict, attempt, exit_) if result is None else verdict
 
     def follow_ups(self, job: Job, folder: Path, verdict: Verdict) -> Sequence[NewJob]:
         run, version = RunPaths(folder), VersionPaths(folder.parent.parent)
@@ -141,6 +146,15 @@ def _story(run: RunPaths) -> Iterator[Event]:
         yield from events
         if not any(isinstance(event, AttemptStarted) and event.from_step for event in events):
             return
+
+
+def _in_words(verdict: Verdict, attempt: Attempt, exit_: Exit) -> Verdict:
+    """The verdict on a trainer that ended without a word of its own: its log may have one."""
+    log = last_lines(AttemptPaths(attempt.folder).log, LINES_LOOKED_AT)
+    diagnosis = diagnose(Evidence(log=log, exit_=exit_))
+    if diagnosis.name == UNKNOWN:
+        return verdict
+    return replace(verdict, message=f"{diagnosis.happened} {verdict.message}".strip())
 
 
 def output_name(version: VersionPaths) -> str:
