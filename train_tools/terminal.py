@@ -20,8 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from train_tools.model.failure import NextStep
+
 if TYPE_CHECKING:
     from train_tools.app import App
+    from train_tools.model.failure import Failure
     from train_tools.model.job import Job
     from train_tools.model.plan import Plan, Submission
 
@@ -186,6 +189,26 @@ def print_jobs(jobs: Sequence[Job], now: float) -> None:
             for job in jobs
         ],
     )
+
+
+NEXT_COMMANDS = {
+    NextStep.RETRY: "train-tools retry {job}",
+    NextStep.LESS_MEMORY: "train-tools less-memory {job}",
+    NextStep.SUGGEST: "train-tools suggest {job}",
+    NextStep.CLONE: "train-tools clone {job} --set NAME=VALUE",
+}
+"""How each step is taken here."""
+
+
+def print_failure(failure: Failure) -> None:
+    """Why a job failed and what to do, on stderr: stdout is its log."""
+    code = "not known" if failure.exit_code is None else failure.exit_code
+    complain(f"Attempt {failure.attempt} failed (exit code {code}): {failure.diagnosis.happened}")
+    if failure.message and failure.message != failure.diagnosis.happened:
+        complaints.print(Text(f"It says: {failure.message}"))
+    complaints.print(Text(failure.diagnosis.advice))
+    for step in failure.diagnosis.next_steps:
+        complaints.print(Text(f"  {NEXT_COMMANDS[step].format(job=failure.job)}"))
 
 
 def _time_of(job: Job, now: float) -> str:

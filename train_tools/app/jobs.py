@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sd_contract.attempt import Attempt
+from train_tools.files import last_lines
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import held, worker_lease
 from train_tools.jobs.queue import Queue
@@ -44,13 +45,7 @@ class Jobs:
     def log(self, id_: int, lines: int = 40) -> str:
         """The end of the current attempt's log, as text."""
         job = self.queue.get(id_)
-        log = AttemptPaths.of(self._outputs.folder / job.folder, job.attempt).log
-        if not log.is_file():
-            return ""
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 400 * lines))
-            tail = file.read().decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
-        return "\n".join(line.rsplit("\r", 1)[-1] for line in tail[-lines:])
+        return last_lines(AttemptPaths.of(self._outputs.folder / job.folder, job.attempt).log, lines)
 
     def cancel(self, id_: int) -> Job:
         """Takes a job out of the queue, or asks it to save and end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, Event, Tail
 from sd_contract.output.states import newest_state
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
+from train_tools.failures.diagnosis import UNKNOWN, Evidence, diagnose
+from train_tools.files import last_lines
 from train_tools.jobs.kind import Exit, Launch, attempts_in, last_attempt
 from train_tools.model.dataset import Dataset
 from train_tools.model.grid import Run
@@ -23,6 +26,8 @@ from train_tools.runs.false_starts import given_up
 from train_tools.runs.record import RunRecord, read_record
 
 TRAIN = "train"
+LINES_LOOKED_AT = 200
+"""Of the log of an attempt that ended without a word."""
 
 
 def training_job(outputs: OutputsPaths, version: VersionPaths, record: RunRecord, title: str) -> NewJob:
@@ -103,7 +108,8 @@ class TrainingJob:
         run = RunPaths(folder)
         verdict = self._engine(read_record(run)).judge(attempt, exit_, result)
         if verdict.state is JobState.QUEUED:
-            return given_up(run, AttemptPaths(attempt.folder), exit_) or verdict
+            ended = given_up(run, AttemptPaths(attempt.folder), exit_) or verdict
+            return _in_words(ended, attempt, exit_)
         if verdict.state is JobState.DONE:
             self._withdraw(result, run)
             problems = publish_all(AttemptPaths(attempt.folder).output, run)
@@ -146,6 +152,15 @@ def _story(run: RunPaths) -> Iterator[Event]:
         yield from events
         if not any(isinstance(event, AttemptStarted) and event.from_step for event in events):
             return
+
+
+def _in_words(verdict: Verdict, attempt: Attempt, exit_: Exit) -> Verdict:
+    """The verdict on a trainer that ended without a word of its own: its log may have one."""
+    log = last_lines(AttemptPaths(attempt.folder).log, LINES_LOOKED_AT)
+    diagnosis = diagnose(Evidence(log=log, exit_=exit_))
+    if diagnosis.name == UNKNOWN:
+        return verdict
+    return replace(verdict, message=f"{diagnosis.happened} {verdict.message}".strip())
 
 
 def output_name(version: VersionPaths) -> str:
