@@ -3,18 +3,21 @@ prints; heavy imports wait until a command runs."""
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from train_tools import __version__
+from train_tools.commands import queue, settings
+from train_tools.commands.border import AsJson, ProjectName, VersionName, choose_outputs, told
+from train_tools.commands.border import the_app as _app
+from train_tools.commands.queue import work_off
 
 if TYPE_CHECKING:
     from train_tools.app import App
@@ -32,13 +35,12 @@ commands = typer.Typer(
 projects = typer.Typer(help="Make, list, rename and put away projects.", no_args_is_help=True)
 versions = typer.Typer(help="Make and list the versions of a project.", no_args_is_help=True)
 datasets = typer.Typer(help="Bring pictures into a version.", no_args_is_help=True)
+commands.add_typer(queue.commands)
+commands.add_typer(settings.commands)
 commands.add_typer(projects, name="project")
 commands.add_typer(versions, name="version")
 commands.add_typer(datasets, name="dataset")
 
-ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="Name of the project.")]
-VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="Name of the version.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -53,11 +55,7 @@ BaseModel = Annotated[
 ]
 GridName = Annotated[str | None, typer.Option("--grid", help="Name of the grid; without it, the newest.")]
 
-INTERRUPTED = 130
-P = ParamSpec("P")
-T = TypeVar("T")
 N = TypeVar("N", int, float)
-_chosen_outputs: Path | None = None
 
 
 @commands.callback(invoke_without_command=True)
@@ -72,40 +70,10 @@ def _outputs(
     ] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    global _chosen_outputs
-    _chosen_outputs = outputs
+    choose_outputs(outputs)
     if version:
         typer.echo(__version__)
         raise typer.Exit
-
-
-def _app() -> App:
-    from train_tools.app import open_app
-
-    return open_app(_chosen_outputs)
-
-
-def told(command: Callable[P, T]) -> Callable[P, T]:
-    """A command whose user errors end as one sentence on stderr and exit code 1."""
-
-    @functools.wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        from train_tools.app import USER_ERRORS
-
-        try:
-            return command(*args, **kwargs)
-        except USER_ERRORS as error:
-            from train_tools.terminal import complain
-
-            complain(str(error))
-            raise typer.Exit(1) from error
-        except KeyboardInterrupt:
-            from train_tools.terminal import complain
-
-            complain("Stopped. Nothing is lost: what was queued stays queued and goes on at the next start.")
-            raise typer.Exit(INTERRUPTED) from None
-
-    return wrapped
 
 
 @commands.command()
@@ -127,7 +95,7 @@ def demo(
         return
     submission = app.grids.submit(prepared.project, prepared.version)
     print_submission(submission)
-    failed = _work_off(app, prepared.project, prepared.version, submission.grid)
+    failed = work_off(app, prepared.project, prepared.version, submission.grid)
     _show_result(app, prepared.project, prepared.version, submission.grid)
     say(f"It took {time.monotonic() - started:.0f} s. `train-tools serve` shows all of it in the browser.")
     if failed:
@@ -374,7 +342,7 @@ def submit(
         print_submission(submission)
     failed = False
     if wait:
-        failed = _work_off(app, project, version, submission.grid, as_json)
+        failed = work_off(app, project, version, submission.grid, as_json)
     elif submission.jobs and not as_json:
         say("`train-tools work` trains them now; the page's service does so by itself.")
     if as_json:
@@ -383,61 +351,6 @@ def submit(
         _show_result(app, project, version, submission.grid)
     if failed:
         raise typer.Exit(1)
-
-
-@commands.command()
-@told
-def work(
-    stay: Annotated[bool, typer.Option("--stay", help="Wait for more when the queue is empty.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-) -> None:
-    """Train and render what is queued, in order. May be stopped and started at any time."""
-    app = _app()
-    _work_until(app, lambda: not stay and not app.jobs.queue.waiting(), quiet)
-
-
-@commands.command("jobs")
-@told
-def list_jobs(limit: Annotated[int, typer.Option(help="How many at most.")] = 50, as_json: AsJson = False) -> None:
-    """What runs, waits and is done."""
-    from train_tools.terminal import print_jobs, print_json, say
-
-    found = _app().jobs.all(limit)
-    if as_json:
-        print_json(found)
-    elif found:
-        print_jobs(found, time.time())
-    else:
-        say("No jobs yet. `train-tools submit PROJECT VERSION` queues some.")
-
-
-JobNumber = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
-
-
-@commands.command()
-@told
-def cancel(job: JobNumber) -> None:
-    """Take a job out of the queue; a running one saves and ends after its current step."""
-    from train_tools.terminal import say
-
-    cancelled = _app().jobs.cancel(job)
-    say(f"{cancelled.title}: {'ends after its current step' if cancelled.state.active else cancelled.state}.")
-
-
-@commands.command()
-@told
-def retry(job: JobNumber) -> None:
-    """Queue a finished job again."""
-    from train_tools.terminal import say
-
-    say(f"{_app().jobs.retry(job).title}: queued again.")
-
-
-@commands.command()
-@told
-def log(job: JobNumber, lines: Annotated[int, typer.Option(help="How many lines at most.")] = 40) -> None:
-    """The end of a job's log."""
-    sys.stdout.write(_app().jobs.log(job, lines) + "\n")
 
 
 @commands.command()
@@ -481,7 +394,7 @@ def preview(
 
     app = _app()
     submission = app.previews.render(project, version, grid, changed)
-    failed = _work_off(app, project, version, submission.grid, as_json) if wait else False
+    failed = work_off(app, project, version, submission.grid, as_json) if wait else False
     if as_json:
         image = app.previews.matrix_image(project, version, submission.grid)
         print_json({**_submission_object(submission), "failed": failed, "matrix": image})
@@ -588,30 +501,6 @@ def _numbers(name: str, text: str | None, kind: type[N]) -> tuple[N, ...] | None
         return tuple(kind(item) for item in text.split(","))
     except ValueError:
         raise OptionValueError(f"{name} {text}: numbers with commas between them are wanted.") from None
-
-
-def _work_off(app: App, project: str, version: str, grid: str, quiet: bool = False) -> bool:
-    """Works until the grid's runs and their previews have ended. True when one of them failed."""
-    jobs = functools.partial(app.grids.jobs, project, version, grid)
-    _work_until(app, lambda: all(job.state.finished for job in jobs()), quiet)
-    return any(job.state == "failed" for job in jobs())
-
-
-def _work_until(app: App, until: Callable[[], bool], quiet: bool) -> None:
-    """Works here, or watches the worker that has this outputs folder already."""
-    from train_tools.terminal import LiveJobs
-
-    if quiet:
-        while not app.jobs.worker().run(until) and not until():
-            time.sleep(1.0)
-        return
-    with LiveJobs(app) as live:
-        told_once = False
-        while not app.jobs.worker(live.say).run(until) and not until():
-            if not told_once:
-                live.say("Another worker is at it already; this only watches. Ctrl-C leaves it alone.")
-            told_once = True
-            time.sleep(1.0)
 
 
 def _show_result(app: App, project: str, version: str, grid: str) -> None:

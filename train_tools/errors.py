@@ -47,3 +47,7 @@ class StorageError(TrainToolsError):
 
 class AddressInUseError(TrainToolsError):
     """The port the service wants is taken."""
+
+
+class ConfirmationWantedError(TrainToolsError):
+    """What was asked for costs so much that it is asked for again."""

@@ -26,6 +26,7 @@ from train_tools.jobs.queue import Queue
 from train_tools.jobs.slots import Slot, slots_of_this_machine
 from train_tools.jobs.supervisor import Order, read_exit, write_order
 from train_tools.jobs.tree import APART
+from train_tools.jobs.watch import NoWatch, Watch
 from train_tools.model.job import Job, JobState, NewJob, Verdict, Wish
 from train_tools.model.paths import AttemptPaths
 
@@ -52,6 +53,7 @@ class Worker:
         most_losses: int = MOST_LOSSES,
         least_free_bytes: int = LEAST_FREE_BYTES,
         say: Callable[[str], None] = lambda text: None,
+        watch: Watch | None = None,
     ) -> None:
         self.outputs = outputs
         self.queue = queue
@@ -60,6 +62,7 @@ class Worker:
         self.most_losses = most_losses
         self.least_free_bytes = least_free_bytes
         self.say = say
+        self.watch: Watch = watch or NoWatch()
         self.follows: dict[int, Follow] = {}
         self._wake = threading.Event()
         self._slot_busy_until: dict[str, float] = {}
@@ -80,6 +83,7 @@ class Worker:
             self._put_back()
             raise
         finally:
+            self.watch.ended()
             lease.release()
         return True
 
@@ -88,9 +92,17 @@ class Worker:
             self._wake.clear()
             self._start_what_fits()
             self._step()
-            if not self.follows and until():
+            may_go = self._tell_watch()
+            if not self.follows and may_go and until():
                 return
             self._wake.wait(TICK_S if self.follows else IDLE_TICK_S)
+
+    def _tell_watch(self) -> bool:
+        """Whether the watch lets the worker go."""
+        if self.follows or self.queue.waiting():
+            self.watch.busy()
+            return True
+        return self.watch.idle()
 
     def _adopt(self) -> None:
         """Takes over what an earlier worker left: living trees are followed, ended ones judged."""

@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -170,11 +170,10 @@ def parse_resolution(text: str) -> tuple[int, int]:
 def settings_from(values: Mapping[str, object], where: str = "") -> Settings:
     """Settings with these values and every other option's default. OptionError names the key and `where`."""
     checked = {name: check(name, value, where) for name, value in values.items()}
-    return Settings(**{group: _group(cls, checked) for group, cls in GROUPS.items()})
-
-
-def _group(cls: type, values: Mapping[str, Value]) -> Any:
-    return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+    by_group: dict[str, dict[str, Value]] = {group: {} for group in GROUPS}
+    for name, value in checked.items():
+        by_group[option(name).group][name] = value
+    return Settings(**{group: cls(**by_group[group]) for group, cls in GROUPS.items()})
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:

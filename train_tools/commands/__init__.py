@@ -1,0 +1,1 @@
+"""The commands of `train-tools`, one module per noun; `cli` puts them together."""
