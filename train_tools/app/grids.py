@@ -29,7 +29,7 @@ from train_tools.model.grid import Formula, Grid, Rules, Run
 from train_tools.model.job import Job, JobState, NewJob
 from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
-from train_tools.model.plan import Plan, PlannedRun, Submission
+from train_tools.model.plan import Plan, PlannedRun, Submission, Turn
 from train_tools.options.table import engine_options
 from train_tools.previews.matrix import picture_count
 from train_tools.projects.store import ProjectStore
@@ -153,6 +153,7 @@ class Grids:
         grid: str | None = None,
         *,
         rules: Rules | None = None,
+        turn: Turn | None = None,
         sure: bool = False,
     ) -> Submission:
         """Queues the runs that are neither done nor queued already, and remembers the grid. A grid that is there
@@ -177,7 +178,7 @@ class Grids:
             elif job is not None:
                 jobs.append(job.id)
             else:
-                fresh.append(self._recorded(entry, name, paths))
+                fresh.append(self._recorded(entry, name, paths, turn))
         jobs += self._queue.add(fresh)
         self._remember(project, version, reading.grid)
         return Submission(grid=name, jobs=tuple(jobs), already=tuple(already), ahead=ahead)
@@ -295,11 +296,11 @@ class Grids:
             return None
         return self._queue.retry(job.id) if job.state.finished else replace(job, state=JobState.RUNNING)
 
-    def _recorded(self, entry: PlannedRun, grid: str, version: VersionPaths) -> NewJob:
+    def _recorded(self, entry: PlannedRun, grid: str, version: VersionPaths, turn: Turn | None) -> NewJob:
         work = costs.work_of(entry.run.options, entry.base)
         record = RunRecord(run=entry.run, grid=grid, steps=entry.steps, work=work, created=now())
         write_record(version.run(entry.run.name), record)
-        return training_job(self._outputs, version, record, title_of(version, entry.run))
+        return training_job(self._outputs, version, record, title_of(version, entry.run), turn)
 
     @property
     def _queue(self) -> Queue:
