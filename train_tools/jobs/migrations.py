@@ -41,7 +41,11 @@ def m001_jobs(db: sqlite3.Connection) -> None:
     db.execute("create index job_folder on job(folder)")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_jobs,)
+def m002_first_step(db: sqlite3.Connection) -> None:
+    db.execute("alter table job add column first_step integer not null default 1")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_jobs, m002_first_step)
 
 
 def migrate(db: sqlite3.Connection) -> int:

@@ -112,7 +112,8 @@ class Queue:
         with self._transaction() as db:
             row = db.execute(
                 "update job set state='starting', attempt=attempt+1, slot=?, host=?, wish=null, phase='starting',"
-                " step=0, loss=null, message='', started_at=?, finished_at=null, steps_started_at=null"
+                " step=0, loss=null, message='', started_at=?, finished_at=null, steps_started_at=null,"
+                " first_step=1"
                 " where id=(select id from job where state='queued' order by position, id limit 1) returning *",
                 (slot, host, self._clock()),
             ).fetchone()
@@ -123,7 +124,7 @@ class Queue:
         return self._change(id_, attempt, (JobState.STARTING,), {"state": JobState.RUNNING})
 
     def progress(self, id_: int, attempt: int, **facts: Any) -> bool:
-        """Writes step, total_steps, loss, phase or steps_started_at. False = no longer mine, stop."""
+        """Writes step, total_steps, loss, phase, steps_started_at or first_step. False = no longer mine, stop."""
         self._db.execute("pragma synchronous=normal")  # progress may be lost in a power cut, moves may not
         try:
             return self._change(id_, attempt, ACTIVE, facts)
