@@ -5,9 +5,11 @@ from sd_contract.options.groups import LossOptions, NoiseOptions
 from sd_contract.options.network_arguments import NetworkArguments, network_arguments
 from sd_contract.options.optimizers import optimizer_arguments
 from sd_contract.options.settings import (
+    CommandLine,
     Settings,
     build_parser,
     parse_resolution,
+    read_command_line,
     read_config_file,
     read_settings,
     require,
@@ -26,6 +28,7 @@ from sd_contract.options.table import (
 
 __all__ = [
     "OPTIONS",
+    "CommandLine",
     "LossOptions",
     "NetworkArguments",
     "NoiseOptions",
@@ -40,6 +43,7 @@ __all__ = [
     "option",
     "parse",
     "parse_resolution",
+    "read_command_line",
     "read_config_file",
     "read_settings",
     "require",
