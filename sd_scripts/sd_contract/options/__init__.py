@@ -1,7 +1,7 @@
 """What options a trainer has, which values they take, and how they are read from a command line and a
 file."""
 
-from sd_contract.options.groups import LossOptions, NoiseOptions
+from sd_contract.options.groups import LoggingOptions, LossOptions, NoiseOptions
 from sd_contract.options.network_arguments import NetworkArguments, network_arguments
 from sd_contract.options.optimizers import optimizer_arguments
 from sd_contract.options.settings import (
@@ -29,6 +29,7 @@ from sd_contract.options.table import (
 __all__ = [
     "OPTIONS",
     "CommandLine",
+    "LoggingOptions",
     "LossOptions",
     "NetworkArguments",
     "NoiseOptions",

@@ -18,6 +18,7 @@ from sd_contract.options.groups import (
     BucketOptions,
     CaptionOptions,
     DatasetOptions,
+    LoggingOptions,
     LossOptions,
     MetadataOptions,
     ModelOptions,
@@ -65,6 +66,7 @@ class Settings:
     samples: SampleOptions = field(default_factory=SampleOptions)
     metadata: MetadataOptions = field(default_factory=MetadataOptions)
     state: StateOptions = field(default_factory=StateOptions)
+    logging: LoggingOptions = field(default_factory=LoggingOptions)
 
     def __post_init__(self) -> None:
         network, output = self.network, self.output
