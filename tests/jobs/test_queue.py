@@ -9,8 +9,8 @@ from itertools import count
 import pytest
 
 from train_tools.errors import JobMoveError, NotFoundError, StorageError
-from train_tools.jobs.migrations import m001_jobs
 from train_tools.jobs.queue import Queue
+from train_tools.jobs.rows.migrations import m001_jobs
 from train_tools.model.job import ALLOWED_MOVES, JobState, NewJob, Verdict, Wish
 
 DONE = Verdict(state=JobState.DONE)
