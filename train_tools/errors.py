@@ -51,3 +51,7 @@ class NotNowError(StorageError):
 
 class AddressInUseError(TrainToolsError):
     """The port the service wants is taken."""
+
+
+class ConfirmationWantedError(TrainToolsError):
+    """What was asked for costs so much that it is asked for again."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lora_engine.data.checks import picture_warnings, refuse_odd_buckets, refuse_unreadable_images
+from lora_engine.prospects import idle_options, refuse_unwritable_name, replaced_files
 from lora_engine.resumed import ResumedState, changed_options, chosen_seed, resumed_state
 from sd_contract.base_model import BaseModel, agreed, inspect_trainable, with_vae
 from sd_contract.datasets import CollectedDataset, collect, read_datasets
@@ -49,6 +50,7 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
     refuse_several_processes(os.environ)
     require(settings, ("pretrained_model_name_or_path", "output_dir"))
     output_folder = ready_folder(Path(str(settings.output.output_dir)))
+    refuse_unwritable_name(output_folder, settings)
     config = read_datasets(settings)
     datasets = tuple(collect(dataset) for dataset in config.datasets)
     refuse_unreadable_images(datasets)
@@ -69,6 +71,8 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
             *doubts,
             *(text for collected in datasets for text in collected.warnings),
             *picture_warnings(settings, datasets),
+            *replaced_files(output_folder, settings, plan, resumed.manifest.checkpoints if resumed else ()),
+            *idle_options(settings, plan),
             *(changed_options(settings, resumed.manifest) if resumed else ()),
         ),
         resumed=resumed,

@@ -103,6 +103,11 @@ def cpu_threads(path: Path) -> int:
 def inspect(path: Path) -> BaseModel:
     """What the file or folder holds. BaseModelError when it is missing, damaged, no base model, or of an unknown
     family."""
+    if not path.exists():
+        raise BaseModelError(
+            f"base model: {path} does not exist. Name a file or a diffusers folder on this machine: nothing is "
+            "downloaded."
+        )
     contents = _folder_contents(path) if path.is_dir() else _file_contents(path)
     if contents.family == "sdxl_refiner":
         return BaseModel(
@@ -164,6 +169,8 @@ def agreed(
 def with_vae(base: BaseModel, path: Path) -> BaseModel:
     """The model with the VAE of another file or folder. BaseModelError when that is no VAE or one for other
     models."""
+    if not path.exists():
+        raise BaseModelError(f"vae = {path} does not exist. Name a file or a diffusers folder on this machine.")
     found = model_folders.vae_config(path) if path.is_dir() else _vae_file_config(path)
     kept = {"norm_num_groups": base.vae["norm_num_groups"], "scaling_factor": base.vae["scaling_factor"]}
     for key in ("latent_channels", "in_channels"):

@@ -93,14 +93,25 @@ class SaveSchedule:
         return epoch - kept * every
 
     @property
+    def saved_epochs(self) -> list[int]:
+        return [epoch for epoch in range(1, self.plan.epochs + 1) if self.saves_epoch(epoch)]
+
+    @property
+    def saved_steps(self) -> range:
+        every = self.options.save_every_n_steps
+        return range(every, self.plan.total_steps + 1, every) if every else range(0)
+
+    @property
     def files_at_end(self) -> int:
         """How many files lie there when the run is done, the final one among them."""
-        saved_epochs = [epoch for epoch in range(1, self.plan.epochs + 1) if self.saves_epoch(epoch)]
-        gone_epochs = {self.epoch_let_go(epoch, self.options.save_last_n_epochs) for epoch in saved_epochs}
-        every = self.options.save_every_n_steps
-        saved_steps = range(every, self.plan.total_steps + 1, every) if every else range(0)
-        gone_steps = {self.step_let_go(step, self.options.save_last_n_steps) for step in saved_steps}
-        return 1 + len(set(saved_epochs) - gone_epochs) + len(set(saved_steps) - gone_steps)
+        gone_epochs = {self.epoch_let_go(epoch, self.options.save_last_n_epochs) for epoch in self.saved_epochs}
+        gone_steps = {self.step_let_go(step, self.options.save_last_n_steps) for step in self.saved_steps}
+        return 1 + len(set(self.saved_epochs) - gone_epochs) + len(set(self.saved_steps) - gone_steps)
+
+    def file_names(self, name: CheckpointName) -> list[str]:
+        """All files that the run writes, those among them that it will remove again."""
+        by_epoch = [name.at_epoch(epoch) for epoch in self.saved_epochs]
+        return [*by_epoch, *(name.at_step(step) for step in self.saved_steps), name.at_end()]
 
 
 @dataclass(frozen=True, kw_only=True)

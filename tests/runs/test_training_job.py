@@ -30,7 +30,7 @@ class Training:
         self.kind = TrainingJob(
             outputs,
             {"bundled": StandInEngine(0.01)},
-            dataset_of=lambda version: Dataset(folders=(), regularisation=(), content=content),
+            dataset_of=lambda version, options: Dataset(folders=(), regularisation=(), content=content),
             previews_of=lambda version, record: PREVIEWS,
         )
         write_record(run, record(run.folder.name))

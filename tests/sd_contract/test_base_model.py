@@ -4,6 +4,7 @@ import json
 import os
 import struct
 from math import prod
+from pathlib import Path
 
 import pytest
 import torch
@@ -128,7 +129,8 @@ def test_what_is_no_base_model_is_refused(file_of, tmp_path):
 
     assert "is a LoRA file. Choose the model it was trained on." in refusal(lora)
     assert "is of an unknown family (1 tensors" in refusal(other)
-    assert "does not exist" in refusal(tmp_path / "gone.safetensors")
+    assert "does not exist. Name a file or a diffusers folder" in refusal(tmp_path / "gone.safetensors")
+    assert refusal(Path("stabilityai/stable-diffusion-2-1")).endswith("on this machine: nothing is downloaded.")
     assert "is a folder without model_index.json" in refusal(tmp_path)
 
 

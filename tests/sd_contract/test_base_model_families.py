@@ -161,6 +161,8 @@ def test_a_vae_for_other_latents_is_refused(file_of, tmp_path):
 
     with pytest.raises(BaseModelError, match=r"vae = .* is no VAE: tensors are missing"):
         with_vae(base, file_of_nothing(tmp_path))
+    with pytest.raises(BaseModelError, match=r"^vae = .*gone does not exist"):
+        with_vae(base, tmp_path / "gone")
     assert with_vae(base, file_of("sd2", name="vae.safetensors")).vae["scaling_factor"] == 0.18215
 
 

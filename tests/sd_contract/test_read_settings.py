@@ -80,6 +80,33 @@ def test_a_wrong_type_names_the_file(config):
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('network_train_unet_only = "false"', "true or false, without quotes is wanted."),
+        ("resolution = 64", "resolution = 64: a text in quotes is wanted."),
+        ('unet_lr = "1e-4"', 'unet_lr = "1e-4": a number, without quotes is wanted.'),
+        ("network_dim = 8.0", "network_dim = 8.0: a whole number, without quotes is wanted."),
+        ('save_precision = "float8"', 'save_precision = "float8" can\'t be used. Allowed: float, fp16, bf16.'),
+        ('network_module = ""', 'network_module = "" can\'t be used. Allowed: networks.lora.'),
+        ("validation_split = 0.1", "option 'validation_split' is not supported by the bundled engine yet."),
+        ("[train]\nseed = 1\n[train]\nsdpa = true", "is not TOML"),
+        ("shuffle_caption = True", "is not TOML"),
+    ],
+)
+def test_what_a_file_says_is_checked_as_strictly_as_the_command_line(config, line, told):
+    path = config(f"{line}\n")
+
+    assert refusal("--config_file", path).startswith(str(path))
+    assert told in refusal("--config_file", path)
+
+
+def test_a_list_may_mix_whole_numbers_and_others(config):
+    settings = read_settings(["--config_file", str(config("text_encoder_lr = [1e-5, 0]\n"))])
+
+    assert settings.optimizer.text_encoder_lr == (1e-5, 0.0)
+
+
 def test_an_unsupported_option_that_changes_nothing_is_let_pass(config):
     assert read_settings(["--config_file", str(config("async_upload = false\n"))]).values()
     assert "'async_upload' is not supported" in refusal("--config_file", config("async_upload = true\n"))
@@ -97,6 +124,7 @@ def test_a_missing_file_and_broken_toml_are_told(config, tmp_path):
         (["--max_train_step", "5"], "command line: unknown option 'max_train_step'."),
         (["--fp8_base_unet", "0.1"], "command line: option 'fp8_base_unet' is not supported"),
         (["--network_dim", "x"], "command line: network_dim = x: a whole number is wanted."),
+        (["--save_precision", "float8"], 'command line: save_precision = "float8" can\'t be used. Allowed: float'),
         (["--network_dim"], "command line: argument --network_dim: expected one argument."),
         (["stray"], "command line: 'stray' belongs to no option."),
     ],
@@ -112,7 +140,12 @@ def test_a_wrong_command_line_is_refused(words, text):
         ({"save_last_n_epochs": 2}, "Set save_every_n_epochs too."),
         ({"resolution": "512x512"}, 'resolution = "512x512" is not a size.'),
         ({"lr_warmup_steps": 10.0}, "is a share of all steps, 1.0 at most. Write 10 for steps."),
-        ({"output_name": "a/b"}, "is not a plain file name"),
+        ({"output_name": "a/b"}, "output_name = 'a/b' is not a plain file name. Put the folder in output_dir."),
+        ({"output_name": "../a"}, "is not a plain file name"),
+        ({"output_name": "/a"}, "is not a plain file name"),
+        ({"output_name": "a\\b"}, "is not a plain file name"),
+        ({"output_name": "."}, "is not a plain file name"),
+        ({"save_last_n_steps": 2}, "Set save_every_n_steps too."),
         ({"optimizer_args": ["momentum=1"]}, "AdamW takes weight_decay, betas, eps"),
         ({"optimizer_args": ["eps"]}, "each as name=value"),
         ({"optimizer_args": ["eps=__import__('os')"]}, "eps wants a number from 0 on."),

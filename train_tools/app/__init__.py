@@ -9,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from sd_contract.errors import ContractError
-from train_tools.app.grids import BASE_MODEL, Grids
+from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.previews import Previews
 from train_tools.app.runs import Runs
+from train_tools.app.settings import Settings
 from train_tools.app.versions import Progress, Versions, silent
-from train_tools.datasets.dataset import read_dataset
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import NotFoundError, TrainToolsError
+from train_tools.grids.runs import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
 from train_tools.model.paths import OutputsPaths
@@ -28,6 +29,7 @@ from train_tools.projects.template import Demo, read_demo
 from train_tools.renderers.diffusers import DiffusersRenderer
 from train_tools.runs.engine import Engine
 from train_tools.runs.training import TrainingJob
+from train_tools.settings.secrets import Secrets
 
 USER_ERRORS = (TrainToolsError, ContractError)
 """What a border catches and tells in one sentence."""
@@ -41,6 +43,7 @@ class App:
         self.outputs = outputs
         self.renderer = renderer
         self.engines: Mapping[str, Engine] = {engine.name: engine for engine in engines}
+        self.settings = Settings(outputs, Secrets(self.state_folder))
         self.jobs = Jobs(outputs, self._kinds)
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
         self.versions = Versions(self.store, self.jobs.working_in)
@@ -86,7 +89,12 @@ class App:
 
     def _kinds(self) -> Sequence[JobKind]:
         return (
-            TrainingJob(self.outputs, self.engines, dataset_of=read_dataset, previews_of=self.previews.after_run),
+            TrainingJob(
+                self.outputs,
+                self.engines,
+                dataset_of=self.versions.trained_on_by,
+                previews_of=self.previews.after_run,
+            ),
             PreviewJob(self.renderer, self.previews.rows_of),
         )
 

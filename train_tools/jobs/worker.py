@@ -25,6 +25,7 @@ from train_tools.jobs.queue import Queue
 from train_tools.jobs.slots import Slot, slots_of_this_machine
 from train_tools.jobs.supervisor import Order, write_order
 from train_tools.jobs.tree import APART
+from train_tools.jobs.watch import NoWatch, Watch
 from train_tools.model.job import Job, JobState, NewJob, Stop, Verdict, Wish
 from train_tools.model.paths import AttemptPaths
 
@@ -54,6 +55,7 @@ class Worker:
         most_losses: int = MOST_LOSSES,
         least_free_bytes: int = LEAST_FREE_BYTES,
         say: Callable[[str], None] = lambda text: None,
+        watch: Watch | None = None,
     ) -> None:
         self.outputs = outputs
         self.queue = queue
@@ -62,6 +64,7 @@ class Worker:
         self.most_losses = most_losses
         self.least_free_bytes = least_free_bytes
         self.say = say
+        self.watch: Watch = watch or NoWatch()
         self.follows: dict[int, Follow] = {}
         self._wake = threading.Event()
         self._slot_busy_until: dict[str, float] = {}
@@ -84,6 +87,7 @@ class Worker:
             self._put_back()
             raise
         finally:
+            self.watch.ended()
             with contextlib.suppress(NotNowError):
                 self.queue.note_waits("")
             lease.release()
@@ -95,11 +99,12 @@ class Worker:
             self._wake.clear()
             self._reason = ""
             adopted = adopted or self._patiently(self._adopt)
+            self._step()
+            troubled = bool(self._reason)
             if adopted:
-                self._step()
-                troubled = bool(self._reason)
                 self._patiently(self._start_what_fits)
-                if not self.follows and self._patiently(until):
+                may_go = self._patiently(self._tell_watch)
+                if not self.follows and may_go and self._patiently(until):
                     return
             self._tell_why()
             self._wake.wait(TICK_S if self.follows and not troubled else IDLE_TICK_S)
@@ -119,6 +124,13 @@ class Worker:
         self._said = self._reason
         with contextlib.suppress(NotNowError):
             self.queue.note_waits(self._reason)
+
+    def _tell_watch(self) -> bool:
+        """Whether the watch lets the worker go."""
+        if self.follows or self.queue.waiting():
+            self.watch.busy()
+            return True
+        return self.watch.idle()
 
     def _adopt(self) -> bool:
         """Takes over what an earlier worker left: living trees are followed, ended ones judged."""

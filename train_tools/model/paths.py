@@ -29,6 +29,11 @@ class OutputsPaths:
         return self.folder / "queue.sqlite3"
 
     @property
+    def settings(self) -> Path:
+        """What the user decided for all projects."""
+        return self.folder / "settings.toml"
+
+    @property
     def selection(self) -> Path:
         """The project and version chosen last. The name is that of older layouts (S1-05)."""
         return self.projects / "train_tools_config.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from train_tools.model.grid import Run
 
@@ -17,6 +18,10 @@ class PlannedRun:
     checkpoints: int
     done: bool = False
 
+    @property
+    def base(self) -> Path:
+        return Path(self.run.base_model)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -25,6 +30,9 @@ class Plan:
     project: str
     version: str
     runs: tuple[PlannedRun, ...]
+    """Of very large grids only some, from all over it; the costs are those of all."""
+    total: int
+    """How many runs the grid has."""
     images: int
     pictures: int
     """Previews that would be rendered."""
@@ -33,6 +41,8 @@ class Plan:
     """Where the estimate comes from, in words."""
     disk_bytes: int
     free_bytes: int
+    notes: tuple[str, ...] = ()
+    """What was understood in another way than it was typed."""
     warnings: tuple[str, ...] = ()
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, Event, Tail
@@ -15,8 +16,10 @@ from train_tools.model.dataset import Dataset
 from train_tools.model.grid import Run
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
+from train_tools.options.table import engine_options
 from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
 from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
+from train_tools.runs.false_starts import given_up
 from train_tools.runs.record import RunRecord, read_record
 
 TRAIN = "train"
@@ -50,7 +53,7 @@ class TrainingJob:
         outputs: OutputsPaths,
         engines: Mapping[str, Engine],
         *,
-        dataset_of: Callable[[VersionPaths], Dataset],
+        dataset_of: Callable[[VersionPaths, Mapping[str, Any]], Dataset],
         previews_of: Callable[[VersionPaths, RunRecord], NewJob | None],
     ) -> None:
         self._outputs = outputs
@@ -62,7 +65,7 @@ class TrainingJob:
         run, version = RunPaths(folder), VersionPaths(folder.parent.parent)
         record = read_record(run)
         engine = self._engine(record)
-        dataset = self._dataset_of(version)
+        dataset = self._dataset_of(version, record.run.options)
         if dataset.content != record.run.spec.dataset:
             raise DatasetNotUsableError(
                 "The dataset was changed after this run was queued, so it would no longer be the run that was "
@@ -73,7 +76,7 @@ class TrainingJob:
         engine.write(
             RunFiles(
                 paths=run,
-                options=record.run.options,
+                options=engine_options(record.run.options),
                 base_model=base_model,
                 dataset=dataset,
                 output_name=output_name(version),
@@ -99,6 +102,8 @@ class TrainingJob:
     def judge(self, job: Job, folder: Path, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
         run = RunPaths(folder)
         verdict = self._engine(read_record(run)).judge(attempt, exit_, result)
+        if verdict.state is JobState.QUEUED:
+            return given_up(run, AttemptPaths(attempt.folder), exit_) or verdict
         if verdict.state is JobState.DONE:
             self._withdraw(result, run)
             problems = publish_all(AttemptPaths(attempt.folder).output, run)

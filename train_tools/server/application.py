@@ -9,11 +9,21 @@ from fastapi import APIRouter, FastAPI
 from train_tools import __version__
 from train_tools.app import App
 from train_tools.server.answers import tell_errors
-from train_tools.server.api import checkpoints, datasets, jobs, matrices, pictures, plans, projects, versions
+from train_tools.server.api import (
+    checkpoints,
+    datasets,
+    jobs,
+    matrices,
+    pictures,
+    plans,
+    projects,
+    settings,
+    versions,
+)
 from train_tools.server.security import API, Access, Gate
 from train_tools.server.thumbnails import Thumbnails
 
-RESOURCES = (projects, versions, datasets, plans, jobs, matrices, checkpoints, pictures)
+RESOURCES = (projects, versions, datasets, plans, jobs, matrices, checkpoints, pictures, settings)
 
 MountPage = Callable[[FastAPI, App], None]
 """Adds pages to the server; what is behind the gate is all they need to know."""

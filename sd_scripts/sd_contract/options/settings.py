@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -98,10 +98,9 @@ class Settings:
                 f'full_bf16 needs mixed_precision = "bf16"; it is "{self.training.mixed_precision}". Set both.'
             )
         self._refuse_unequal_rates()
-        if output.output_name and Path(output.output_name).name != output.output_name:
-            raise OptionError(
-                f"output_name = {output.output_name!r} is not a plain file name. Put the folder in output_dir."
-            )
+        name = output.output_name
+        if name and (Path(name).name != name or "\\" in name):
+            raise OptionError(f"output_name = {name!r} is not a plain file name. Put the folder in output_dir.")
 
     def _refuse_unequal_rates(self) -> None:
         name, arguments = self.optimizer.optimizer, network_arguments(self.network)
@@ -171,11 +170,10 @@ def parse_resolution(text: str) -> tuple[int, int]:
 def settings_from(values: Mapping[str, object], where: str = "") -> Settings:
     """Settings with these values and every other option's default. OptionError names the key and `where`."""
     checked = {name: check(name, value, where) for name, value in values.items()}
-    return Settings(**{group: _group(cls, checked) for group, cls in GROUPS.items()})
-
-
-def _group(cls: type, values: Mapping[str, Value]) -> Any:
-    return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+    by_group: dict[str, dict[str, Value]] = {group: {} for group in GROUPS}
+    for name, value in checked.items():
+        by_group[option(name).group][name] = value
+    return Settings(**{group: cls(**by_group[group]) for group, cls in GROUPS.items()})
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:

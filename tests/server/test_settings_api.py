@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from train_tools.app import App
+
+URL = "https://hooks.example/T0/sEcReT?token=pSsT"
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place for secrets that belongs to the test alone."""
+    monkeypatch.setenv("TRAIN_TOOLS_STATE", str(tmp_path / "state"))
+    monkeypatch.delenv("TRAIN_TOOLS_WEBHOOK", raising=False)
+    return tmp_path / "state"
+
+
+def values(answer: httpx.Response) -> dict[str, object]:
+    assert answer.status_code == 200, answer.text
+    return {each["key"]: each["value"] for each in answer.json()["settings"]}
+
+
+def refused(answer: httpx.Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    return answer.json()["error"]["message"]
+
+
+def test_settings_are_shown_and_changed(api: httpx.Client, app: App, tmp_path: Path) -> None:
+    assert values(api.get("/settings"))["machine.keep_awake"] is True
+    changed = api.patch(
+        "/settings", json={"values": {"machine.keep_awake": False, "copies.folder": str(tmp_path)}}
+    )
+    assert values(changed)["machine.keep_awake"] is False
+    assert app.settings.read().copies.folder == str(tmp_path)
+    assert values(api.get("/settings")) == values(changed)
+
+
+def test_what_can_not_be_is_refused_in_words(api: httpx.Client, app: App) -> None:
+    for change, says in (
+        ({"machine.keep_awake": 1}, "true or false"),
+        ({"machine.keep_awake": None}, "true or false"),
+        ({"news.when": {"a": [None]}}, "a list of"),
+        ({"nothing": 1}, "There is no setting"),
+        ({"copies.folder": "x/y"}, "whole path"),
+    ):
+        assert says in refused(api.patch("/settings", json={"values": {"news.desktop": True, **change}}), 400)
+    assert "There is no folder" in refused(
+        api.patch("/settings", json={"values": {"copies.folder": "/no/where"}}), 404
+    )
+    assert "machine" in refused(api.patch("/settings", json={"machine": True}), 422)
+    assert not app.outputs.settings.exists()
+
+
+def test_a_secret_goes_in_and_does_not_come_out(api: httpx.Client, state: Path) -> None:
+    answer = api.put("/settings/webhook", json={"address": URL})
+    assert values(answer)["webhook_address"] == "https://hooks.example/..."
+    for text in (answer.text, api.get("/settings").text):
+        assert "sEcReT" not in text
+        assert "pSsT" not in text
+    assert URL in (state / "secrets.toml").read_text()
+    assert values(api.put("/settings/webhook", json={"address": ""}))["webhook_address"] == ""
+    assert "sEcReT" not in refused(api.put("/settings/webhook", json={"address": "file:///sEcReT"}), 400)
+
+
+def test_a_key_that_means_nothing_is_told(api: httpx.Client, app: App) -> None:
+    app.outputs.settings.write_text("[news]\ndekstop = true\n")
+    assert api.get("/settings").json()["unknown"] == ["news.dekstop"]
+
+
+def test_a_file_that_can_not_be_read_is_told_with_its_line(api: httpx.Client, app: App) -> None:
+    app.outputs.settings.write_text("[news]\ndesktop = 1\n")
+    assert "line 2: news.desktop = 1" in refused(api.get("/settings"), 500)

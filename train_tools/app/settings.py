@@ -1,0 +1,96 @@
+"""What the user decided for this outputs folder, and the secret that goes with it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from train_tools.errors import NotFoundError
+from train_tools.model.paths import OutputsPaths
+from train_tools.model.settings import CopySettings, Setting, UserSettings, WebhookState
+from train_tools.settings.record import (
+    change_settings,
+    listed,
+    no_such_setting,
+    read_settings,
+    typed,
+    unknown_keys,
+)
+from train_tools.settings.secrets import WEBHOOK_VARIABLE, Secrets, checked_address
+
+WEBHOOK = "webhook_address"
+"""What the webhook's address is called where settings are typed; it is not one of settings.toml."""
+
+
+class Settings:
+    """Shows and changes settings. They are read from the file each time: people edit it."""
+
+    def __init__(self, outputs: OutputsPaths, secrets: Secrets) -> None:
+        self._outputs = outputs
+        self._secrets = secrets
+        self._writing = threading.Lock()
+
+    def read(self) -> UserSettings:
+        return read_settings(self._outputs.settings)
+
+    def all(self) -> tuple[Setting, ...]:
+        """Every setting as it is now; of the webhook's address no more than may be shown."""
+        webhook = self.webhook
+        where = (
+            f"set by {WEBHOOK_VARIABLE}"
+            if webhook.from_environment
+            else "a secret, kept in this user's own folder"
+        )
+        address = Setting(
+            key=WEBHOOK,
+            value=webhook.shown,
+            default="",
+            allowed="an address with http:// or https://",
+            help=f"where the webhook is; {where}",
+        )
+        return (*listed(self.read()), address)
+
+    def some(self, keys: Sequence[str]) -> tuple[Setting, ...]:
+        """Those of these keys. Raises OptionValueError for one that there isn't."""
+        found = {each.key: each for each in self.all()}
+        for key in keys:
+            if key not in found:
+                raise no_such_setting(key, found)
+        return tuple(found[key] for key in dict.fromkeys(keys))
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Keys in the file that mean nothing to this version."""
+        return unknown_keys(self._outputs.settings)
+
+    def change(self, values: Mapping[str, Any]) -> UserSettings:
+        """Sets values by key, all or none. A folder for copies has to be there: a wrong name, made here, would be
+        found by nobody."""
+        _check_folder(values.get("copies.folder"))
+        with self._writing:
+            return change_settings(self._outputs.settings, values)
+
+    def change_typed(self, assignments: Mapping[str, str]) -> None:
+        """Sets values as somebody typed them, the webhook's address among them."""
+        address = assignments.get(WEBHOOK)
+        checked = checked_address(address) if address else None
+        values = {key: typed(key, text) for key, text in assignments.items() if key != WEBHOOK}
+        if values:
+            self.change(values)
+        if address is not None:
+            self._secrets.set_webhook(checked)
+
+    @property
+    def webhook(self) -> WebhookState:
+        return self._secrets.webhook_state
+
+    def set_webhook(self, address: str | None) -> WebhookState:
+        """Keeps the webhook's address for this user on this machine; None or "" forgets it."""
+        self._secrets.set_webhook(checked_address(address) if address else None)
+        return self.webhook
+
+
+def _check_folder(folder: object) -> None:
+    if isinstance(folder, str) and folder and not (place := CopySettings(folder=folder).place).is_dir():
+        raise NotFoundError(f"There is no folder {place} for copies. Make it first, or give another.")

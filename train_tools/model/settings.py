@@ -1,0 +1,93 @@
+"""What a user decides once for all projects of an outputs folder: what follows a training, what is made known, how
+the machine is treated meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from train_tools.errors import OptionValueError
+
+
+class WhichCheckpoints(StrEnum):
+    FINAL = "final"
+    ALL = "all"
+
+
+class Occasion(StrEnum):
+    """What somebody who is not looking may want to hear of."""
+
+    RUN_FAILED = "run_failed"
+    GRID_FINISHED = "grid_finished"
+    QUEUE_EMPTY = "queue_empty"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopySettings:
+    """Copies of finished checkpoints, where another program looks for them."""
+
+    folder: str = ""
+    """Absolute; empty = nothing is copied."""
+    checkpoints: WhichCheckpoints = WhichCheckpoints.FINAL
+
+    def __post_init__(self) -> None:
+        if self.folder and not self.place.is_absolute():
+            raise OptionValueError(
+                f"The folder {self.folder!r} for copies can't be used: it has to be a whole path, such as "
+                "/home/me/webui/models/Lora, or empty for no copies."
+            )
+
+    @property
+    def place(self) -> Path:
+        """The folder with `~` as the user's home."""
+        try:
+            return Path(self.folder).expanduser()
+        except RuntimeError:  # a home that nobody knows
+            return Path(self.folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewsSettings:
+    """What is made known, and by which ways. The webhook's address is a secret and not among these."""
+
+    when: tuple[Occasion, ...] = tuple(Occasion)
+    desktop: bool = False
+    webhook: bool = True
+    """Without an address it says nothing to anybody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineSettings:
+    keep_awake: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserSettings:
+    """One attribute for each table of settings.toml."""
+
+    copies: CopySettings = field(default_factory=CopySettings)
+    news: NewsSettings = field(default_factory=NewsSettings)
+    machine: MachineSettings = field(default_factory=MachineSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One setting as people see it."""
+
+    key: str
+    """`table.name`"""
+    value: object
+    default: object
+    allowed: str
+    """In words."""
+    help: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookState:
+    """What may be told about the webhook's address, which is a secret."""
+
+    shown: str
+    """Its beginning up to the host; empty when there is none."""
+    from_environment: bool = False

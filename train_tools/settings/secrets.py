@@ -1,0 +1,149 @@
+"""Secrets of this user on this machine: from the environment, else from a file that only this user can read. Never
+in settings.toml, which people copy, back up and show."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import tomli_w
+
+from train_tools.errors import OptionValueError, StorageError
+from train_tools.files import storage_error
+from train_tools.model.settings import WebhookState
+
+WEBHOOK_VARIABLE = "TRAIN_TOOLS_WEBHOOK"
+SCHEMES = ("http", "https")
+LONGEST_ADDRESS = 2000
+
+
+@dataclass(frozen=True, repr=False)
+class WebhookAddress:
+    """An address that messages are posted to. Whoever knows it can write there: it never shows itself whole."""
+
+    url: str
+
+    @property
+    def shown(self) -> str:
+        """Its beginning up to the host."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}/..."
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    def __repr__(self) -> str:
+        return f"WebhookAddress({self.shown})"
+
+
+def checked_address(text: str) -> WebhookAddress:
+    """The address in a text. Raises OptionValueError, which does not repeat it."""
+    url = text.strip()
+    problem = _problem_with(url)
+    if problem:
+        raise OptionValueError(
+            f"The webhook's address can't be used: {problem}. A good one is like https://example.org/hooks/abc; "
+            "what was given isn't repeated here, because it may hold a secret."
+        )
+    return WebhookAddress(url)
+
+
+class Secrets:
+    """The secrets in a folder of this user's state."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
+        self.file = folder / "secrets.toml"
+        self._environment = environment
+
+    @property
+    def webhook(self) -> WebhookAddress | None:
+        """Raises OptionValueError when the environment's can't be used, StorageError when the file can't."""
+        url = self._environment.get(WEBHOOK_VARIABLE) or self._kept().get("webhook", "")
+        return checked_address(str(url)) if url else None
+
+    @property
+    def webhook_state(self) -> WebhookState:
+        address = self.webhook
+        return WebhookState(
+            shown=address.shown if address else "",
+            from_environment=bool(self._environment.get(WEBHOOK_VARIABLE)),
+        )
+
+    def set_webhook(self, address: WebhookAddress | None) -> None:
+        """Keeps an address, or forgets it."""
+        secrets = {name: value for name, value in self._writable().items() if name != "webhook"}
+        if address is not None:
+            secrets["webhook"] = address.url
+        _write_privately(self.file, tomli_w.dumps({"format": 1, **secrets}))
+
+    def _kept(self) -> dict[str, Any]:
+        """What the file holds; {} when there is none."""
+        try:
+            if os.name == "posix" and stat.S_IMODE(self.file.stat().st_mode) & 0o077:
+                raise StorageError(
+                    f"{self.file} can be read by others on this machine, so it is not used. What it holds is no "
+                    "secret any more: set it anew, with `train-tools settings webhook_address=-`."
+                )
+            return tomllib.loads(self.file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StorageError(f"Could not read {self.file}: {error.strerror or error}.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise StorageError(
+                f"{self.file} is damaged. Set the webhook's address anew, with "
+                "`train-tools settings webhook_address=-`."
+            ) from error
+
+    def _writable(self) -> dict[str, Any]:
+        """What is kept when something is written; nothing of a file that can't be trusted."""
+        try:
+            return self._kept()
+        except StorageError:
+            return {}
+
+
+def _problem_with(url: str) -> str:
+    """What is wrong with an address, in words that don't contain it."""
+    if len(url) > LONGEST_ADDRESS:
+        return f"it has more than {LONGEST_ADDRESS} characters"
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "it holds blanks or characters that can't stand in an address"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "its host or port can't be read"
+    if parts.scheme not in SCHEMES:
+        return "it has to begin with http:// or https://"
+    if not host or port == 0:
+        return "it names no host"
+    if parts.username is not None or parts.password is not None:
+        return "it holds a user name, which is not sent; a token belongs into its path or query"
+    return ""
+
+
+def _write_privately(file: Path, text: str) -> None:
+    """Replaces the file whole; nobody else can read it at any moment."""
+    temporary = file.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as new:
+            new.write(text)
+            new.flush()
+            os.fsync(new.fileno())
+        temporary.replace(file)
+    except OSError as error:
+        raise storage_error(file, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
