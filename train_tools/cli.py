@@ -17,7 +17,7 @@ from train_tools import __version__
 from train_tools.commands import queue, settings
 from train_tools.commands.border import AsJson, ProjectName, VersionName, choose_outputs, told
 from train_tools.commands.border import the_app as _app
-from train_tools.commands.queue import work_off
+from train_tools.commands.queue import CpuSlots, work_off
 
 if TYPE_CHECKING:
     from train_tools.app import App
@@ -457,14 +457,18 @@ def serve(
         list[str] | None, typer.Option(metavar="NAME", help="A further name this machine is called by.")
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    cpu_slots: CpuSlots = None,
 ) -> None:
     """Serve the page on this machine, and work off the queue."""
     from train_tools.server.service import serve as run_service
     from train_tools.terminal import say
     from train_tools.ui.page import mount_page
 
+    app = _app()
+    app.jobs.cpu_slots = cpu_slots
+    app.jobs.slots()
     run_service(
-        _app(),
+        app,
         host=host,
         port=port,
         hosts=tuple(allow_host or ()),

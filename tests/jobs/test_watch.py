@@ -59,8 +59,10 @@ def test_a_worker_stays_as_long_as_its_watch_wants_and_works_meanwhile(outputs, 
 
 
 def test_a_watch_hears_of_an_end_that_was_an_error(outputs, queue):
+    def damaged() -> bool:
+        raise StorageError("The queue file is damaged.")
+
     diary = Diary()
-    queue.add([script_job("a")])
-    with pytest.raises(StorageError, match="are free"):
-        script_worker(outputs, queue, watch=diary, least_free_bytes=2**60).run(until=lambda: True)
-    assert diary.told == ["ended"]
+    with pytest.raises(StorageError, match="is damaged"):
+        script_worker(outputs, queue, watch=diary).run(until=damaged)
+    assert diary.told == ["idle", "ended"]
