@@ -137,6 +137,17 @@ def copy_whole(source: Path, target: Path) -> None:
             copy.write(piece)
 
 
+def last_lines(path: Path, lines: int) -> str:
+    """The end of a log as text, whatever was written; "" without a file. Of a line that was written over (a
+    progress bar), the newest state."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 400 * lines))
+        tail = file.read().decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+    return "\n".join(line.rsplit("\r", 1)[-1] for line in tail[-lines:])
+
+
 def unused(path: Path) -> Path:
     """`path`, or the first of `path-2`, `path-3` ... that does not exist."""
     candidate, number = path, 1

@@ -20,8 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from train_tools.model.failure import NextStep
+
 if TYPE_CHECKING:
     from train_tools.app import App
+    from train_tools.model.failure import Failure
     from train_tools.model.job import Job, QueueState
     from train_tools.model.plan import Plan, Submission
 
@@ -114,6 +117,7 @@ def plan_object(plan: Plan) -> dict[str, Any]:
             }
             for entry in plan.runs
         ],
+        "total_runs": plan.total,
         "total_steps": plan.steps,
         "images": plan.images,
         "pictures": plan.pictures,
@@ -121,8 +125,13 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         "seconds_from": plan.seconds_from,
         "disk_bytes": plan.disk_bytes,
         "free_bytes": plan.free_bytes,
+        "notes": list(plan.notes),
         "warnings": list(plan.warnings),
     }
+
+
+MOST_ROWS = 60
+"""Of a plan; nobody reads more."""
 
 
 def print_plan(plan: Plan) -> None:
@@ -136,14 +145,16 @@ def print_plan(plan: Plan) -> None:
                 str(entry.epochs),
                 str(entry.checkpoints),
             )
-            for number, entry in enumerate(plan.runs, start=1)
+            for number, entry in enumerate(plan.runs[:MOST_ROWS], start=1)
         ],
     )
-    for warning in plan.warnings:
-        say(f"Note: {warning}", "yellow")
-    count = len(plan.to_train)
+    if plan.total > min(MOST_ROWS, len(plan.runs)):
+        say(f"... and {plan.total - min(MOST_ROWS, len(plan.runs)):,} more.")
+    for note in (*plan.notes, *plan.warnings):
+        say(f"Note: {note}", "yellow")
+    count = plan.runs_to_train
     say(
-        f"{count} run{'s' * (count != 1)} to train on {plan.images} images: {plan.steps:,} steps, "
+        f"{count:,} run{'s' * (count != 1)} to train on {plan.images} images: {plan.steps:,} steps, "
         f"about {time_text(plan.seconds)} ({plan.seconds_from}), {plan.pictures} previews, "
         f"{size_text(plan.disk_bytes)} of {size_text(plan.free_bytes)} free."
     )
@@ -205,6 +216,26 @@ def _place_of(job: Job) -> str:
     priority = f"{job.priority:+}" if job.priority and not job.state.finished else ""
     at = f"at {ago_text(job.not_before)}" if job.not_before else ""
     return " ".join(filter(None, (place, priority, at)))
+
+
+NEXT_COMMANDS = {
+    NextStep.RETRY: "train-tools retry {job}",
+    NextStep.LESS_MEMORY: "train-tools less-memory {job}",
+    NextStep.SUGGEST: "train-tools suggest {job}",
+    NextStep.CLONE: "train-tools clone {job} --set NAME=VALUE",
+}
+"""How each step is taken here."""
+
+
+def print_failure(failure: Failure) -> None:
+    """Why a job failed and what to do, on stderr: stdout is its log."""
+    code = "not known" if failure.exit_code is None else failure.exit_code
+    complain(f"Attempt {failure.attempt} failed (exit code {code}): {failure.diagnosis.happened}")
+    if failure.message and failure.message != failure.diagnosis.happened:
+        complaints.print(Text(f"It says: {failure.message}"))
+    complaints.print(Text(failure.diagnosis.advice))
+    for step in failure.diagnosis.next_steps:
+        complaints.print(Text(f"  {NEXT_COMMANDS[step].format(job=failure.job)}"))
 
 
 def _time_of(job: Job, now: float) -> str:

@@ -9,7 +9,7 @@ from lora_engine.output.reporting import Reporter
 from lora_engine.recipes.lora import train_lora
 from sd_contract.attempt import Attempt
 from sd_contract.errors import StateError
-from sd_contract.states import newest_state, read_manifest, verify_state
+from sd_contract.output.states import newest_state, read_manifest, verify_state
 
 COURSE = ("--max_train_steps", "6", "--learning_rate", "1e-3", "--network_dim", "3", "--network_alpha", "0.7")
 

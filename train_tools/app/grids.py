@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sd_contract.tensor_files import file_sha256
+from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
 from train_tools.errors import (
@@ -20,7 +20,7 @@ from train_tools.errors import (
     OptionValueError,
 )
 from train_tools.grids.cells import Cell, Count, cells_of, count_cells, product_size
-from train_tools.grids.expressions import grid_of
+from train_tools.grids.expressions import assignments_in, assignments_of, grid_of
 from train_tools.grids.record import GridRecord, grid_name_for, grids_of, read_grid, write_grid
 from train_tools.grids.runs import BASE_MODEL, Facts, runs_of
 from train_tools.jobs.queue import Queue
@@ -29,7 +29,7 @@ from train_tools.model.grid import Formula, Grid, Rules, Run
 from train_tools.model.job import Job, JobState, NewJob
 from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
-from train_tools.model.plan import Plan, PlannedRun, Submission
+from train_tools.model.plan import Plan, PlannedRun, Submission, Turn
 from train_tools.options.table import engine_options
 from train_tools.previews.matrix import picture_count
 from train_tools.projects.store import ProjectStore
@@ -79,6 +79,16 @@ class Grids:
         self._versions = versions
         self._jobs = jobs
         self._engines = engines
+
+    @staticmethod
+    def assignments_of(texts: Iterable[str]) -> Mapping[str, str]:
+        """Expressions by option name, from `name=expression`."""
+        return assignments_of(texts)
+
+    @staticmethod
+    def assignments_in(text: str) -> Mapping[str, str]:
+        """Expressions by option name, from what one would add to a trainer's command line."""
+        return assignments_in(text)
 
     def count(
         self,
@@ -143,6 +153,7 @@ class Grids:
         grid: str | None = None,
         *,
         rules: Rules | None = None,
+        turn: Turn | None = None,
         sure: bool = False,
     ) -> Submission:
         """Queues the runs that are neither done nor queued already, and remembers the grid. A grid that is there
@@ -167,7 +178,7 @@ class Grids:
             elif job is not None:
                 jobs.append(job.id)
             else:
-                fresh.append(self._recorded(entry, name, paths))
+                fresh.append(self._recorded(entry, name, paths, turn))
         jobs += self._queue.add(fresh)
         self._remember(project, version, reading.grid)
         return Submission(grid=name, jobs=tuple(jobs), already=tuple(already), ahead=ahead)
@@ -285,11 +296,11 @@ class Grids:
             return None
         return self._queue.retry(job.id) if job.state.finished else replace(job, state=JobState.RUNNING)
 
-    def _recorded(self, entry: PlannedRun, grid: str, version: VersionPaths) -> NewJob:
+    def _recorded(self, entry: PlannedRun, grid: str, version: VersionPaths, turn: Turn | None) -> NewJob:
         work = costs.work_of(entry.run.options, entry.base)
         record = RunRecord(run=entry.run, grid=grid, steps=entry.steps, work=work, created=now())
         write_record(version.run(entry.run.name), record)
-        return training_job(self._outputs, version, record, title_of(version, entry.run))
+        return training_job(self._outputs, version, record, title_of(version, entry.run), turn)
 
     @property
     def _queue(self) -> Queue:

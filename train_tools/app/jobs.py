@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sd_contract.attempt import Attempt
 from train_tools.errors import AlreadyServedError
+from train_tools.files import last_lines
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import Lease, held, noted, service_lease, worker_lease
 from train_tools.jobs.queue import Queue
@@ -55,13 +56,7 @@ class Jobs:
 
     def log(self, id_: int, lines: int = 40) -> str:
         """The end of the current attempt's log, as text."""
-        log = self._attempt(self.queue.get(id_)).log
-        if not log.is_file():
-            return ""
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 400 * lines))
-            tail = file.read().decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
-        return "\n".join(line.rsplit("\r", 1)[-1] for line in tail[-lines:])
+        return last_lines(self._attempt(self.queue.get(id_)).log, lines)
 
     # What people ask of a job
 

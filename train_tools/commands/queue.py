@@ -66,6 +66,9 @@ def list_jobs(
     elif found:
         print_jobs(found, time.time())
         print_queue(app.jobs.state())
+        failed = [str(job.id) for job in found if job.state == "failed"]
+        if failed:
+            say(f"`train-tools log {failed[0]}` says what happened to job {failed[0]}, and what to do.")
     else:
         say("No jobs yet. `train-tools submit PROJECT VERSION` queues some.")
 
@@ -193,8 +196,14 @@ def schedule(
 @commands.command()
 @told
 def log(job: JobNumber, lines: Annotated[int, typer.Option(help="How many lines at most.")] = 40) -> None:
-    """The end of a job's log."""
-    sys.stdout.write(the_app().jobs.log(job, lines) + "\n")
+    """The end of a job's log; for a failed one also what happened, and what to do, on stderr."""
+    from train_tools.terminal import print_failure
+
+    app = the_app()
+    sys.stdout.write(app.jobs.log(job, lines) + "\n")
+    sys.stdout.flush()
+    if app.jobs.get(job).state == "failed":
+        print_failure(app.runs.failure(job))
 
 
 def work_off(app: App, project: str, version: str, grid: str, quiet: bool = False) -> bool:

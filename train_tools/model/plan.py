@@ -50,8 +50,29 @@ class Plan:
         return tuple(planned for planned in self.runs if not planned.done)
 
     @property
+    def runs_to_train(self) -> int:
+        return round(len(self.to_train) * self._share)
+
+    @property
     def steps(self) -> int:
-        return sum(planned.steps for planned in self.to_train)
+        return round(sum(planned.steps for planned in self.to_train) * self._share)
+
+    @property
+    def _share(self) -> float:
+        """How many runs each of those that were looked at stands for."""
+        return self.total / max(1, len(self.runs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """When the runs of a grid have their turn in the queue."""
+
+    priority: int = 0
+    """Jobs of a higher one go first."""
+    not_before: float | None = None
+    """When they may start at the earliest, in seconds since the epoch."""
+    stop_after_failures: int = 0
+    """When so many runs have failed, those that still wait are taken out; 0 = never."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, Event, Tail
-from sd_contract.states import newest_state
+from sd_contract.output.states import newest_state
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
+from train_tools.failures.diagnosis import UNKNOWN, Evidence, diagnose
+from train_tools.files import last_lines
 from train_tools.jobs.kind import Exit, Launch, attempts_in, last_attempt
 from train_tools.model.dataset import Dataset
 from train_tools.model.grid import Run
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
+from train_tools.model.plan import Turn
 from train_tools.options.table import engine_options
 from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
 from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
@@ -23,10 +27,15 @@ from train_tools.runs.false_starts import given_up
 from train_tools.runs.record import RunRecord, read_record
 
 TRAIN = "train"
+LINES_LOOKED_AT = 200
+"""Of the log of an attempt that ended without a word."""
 
 
-def training_job(outputs: OutputsPaths, version: VersionPaths, record: RunRecord, title: str) -> NewJob:
+def training_job(
+    outputs: OutputsPaths, version: VersionPaths, record: RunRecord, title: str, turn: Turn | None = None
+) -> NewJob:
     """The job for a run whose record is written."""
+    turn = turn or Turn()
     paths = version.run(record.run.name)
     return NewJob(
         kind=TRAIN,
@@ -35,6 +44,10 @@ def training_job(outputs: OutputsPaths, version: VersionPaths, record: RunRecord
         subject={"grid": record.grid, "label": record.run.label, "work": record.work},
         total_steps=record.steps,
         attempt=last_attempt(paths.folder),
+        priority=turn.priority,
+        not_before=turn.not_before,
+        grid=version.grid(record.grid).folder.relative_to(outputs.folder).as_posix(),
+        stop_after_failures=turn.stop_after_failures,
     )
 
 
@@ -103,7 +116,8 @@ class TrainingJob:
         run = RunPaths(folder)
         verdict = self._engine(read_record(run)).judge(attempt, exit_, result)
         if verdict.state is JobState.QUEUED:
-            return given_up(run, AttemptPaths(attempt.folder), exit_) or verdict
+            ended = given_up(run, AttemptPaths(attempt.folder), exit_) or verdict
+            return _in_words(ended, attempt, exit_)
         if verdict.state is JobState.DONE:
             self._withdraw(result, run)
             problems = publish_all(AttemptPaths(attempt.folder).output, run)
@@ -146,6 +160,15 @@ def _story(run: RunPaths) -> Iterator[Event]:
         yield from events
         if not any(isinstance(event, AttemptStarted) and event.from_step for event in events):
             return
+
+
+def _in_words(verdict: Verdict, attempt: Attempt, exit_: Exit) -> Verdict:
+    """The verdict on a trainer that ended without a word of its own: its log may have one."""
+    log = last_lines(AttemptPaths(attempt.folder).log, LINES_LOOKED_AT)
+    diagnosis = diagnose(Evidence(log=log, exit_=exit_))
+    if diagnosis.name == UNKNOWN:
+        return verdict
+    return replace(verdict, message=f"{diagnosis.happened} {verdict.message}".strip())
 
 
 def output_name(version: VersionPaths) -> str:

@@ -12,6 +12,7 @@ from train_tools.server.answers import tell_errors
 from train_tools.server.api import (
     checkpoints,
     datasets,
+    failures,
     jobs,
     matrices,
     pictures,
@@ -24,7 +25,7 @@ from train_tools.server.api import (
 from train_tools.server.security import API, Access, Gate
 from train_tools.server.thumbnails import Thumbnails
 
-RESOURCES = (projects, versions, datasets, plans, queue, jobs, matrices, checkpoints, pictures, settings)
+RESOURCES = (projects, versions, datasets, plans, queue, jobs, failures, matrices, checkpoints, pictures, settings)
 
 MountPage = Callable[[FastAPI, App], None]
 """Adds pages to the server; what is behind the gate is all they need to know."""
