@@ -27,6 +27,8 @@ SECTIONS: Sequence[tuple[Sequence[JobState], str, str]] = (
 )
 """How a list of jobs is told: whose states, how SQLite finds them by an index, in which order."""
 PRIORITIES = range(-1000, 1001)
+LATEST = 32_503_680_000.0
+"""The year 3000: no calendar of this machine ends before it."""
 PAUSED, WAITS = "paused", "waits"
 
 
@@ -276,6 +278,8 @@ class Queue:
 
     def schedule(self, id_: int, not_before: float | None) -> Job:
         """Lets a waiting job start at a time (seconds since the epoch) at the earliest; None = in its turn."""
+        if not_before is not None and not 0 <= not_before <= LATEST:
+            raise OptionValueError(f"A job can't be told to wait until {not_before}: that is no time before 3000.")
         with self._asked(id_) as (db, row):
             self._refuse_if_not_waiting(row)
             db.execute("update job set not_before=? where id=?", (not_before, id_))

@@ -182,4 +182,13 @@ class QueueState:
     waiting: int
     active: int
     seconds_left: float | None
-    """Over all jobs that run and wait, by the pace of this machine; None before there is one."""
+    """Over all jobs that run and wait, by the pace of this machine; None when there are none."""
+
+    @property
+    def word(self) -> str:
+        """`paused`, `waiting` (for what `reason` says), `working` or `idle`."""
+        if self.paused:
+            return "paused"
+        if self.reason and not self.active:
+            return "waiting"
+        return "working" if self.active or self.waiting else "idle"
