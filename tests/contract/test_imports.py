@@ -22,7 +22,7 @@ ROOMS = {
     "failures": {"jobs", "options", "model", "sd_contract"},
     "runs": {"failures", "jobs", "projects", "options", "model", "sd_contract"},
     "previews": {"jobs", "projects", "options", "model", "sd_contract"},
-    "engines": {"runs", "options", "model", "sd_contract"},
+    "engines": {"runs", "failures", "options", "model", "sd_contract"},
     "renderers": {"previews", "model", "sd_contract"},
     "app": {
         "model",
