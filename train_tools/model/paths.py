@@ -80,6 +80,10 @@ class VersionPaths:
     def regularisation(self) -> Path:
         return self.folder / "dataset" / "reg"
 
+    def manifest(self, content: str) -> Path:
+        """The files of the dataset that had this content, one by one."""
+        return self.folder / "dataset" / "manifests" / f"{content[:12]}.json"
+
     @property
     def trains(self) -> Path:
         return self.folder / "trains"
@@ -171,6 +175,11 @@ class AttemptPaths:
     @property
     def exit(self) -> Path:
         return self.folder / "exit.json"
+
+    @property
+    def machine(self) -> Path:
+        """Where and with what it ran."""
+        return self.folder / "machine.json"
 
     @property
     def output(self) -> Path:

@@ -23,6 +23,7 @@ from train_tools.options.table import engine_options
 from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
 from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
 from train_tools.runs.false_starts import given_up
+from train_tools.runs.machine import machine_here, write_machine
 from train_tools.runs.record import RunRecord, read_record
 
 TRAIN = "train"
@@ -78,6 +79,7 @@ class TrainingJob:
             )
         base_model = Path(record.run.base_model)
         engine.check_base_model(base_model)
+        write_machine(AttemptPaths(attempt.folder), machine_here(job.slot or "", engine, base_model))
         engine.write(
             RunFiles(
                 paths=run,
@@ -123,7 +125,9 @@ class TrainingJob:
         run, version = RunPaths(folder), VersionPaths(folder.parent.parent)
         if verdict.state is JobState.CANCELLED or not checkpoints_of(run):
             return ()
-        previews = self._previews_of(version, read_record(run))
+        record = read_record(run)
+        grid = job.subject.get("grid", record.grid)  # a run may be asked for again by another grid
+        previews = self._previews_of(version, replace(record, grid=grid))
         return (previews,) if previews else ()
 
     @staticmethod
