@@ -202,6 +202,42 @@ def test_a_value_with_a_comma_stands_in_quotes(ask):
     assert [run["options"]["resolution"] for run in plan["runs"]] == ["64,128", "64"]
 
 
+def test_rules_are_given_beside_the_values_and_remembered(ask):
+    values = ["--base-model", POCKET, "--set", "network_dim=8:32:*2", "--set", "network_alpha=4,8,16"]
+    values += ["--set", "text_encoder_lr==unet_lr/2"]
+    values += ["--zip", "network_dim,network_alpha", "--exclude", "network_dim=8 and unet_lr=1e-4"]
+    values += ["--when", "keep_tokens:network_dim=32", "--extra", "--unet_lr 1e-4,2e-4 --seed=1 --keep_tokens 2"]
+    submitted = ask("submit", *VERSION, *values, "--other-seed", "--json").json
+    assert len(submitted["jobs"]) == 6
+    plan = ask("plan", *VERSION, "--json").json
+    assert [(run["options"]["network_alpha"], run["options"].get("keep_tokens")) for run in plan["runs"]] == [
+        (4.0, None),
+        (8.0, None),
+        (8.0, None),
+        (16.0, 2),
+        (16.0, 2),
+        (4.0, None),
+    ]
+    assert [run["options"]["text_encoder_lr"] for run in plan["runs"][:2]] == [[1e-4], [5e-5]]
+    assert len(ask("plan", *VERSION, "--no-rules", "--json").json["runs"]) == 18
+    assert len(ask("plan", *VERSION, "--random", "4", "--json").json["runs"]) == 4
+    assert len(ask("plan", *VERSION, "--no-rules", "--seeds", "2", "--json").json["runs"]) == 36
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--zip", "network_dim,seed"], "need equally many values"),
+        (["--when", "seed"], "a colon and a condition"),
+        (["--random", "0"], "1 or more"),
+        (["--extra", "min_snr_gamma"], "belongs to no option"),
+        (["--set", "seed=1", "--set", "seed=2"], "set twice"),
+    ],
+)
+def test_a_rule_that_is_none_is_told(ask, words, told):
+    refused(ask("plan", *VERSION, "--base-model", POCKET, "--set", "network_dim=8,16", *words, "--json"), told)
+
+
 def test_a_plan_for_people_names_its_runs_and_its_cost(ask):
     answer = ask("plan", *VERSION, "--base-model", POCKET, "--set", "network_dim=8,16")
     assert "network_dim=16" in answer.out
@@ -213,11 +249,12 @@ def test_a_plan_for_people_names_its_runs_and_its_cost(ask):
     ("setting", "told"),
     [
         ("network_dims=8", "network_dim"),
-        ("network_dim=8,,16", "empty item"),
+        ("network_dim=8,,16", "character 3: a value is missing"),
         ("network_dim", "says no value"),
         ("output_dir=/tmp", "output_dir can't be set"),
         ("validation_split=0.1", "not supported by the bundled engine yet"),
-        ("seed=" + ",".join(map(str, range(1001))), "1,001 runs"),
+        ("network_dim=8..x", "character 1: 8..x: a range a..b needs whole numbers"),
+        ("network_dim==unet_l/2", "Did you mean 'unet_lr'"),
         ("resolution=63", "63"),
     ],
 )

@@ -45,6 +45,10 @@ class StorageError(TrainToolsError):
     """A file could not be written or read: disk full, no permission, unknown format."""
 
 
+class NotNowError(StorageError):
+    """What could not be written or read now may be later: the disk is full, or another program holds the file."""
+
+
 class AddressInUseError(TrainToolsError):
     """The port the service wants is taken."""
 

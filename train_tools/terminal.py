@@ -117,6 +117,7 @@ def plan_object(plan: Plan) -> dict[str, Any]:
             }
             for entry in plan.runs
         ],
+        "total_runs": plan.total,
         "total_steps": plan.steps,
         "images": plan.images,
         "pictures": plan.pictures,
@@ -124,8 +125,13 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         "seconds_from": plan.seconds_from,
         "disk_bytes": plan.disk_bytes,
         "free_bytes": plan.free_bytes,
+        "notes": list(plan.notes),
         "warnings": list(plan.warnings),
     }
+
+
+MOST_ROWS = 60
+"""Of a plan; nobody reads more."""
 
 
 def print_plan(plan: Plan) -> None:
@@ -139,14 +145,16 @@ def print_plan(plan: Plan) -> None:
                 str(entry.epochs),
                 str(entry.checkpoints),
             )
-            for number, entry in enumerate(plan.runs, start=1)
+            for number, entry in enumerate(plan.runs[:MOST_ROWS], start=1)
         ],
     )
-    for warning in plan.warnings:
-        say(f"Note: {warning}", "yellow")
-    count = len(plan.to_train)
+    if plan.total > min(MOST_ROWS, len(plan.runs)):
+        say(f"... and {plan.total - min(MOST_ROWS, len(plan.runs)):,} more.")
+    for note in (*plan.notes, *plan.warnings):
+        say(f"Note: {note}", "yellow")
+    count = plan.runs_to_train
     say(
-        f"{count} run{'s' * (count != 1)} to train on {plan.images} images: {plan.steps:,} steps, "
+        f"{count:,} run{'s' * (count != 1)} to train on {plan.images} images: {plan.steps:,} steps, "
         f"about {time_text(plan.seconds)} ({plan.seconds_from}), {plan.pictures} previews, "
         f"{size_text(plan.disk_bytes)} of {size_text(plan.free_bytes)} free."
     )

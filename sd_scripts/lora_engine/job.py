@@ -11,7 +11,7 @@ from pathlib import Path
 from lora_engine.data.checks import picture_warnings, refuse_odd_buckets, refuse_unreadable_images
 from lora_engine.prospects import idle_options, refuse_unwritable_name, replaced_files
 from lora_engine.resumed import ResumedState, changed_options, chosen_seed, resumed_state
-from sd_contract.base_model import BaseModel, agreed, inspect_trainable, with_vae
+from sd_contract.base_models.base_model import BaseModel, agreed, inspect_trainable, with_vae
 from sd_contract.datasets import CollectedDataset, collect, read_datasets
 from sd_contract.errors import OptionError
 from sd_contract.networks import network_plan
@@ -19,7 +19,7 @@ from sd_contract.options import Settings, read_settings, require
 from sd_contract.options.groups import SAMPLERS
 from sd_contract.sample_prompts import SamplePrompt, read_sample_prompts
 from sd_contract.steps import StepPlan, plan_steps
-from sd_contract.tensor_files import verify_safetensors
+from sd_contract.tensors.tensor_files import verify_safetensors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,10 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from sd_contract.checkpoints import CheckpointName, SaveSchedule
-from sd_contract.datasets.images import some
 from sd_contract.errors import OptionError
+from sd_contract.images.image_files import some
 from sd_contract.options import Settings, option
+from sd_contract.output.checkpoints import CheckpointName, SaveSchedule
 from sd_contract.steps import StepPlan
 
 OVERRULED: Mapping[str, str] = {

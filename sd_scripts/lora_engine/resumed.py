@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sd_contract.errors import StateError
 from sd_contract.options import OPTIONS, Settings
-from sd_contract.states import StateManifest, verify_state
+from sd_contract.output.states import StateManifest, verify_state
 from sd_contract.steps import StepPlan
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, EventLog, StepDone
-from sd_contract.states import StateManifest, write_state
+from sd_contract.output.states import StateManifest, write_state
 from tests.faults.stand_in import StandInEngine
 from tests.runs.records import record
 from train_tools.errors import DatasetNotUsableError, TrainToolsError

@@ -1,11 +1,14 @@
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 
 from train_tools.app import App
+from train_tools.model.grid import Formula
 from train_tools.model.job import JobState, NewJob, Verdict
 from train_tools.server.api.versions import typed
 
+POCKET = Path(__file__).parents[2] / "projects_template" / "demo" / "pocket-sd1.safetensors"
 VERSION = "/projects/zorb/versions/v1"
 MARKUP = "<img src=x onerror=alert(1)> & 'q'"
 
@@ -108,7 +111,27 @@ def test_a_plan_names_the_option_that_is_wrong(api: httpx.Client) -> None:
         assert name in refused(api.post(f"{VERSION}/plan", json={"assignments": {name: text}}), 400)
 
 
+def test_runs_are_counted_and_planned_with_rules(api: httpx.Client, app: App) -> None:
+    body = {
+        "assignments": {"network_dim": "8:32:*2", "pretrained_model_name_or_path": str(POCKET)},
+        "extra": "--unet_lr=1e-4,2e-4 --text_encoder_lr==unet_lr/2 --shuffle_caption",
+        "rules": {"exclude": ["network_dim=32 and unet_lr=2e-4"]},
+    }
+    assert api.post(f"{VERSION}/plan/count", json=body).json() == {"runs": 5, "exact": True}
+    plan = api.post(f"{VERSION}/plan", json=body).json()
+    assert (plan["runs"], plan["total"], plan["notes"]) == (5, 5, [])
+    assert "network_dim=8 unet_lr=0.0001" in [entry["label"] for entry in plan["planned"]]
+    order = {**body, "grid": "mine"}
+    assert len(api.post(f"{VERSION}/runs", json=order).json()["jobs"]) == 5
+    again = api.post(f"{VERSION}/runs", json={"grid": "mine", "rules": {}}).json()
+    assert (len(again["jobs"]), len(again["already"])) == (1, 5)
+    many = {"assignments": {"seed": "1..1001"}, "grid": "many"}
+    assert "Queue them all the same" in refused(api.post(f"{VERSION}/runs", json=many, timeout=120), 409)
+    assert refused(api.post(f"{VERSION}/plan/count", json={"rules": {"seed": 2}}), 422)
+
+
 def test_stored_values_are_told_as_one_would_type_them() -> None:
+    assert typed((Formula("max(1, network_dim/2)"), "=x")) == '=max(1, network_dim/2), "=x"'
     assert typed((8, 16)) == "8, 16"
     assert typed((True,)) == "true"
     assert typed(("512,768", 'a "b"')) == '"512,768", "a ""b"""'

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sd_contract.tensor_files import file_sha256
+from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
 from train_tools.datasets.manifests import keep_manifest
@@ -21,7 +21,7 @@ from train_tools.errors import (
     OptionValueError,
 )
 from train_tools.grids.cells import Cell, Count, cells_of, count_cells, product_size
-from train_tools.grids.expressions import grid_of
+from train_tools.grids.expressions import assignments_in, assignments_of, grid_of
 from train_tools.grids.record import GridRecord, grid_name_for, grids_of, read_grid, write_grid
 from train_tools.grids.runs import BASE_MODEL, Facts, runs_of
 from train_tools.jobs.queue import Queue
@@ -82,6 +82,16 @@ class Grids:
         self._versions = versions
         self._jobs = jobs
         self._engines = engines
+
+    @staticmethod
+    def assignments_of(texts: Iterable[str]) -> Mapping[str, str]:
+        """Expressions by option name, from `name=expression`."""
+        return assignments_of(texts)
+
+    @staticmethod
+    def assignments_in(text: str) -> Mapping[str, str]:
+        """Expressions by option name, from what one would add to a trainer's command line."""
+        return assignments_in(text)
 
     def count(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sd_contract.tensor_files import file_sha256
+from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions

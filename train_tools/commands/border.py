@@ -17,6 +17,7 @@ ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="Name of the
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="Name of the version.")]
 JobNumber = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+GridName = Annotated[str | None, typer.Option("--grid", help="Name of the grid; without it, the newest.")]
 
 INTERRUPTED = 130
 P = ParamSpec("P")

@@ -11,16 +11,16 @@ from typing import Any
 
 import sd_contract
 from sd_contract.attempt import Attempt, Result
-from sd_contract.base_model import SCRIPTS as SCRIPTS_OF_FAMILIES
-from sd_contract.base_model import cpu_threads, inspect_trainable
-from sd_contract.buckets import place
-from sd_contract.checkpoints import SaveSchedule
+from sd_contract.base_models.base_model import SCRIPTS as SCRIPTS_OF_FAMILIES
+from sd_contract.base_models.base_model import cpu_threads, inspect_trainable
 from sd_contract.datasets import CollectedDataset, DatasetConfig, DatasetItem, Subset, collected_from, to_toml
 from sd_contract.datasets import Dataset as TrainedDataset
 from sd_contract.datasets.description import dataset_defaults, refuse_what_excludes, subset_defaults
 from sd_contract.errors import ContractError, DatasetError
-from sd_contract.image_sizes import Size, image_size
+from sd_contract.images.buckets import place
+from sd_contract.images.image_sizes import Size, image_size
 from sd_contract.options import Settings, settings_from
+from sd_contract.output.checkpoints import SaveSchedule
 from sd_contract.steps import plan_steps
 from train_tools.errors import BaseModelNotUsableError, DatasetNotUsableError, OptionValueError
 from train_tools.files import write_toml

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -19,7 +20,7 @@ from typing import Any
 from train_tools.errors import OptionValueError
 from train_tools.grids.formulas import refuse_unknown_names
 from train_tools.model.grid import Formula, Grid, Rules, canonical
-from train_tools.options.table import checked_value, is_numeric, settable, value_from_text
+from train_tools.options.table import checked_value, is_list, is_numeric, settable, value_from_text
 
 MOST_VALUES = 10_000
 """Of one range."""
@@ -279,3 +280,38 @@ def without(grid: Grid, names: Sequence[str]) -> Grid:
         base={name: value for name, value in grid.base.items() if name not in names},
         axes={name: values for name, values in grid.axes.items() if name not in names},
     )
+
+
+def assignments_of(texts: Iterable[str]) -> dict[str, str]:
+    """Expressions by option name, from `name=expression`. Raises OptionValueError where the `=` is missing or a
+    name comes twice."""
+    assignments: dict[str, str] = {}
+    for text in texts:
+        name, equals, expression = text.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise OptionValueError(f"{text!r} says no value: write it as name=value or name=value,value,value.")
+        if name in assignments:
+            raise OptionValueError(f"{name} is set twice: write its values at once, as name=value,value.")
+        assignments[name] = expression.strip()
+    return assignments
+
+
+def assignments_in(text: str) -> dict[str, str]:
+    """Expressions by option name, from what one would add to a trainer's command line: `--min_snr_gamma=5
+    --noise_offset 0.05,0.1 --shuffle_caption` (S1-41). A name without a value is a switch that is on."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise OptionValueError(f"{text!r}: a quotation mark is not closed.") from error
+    items: list[str] = []
+    for word in words:
+        if word.startswith("--"):
+            items.append(word.removeprefix("--"))
+        elif items and "=" not in items[-1]:
+            items[-1] += f"={word}"
+        elif items and is_list(items[-1].partition("=")[0]):
+            items[-1] += f" {word}"
+        else:
+            raise OptionValueError(f"{word!r} in {text!r} belongs to no option. Write it as --name=value.")
+    return assignments_of(item if "=" in item else f"{item}=true" for item in items)

@@ -50,8 +50,17 @@ class Plan:
         return tuple(planned for planned in self.runs if not planned.done)
 
     @property
+    def runs_to_train(self) -> int:
+        return round(len(self.to_train) * self._share)
+
+    @property
     def steps(self) -> int:
-        return sum(planned.steps for planned in self.to_train)
+        return round(sum(planned.steps for planned in self.to_train) * self._share)
+
+    @property
+    def _share(self) -> float:
+        """How many runs each of those that were looked at stands for."""
+        return self.total / max(1, len(self.runs))
 
 
 @dataclass(frozen=True, kw_only=True)

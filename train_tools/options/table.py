@@ -187,6 +187,11 @@ def is_numeric(name: str) -> str:
     return {"int": "int", "float": "float", "int_or_float": "float", "floats": "floats"}.get(kind, "")
 
 
+def is_list(name: str) -> bool:
+    """Whether one value of the option is a list."""
+    return settable(name).spec.type in ("strings", "floats")
+
+
 def default_of(name: str) -> Any:
     """What an option is where nobody sets it."""
     return settable(name).spec.default

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from sd_contract.tensor_files import read_header
+from sd_contract.tensors.tensor_files import read_header
 from train_tools.model.job import Job
 from train_tools.runs.training import TRAIN
 

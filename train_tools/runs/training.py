@@ -10,7 +10,7 @@ from typing import Any
 
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, Event, Tail
-from sd_contract.states import newest_state
+from sd_contract.output.states import newest_state
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
 from train_tools.failures.diagnosis import UNKNOWN, Evidence, diagnose
 from train_tools.files import last_lines

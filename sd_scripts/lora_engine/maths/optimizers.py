@@ -15,7 +15,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from sd_contract.errors import OptionError
-from sd_contract.tensor_names import Part
+from sd_contract.tensors.tensor_names import Part
 
 
 @dataclass(frozen=True, kw_only=True)

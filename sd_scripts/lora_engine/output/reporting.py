@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from time import monotonic
 
 from lora_engine.errors import Stopped
-from sd_contract.attempt import Attempt
+from sd_contract.attempt import Attempt, StopMode
 from sd_contract.events import (
     AttemptStarted,
     CheckpointSaved,
@@ -101,7 +101,16 @@ class Reporter:
 
     @property
     def stop_requested(self) -> bool:
-        return self._signalled or bool(self._attempt and self._attempt.stop_requested)
+        """Whether the run is to end after the step it is at."""
+        return self._signalled or self._mode in ("step", "now")
+
+    def stops_after_step(self, *, ends_epoch: bool) -> bool:
+        """Whether the run is to end here, after a step that is the last of its epoch or not."""
+        return self.stop_requested or (ends_epoch and self._mode == "epoch")
+
+    @property
+    def _mode(self) -> StopMode | None:
+        return self._attempt.stop_mode if self._attempt else None
 
     def go_on_or_stop(self) -> None:
         """Raises Stopped when a stop was asked for: for the time before there is anything to save."""

@@ -1,5 +1,5 @@
 """Saves and reads the state of a run: what the recipe hands over as a tree of tensors and values, in the
-folders of `sd_contract.states`."""
+folders of `sd_contract.output.states`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from lora_engine.data.batches import Step
 from lora_engine.output.reporting import Reporter
 from lora_engine.output.trees import join, split
-from sd_contract.checkpoints import CheckpointName, RunFacts, SaveSchedule
 from sd_contract.errors import StateError
-from sd_contract.states import StateManifest, read_manifest, remove_state, write_state
+from sd_contract.output.checkpoints import CheckpointName, RunFacts, SaveSchedule
+from sd_contract.output.states import StateManifest, read_manifest, remove_state, write_state
 
 KEPT = 2
 VALUES = "values.json"

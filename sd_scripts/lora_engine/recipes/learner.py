@@ -23,7 +23,7 @@ from lora_engine.recipes.inputs import Encoded, Pictures, Text
 from lora_engine.recipes.network import Tell, attach_network, merge_base_weights, parameter_groups
 from sd_contract.networks import network_plan
 from sd_contract.options import optimizer_arguments
-from sd_contract.tensor_names import Part
+from sd_contract.tensors.tensor_names import Part
 
 
 class Learner:

@@ -30,10 +30,10 @@ from lora_engine.recipes.inputs import encode_images, refuse_broken_latents
 from lora_engine.recipes.learner import Learner
 from lora_engine.recipes.resumption import restore, state_of, steps_to_do
 from sd_contract.attempt import Outcome
-from sd_contract.checkpoints import CheckpointName, FileHashes, RunFacts
-from sd_contract.dataset_facts import tag_list
 from sd_contract.options import Settings, optimizer_arguments
-from sd_contract.tensor_files import file_sha256, legacy_file_hash
+from sd_contract.output.checkpoints import CheckpointName, FileHashes, RunFacts
+from sd_contract.output.dataset_facts import tag_list
+from sd_contract.tensors.tensor_files import file_sha256, legacy_file_hash
 
 
 def train_lora(job: Job, reporter: Reporter) -> Outcome:
@@ -76,7 +76,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     for step in steps_to_do(job, learner.streams):
         loss, learning_rate = learner.learn(step)
         progress.add(step, loss, learning_rate)
-        stopping = reporter.stop_requested
+        stopping = reporter.stops_after_step(ends_epoch=step.ends_epoch)
         if checkpoints.due(step) or states.due(step) or stopping or step.number == job.plan.total_steps:
             progress.settle()
             if not learner.is_sound:

@@ -16,7 +16,7 @@ from lora_engine.networks.lora import LoraNetwork
 from sd_contract.errors import OptionError
 from sd_contract.networks import NetworkPlan, dropout_of, network_plan
 from sd_contract.options import Settings, network_arguments
-from sd_contract.tensor_names import Part
+from sd_contract.tensors.tensor_names import Part
 
 Tell = Callable[[str], None]
 

@@ -9,14 +9,14 @@ from functools import cached_property
 from math import ceil
 from pathlib import Path
 
-from sd_contract.buckets import Placement, place
 from sd_contract.datasets.captions import caption_of
 from sd_contract.datasets.description import Dataset, Subset
-from sd_contract.datasets.images import IMAGE_SUFFIXES, left_out, list_images, some
 from sd_contract.datasets.metadata_file import read_metadata_file
 from sd_contract.datasets.regularisation import balanced_repeats, regularisation_warnings
 from sd_contract.errors import DatasetError
-from sd_contract.image_sizes import Size, image_size
+from sd_contract.images.buckets import Placement, place
+from sd_contract.images.image_files import IMAGE_SUFFIXES, left_out, list_images, some
+from sd_contract.images.image_sizes import Size, image_size
 
 TOO_SMALL = 2.0
 """An image that is enlarged by more is told."""

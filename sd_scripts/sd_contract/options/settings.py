@@ -41,7 +41,7 @@ from sd_contract.options.table import (
     parse_words,
     supported,
 )
-from sd_contract.tensor_names import Part
+from sd_contract.tensors.tensor_names import Part
 
 COMMAND_LINE = "command line"
 RESOLUTION = re.compile(r"\s*(\d+)\s*(?:,\s*(\d+)\s*)?")

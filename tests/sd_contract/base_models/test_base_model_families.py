@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.pocket.blueprint import FULL_SIZE, build
 from benchmarks.pocket.single_file import single_file_tensors
-from sd_contract.base_model import HEADER_KEY, agreed, inspect, with_vae
+from sd_contract.base_models.base_model import HEADER_KEY, agreed, inspect, with_vae
 from sd_contract.errors import BaseModelError
 
 MARKER = {"v_pred": ()}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from sd_contract.layouts import CLIP, OPEN_CLIP, TEXT_MODEL, UNET, VAE
+from sd_contract.base_models.layouts import CLIP, OPEN_CLIP, TEXT_MODEL, UNET, VAE
 
 Family = Literal["sd1", "sd2", "sdxl", "sdxl_refiner"]
 Shapes = Mapping[str, tuple[int, ...]]

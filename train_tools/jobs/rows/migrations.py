@@ -41,7 +41,25 @@ def m001_jobs(db: sqlite3.Connection) -> None:
     db.execute("create index job_folder on job(folder)")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_jobs,)
+def m002_order(db: sqlite3.Connection) -> None:
+    for column in (
+        "priority integer not null default 0",
+        "not_before real",
+        "stop text",
+        "exit_code integer",
+        "grid text not null default ''",
+        "stop_after_failures integer not null default 0",
+    ):
+        db.execute(f"alter table job add column {column}")
+    db.execute("drop index job_order")
+    db.execute("create index job_order on job(state, priority desc, position, id)")
+    db.execute("create index job_waiting on job(priority desc, position, id) where state in ('queued', 'paused')")
+    db.execute("create index job_ended on job(finished_at desc, position, id) where finished_at is not null")
+    db.execute("create index job_grid on job(grid, state) where grid <> ''")
+    db.execute("create index job_position on job(position)")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_jobs, m002_order)
 
 
 def migrate(db: sqlite3.Connection) -> int:

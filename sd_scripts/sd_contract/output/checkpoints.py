@@ -9,14 +9,14 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
-from sd_contract.base_model import BaseModel
-from sd_contract.dataset_facts import dataset_facts
+from sd_contract.base_models.base_model import BaseModel
 from sd_contract.datasets import CollectedDataset
 from sd_contract.options.groups import OutputOptions
 from sd_contract.options.settings import Settings
 from sd_contract.options.table import kohya_options, supported
+from sd_contract.output.dataset_facts import dataset_facts
 from sd_contract.steps import StepPlan, warmup_steps
-from sd_contract.tensor_files import Header, verify_safetensors
+from sd_contract.tensors.tensor_files import Header, verify_safetensors
 
 SUFFIX = ".safetensors"
 SOFTWARE = "train-tools"

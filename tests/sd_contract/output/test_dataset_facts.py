@@ -5,9 +5,9 @@ import json
 import pytest
 from PIL import Image
 
-from sd_contract.dataset_facts import bucket_info, dataset_facts, tag_frequency, tag_list
 from sd_contract.datasets import Dataset, Subset, collect, read_datasets
 from sd_contract.options import settings_from
+from sd_contract.output.dataset_facts import bucket_info, dataset_facts, tag_frequency, tag_list
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.pocket.blueprint import Blueprint, build
 from benchmarks.pocket.single_file import autoencoder_name, text_encoder_name, unet_name
-from sd_contract.base_model import HEADER_KEY, cpu_threads, inspect, inspect_trainable
+from sd_contract.base_models.base_model import HEADER_KEY, cpu_threads, inspect, inspect_trainable
 from sd_contract.errors import BaseModelError
 
 SD1 = Blueprint(

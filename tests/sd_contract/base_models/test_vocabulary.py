@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from sd_contract.base_models.vocabulary import END, byte_symbols, find_vocabulary
 from sd_contract.errors import BaseModelError
-from sd_contract.vocabulary import END, byte_symbols, find_vocabulary
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 
-from sd_contract.checkpoints import CheckpointName, SaveSchedule
 from sd_contract.options import settings_from
+from sd_contract.output.checkpoints import CheckpointName, SaveSchedule
 from sd_contract.steps import plan_batches
 
 

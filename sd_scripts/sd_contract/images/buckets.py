@@ -10,7 +10,7 @@ from functools import lru_cache
 from math import sqrt
 
 from sd_contract.errors import DatasetError
-from sd_contract.image_sizes import Size
+from sd_contract.images.image_sizes import Size
 
 CELL = 8
 """Pixels of one latent cell: every side is a multiple of it."""

@@ -1,7 +1,7 @@
 import pytest
 
-from sd_contract.buckets import BucketRule, Placement, bucket_sizes, place
 from sd_contract.errors import DatasetError
+from sd_contract.images.buckets import BucketRule, Placement, bucket_sizes, place
 
 
 def rule(side=512, **values):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from sd_contract.buckets import aspect_error
 from sd_contract.datasets import CollectedDataset, DatasetItem, Subset
+from sd_contract.images.buckets import aspect_error
 from sd_contract.options.settings import Settings
 
 TAG_LIST_HEADER = "[count] tag"

@@ -1,7 +1,14 @@
 import pytest
 
 from sd_contract.errors import StateError
-from sd_contract.states import StateManifest, newest_state, read_manifest, remove_state, verify_state, write_state
+from sd_contract.output.states import (
+    StateManifest,
+    newest_state,
+    read_manifest,
+    remove_state,
+    verify_state,
+    write_state,
+)
 
 
 def manifest(step):

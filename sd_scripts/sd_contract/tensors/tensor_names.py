@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from sd_contract.layouts import clip_path, unet_path
+from sd_contract.base_models.layouts import clip_path, unet_path
 
 Part = Literal["unet", "text_encoder"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sd_contract.base_models.model_shapes import CHANNELS_A_HEAD, EOS, Family
 from sd_contract.errors import BaseModelError
-from sd_contract.model_shapes import CHANNELS_A_HEAD, EOS, Family
 
 STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
 TEXT_STEM = "model"

@@ -2,7 +2,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from sd_contract.errors import DatasetError
-from sd_contract.image_sizes import image_size
+from sd_contract.images.image_sizes import image_size
 
 
 @pytest.mark.parametrize("orientation", [None, 1, 3, 6, 8])

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from sd_contract.errors import CheckpointError
-from sd_contract.tensor_files import data_sha256, file_sha256, read_header, verify_safetensors
+from sd_contract.tensors.tensor_files import data_sha256, file_sha256, read_header, verify_safetensors
 
 
 def record(begin, end, shape=(2,), dtype="F32"):

@@ -1,4 +1,4 @@
-from sd_contract.tensor_names import lora_name, part_of
+from sd_contract.tensors.tensor_names import lora_name, part_of
 
 
 def test_the_text_models_prefix_is_put_back():

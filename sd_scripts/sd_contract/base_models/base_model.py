@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sd_contract import model_folders, pickled_files
+from sd_contract.base_models import model_folders
+from sd_contract.base_models.model_shapes import Family, Shapes, configs, family_of, is_lora, vae_config
 from sd_contract.errors import BaseModelError, CheckpointError
-from sd_contract.model_shapes import Family, Shapes, configs, family_of, is_lora, vae_config
-from sd_contract.tensor_files import verify_safetensors
+from sd_contract.tensors import pickled_files
+from sd_contract.tensors.tensor_files import verify_safetensors
 
 HEADER_KEY = "train_tools.base_model"
 HEADER_FORMAT = 1
