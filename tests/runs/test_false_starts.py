@@ -115,7 +115,7 @@ def test_a_trainer_that_was_killed_below_its_launcher_is_tried_again(attempts):
     [
         {"exit_": Exit(code=2)},
         {"exit_": Exit(code=-9)},
-        {"exit_": Exit(code=None, slot_busy=True)},
+        {"exit_": Exit(code=None, started=False)},
         {"exit_": Exit(code=1), "events": (AttemptStarted(), StepDone(1, 9))},
         {"exit_": Exit(code=1), "result": Result(outcome="failed", step=0, total_steps=9, message="why")},
         {"exit_": Exit(code=1), "log": KILLED_BELOW_THE_LAUNCHER},
