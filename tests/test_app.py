@@ -23,6 +23,7 @@ from train_tools.files import read_toml
 from train_tools.grids.cells import Count
 from train_tools.model.job import JobState
 from train_tools.model.paths import AttemptPaths
+from train_tools.model.plan import Turn
 
 POCKET = Path(__file__).parent.parent / "projects_template" / "demo" / "pocket-sd1.safetensors"
 PROJECT, VERSION = "it's [red] кот", "v1"
@@ -213,6 +214,24 @@ def test_a_linked_rate_follows_and_a_value_added_trains_the_difference(app):
     assert (len(first.jobs), len(more.jobs), len(more.already)) == (4, 2, 4)
     written = [read_toml(path) for path in app.versions.paths(PROJECT, VERSION).trains.glob("*/run.toml")]
     assert {run["options"]["text_encoder_lr"][0] for run in written} == {5e-5, 1e-4, 2e-4}
+
+
+def test_a_grid_says_when_its_runs_have_their_turn(app):
+    turn = Turn(priority=3, not_before=5e9, stop_after_failures=2)
+    app.grids.submit(PROJECT, VERSION, wanted(), turn=turn)
+    [job] = app.jobs.all()
+    assert (job.priority, job.not_before) == (3, 5e9)
+    assert app.jobs.queue.claim("cpu", "here") is None
+
+
+def test_a_grid_is_given_up_after_so_many_failures(app):
+    app.grids.submit(
+        PROJECT, VERSION, wanted(network_dim=f"{UNLUCKY}", seed="1..4"), turn=Turn(stop_after_failures=2)
+    )
+    train(app)
+    states = [job.state for job in app.jobs.all()]
+    assert (states.count(JobState.FAILED), states.count(JobState.CANCELLED)) == (2, 2)
+    assert "2 runs of" in next(job.message for job in app.jobs.all() if job.state is JobState.CANCELLED)
 
 
 def test_datasets_are_axes(app):

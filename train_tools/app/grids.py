@@ -27,10 +27,10 @@ from train_tools.grids.runs import BASE_MODEL, Facts, runs_of
 from train_tools.jobs.queue import Queue
 from train_tools.model.dataset import Dataset
 from train_tools.model.grid import Formula, Grid, Rules, Run
-from train_tools.model.job import Job, JobState, NewJob
+from train_tools.model.job import Job, JobState
 from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
-from train_tools.model.plan import Plan, PlannedRun, Submission
+from train_tools.model.plan import Plan, PlannedRun, Submission, Turn
 from train_tools.model.provenance import Provenance
 from train_tools.options.table import engine_options
 from train_tools.previews.matrix import picture_count
@@ -156,6 +156,7 @@ class Grids:
         grid: str | None = None,
         *,
         rules: Rules | None = None,
+        turn: Turn | None = None,
         sure: bool = False,
     ) -> Submission:
         """Queues the runs that are neither done nor queued already, and remembers the grid. A grid that is there
@@ -181,7 +182,8 @@ class Grids:
             elif job is not None:
                 jobs.append(job.id)
             else:
-                fresh.append(self._recorded(entry, name, paths, reading.dataset_of(entry.run), made_with))
+                record = self._recorded(entry, name, paths, reading.dataset_of(entry.run), made_with)
+                fresh.append(training_job(self._outputs, paths, record, title_of(paths, entry.run), turn))
         jobs += self._queue.add(fresh)
         self._remember(project, version, reading.grid)
         return Submission(grid=name, jobs=tuple(jobs), already=tuple(already), ahead=ahead)
@@ -299,9 +301,10 @@ class Grids:
             return None
         return self._queue.retry(job.id) if job.state.finished else replace(job, state=JobState.RUNNING)
 
+    @staticmethod
     def _recorded(
-        self, entry: PlannedRun, grid: str, version: VersionPaths, dataset: Dataset, made_with: Provenance
-    ) -> NewJob:
+        entry: PlannedRun, grid: str, version: VersionPaths, dataset: Dataset, made_with: Provenance
+    ) -> RunRecord:
         record = RunRecord(
             run=entry.run,
             grid=grid,
@@ -312,7 +315,7 @@ class Grids:
             dataset_files=keep_manifest(version, dataset),
         )
         write_record(version.run(entry.run.name), record)
-        return training_job(self._outputs, version, record, title_of(version, entry.run))
+        return record
 
     @property
     def _queue(self) -> Queue:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from train_tools.commands.border import AsJson, ProjectName, VersionName, the_app, told
+from train_tools.commands.border import AsJson, ProjectName, StartTime, VersionName, start_time, the_app, told
 from train_tools.commands.queue import work_off
 
 if TYPE_CHECKING:
@@ -116,19 +116,26 @@ def submit(
     other_seed: OtherSeed = False,
     no_rules: NoRules = False,
     grid: Existing = None,
+    priority: Annotated[int, typer.Option(help="Jobs of a higher one go first.")] = 0,
+    at: StartTime = None,
+    stop_after: Annotated[
+        int, typer.Option("--stop-after", metavar="N", min=0, help="Takes the rest out when N runs have failed.")
+    ] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="Queues very many runs without asking.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Work until they and their previews are done.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Queue the runs of a grid that are not done yet."""
+    from train_tools.model.plan import Turn
     from train_tools.terminal import print_json, print_plan, print_submission, say
 
     app = the_app()
+    turn = Turn(priority=priority, not_before=start_time(at), stop_after_failures=stop_after)
     rules = _rules(zipped, only_when, exclude, sample, sample_seed, seeds, other_seed, no_rules)
     assignments = _assignments(app, settings, extra, base_model)
     if not as_json:
         print_plan(app.grids.plan(project, version, assignments, rules=rules, grid=grid))
-    submission = app.grids.submit(project, version, assignments, grid, rules=rules, sure=yes)
+    submission = app.grids.submit(project, version, assignments, grid, rules=rules, turn=turn, sure=yes)
     if not as_json:
         print_submission(submission)
     failed = False

@@ -64,6 +64,18 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Turn:
+    """When the runs of a grid have their turn in the queue."""
+
+    priority: int = 0
+    """Jobs of a higher one go first."""
+    not_before: float | None = None
+    """When they may start at the earliest, in seconds since the epoch."""
+    stop_after_failures: int = 0
+    """When so many runs have failed, those that still wait are taken out; 0 = never."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Submission:
     """`jobs` were queued now; `already` names runs that are done or queued already and were left alone."""
 

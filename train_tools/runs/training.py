@@ -19,6 +19,7 @@ from train_tools.model.dataset import Dataset
 from train_tools.model.grid import Run
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
+from train_tools.model.plan import Turn
 from train_tools.options.table import engine_options
 from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
 from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
@@ -31,8 +32,11 @@ LINES_LOOKED_AT = 200
 """Of the log of an attempt that ended without a word."""
 
 
-def training_job(outputs: OutputsPaths, version: VersionPaths, record: RunRecord, title: str) -> NewJob:
+def training_job(
+    outputs: OutputsPaths, version: VersionPaths, record: RunRecord, title: str, turn: Turn | None = None
+) -> NewJob:
     """The job for a run whose record is written."""
+    turn = turn or Turn()
     paths = version.run(record.run.name)
     return NewJob(
         kind=TRAIN,
@@ -41,6 +45,10 @@ def training_job(outputs: OutputsPaths, version: VersionPaths, record: RunRecord
         subject={"grid": record.grid, "label": record.run.label, "work": record.work},
         total_steps=record.steps,
         attempt=last_attempt(paths.folder),
+        priority=turn.priority,
+        not_before=turn.not_before,
+        grid=version.grid(record.grid).folder.relative_to(outputs.folder).as_posix(),
+        stop_after_failures=turn.stop_after_failures,
     )
 
 

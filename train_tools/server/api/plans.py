@@ -10,7 +10,7 @@ from pydantic import Field
 
 from train_tools.app import App
 from train_tools.model.grid import Rules
-from train_tools.model.plan import Plan
+from train_tools.model.plan import Plan, Turn
 from train_tools.server.answers import Answer, Question
 from train_tools.server.api.context import TheApp
 
@@ -53,6 +53,12 @@ class Assignments(Question):
 class Order(Assignments):
     sure: bool = False
     """Very many runs are queued only for those who are."""
+    priority: int = 0
+    """Jobs of a higher one go first."""
+    not_before: float | None = None
+    """When they may start at the earliest, in seconds since the epoch."""
+    stop_after_failures: int = Field(0, ge=0)
+    """When so many runs have failed, those that still wait are taken out; 0 = never."""
 
 
 class CountAnswer(Answer):
@@ -110,7 +116,12 @@ def count(project: str, version: str, asked: Assignments, app: TheApp) -> CountA
 @router.post("/runs", status_code=201)
 def submit(project: str, version: str, order: Order, app: TheApp) -> SubmissionAnswer:
     """Queues the runs that are neither done nor queued already."""
-    done = app.grids.submit(project, version, **order.asked(app), sure=order.sure)
+    turn = Turn(
+        priority=order.priority,
+        not_before=order.not_before,
+        stop_after_failures=order.stop_after_failures,
+    )
+    done = app.grids.submit(project, version, **order.asked(app), turn=turn, sure=order.sure)
     return SubmissionAnswer(grid=done.grid, jobs=done.jobs, already=done.already, ahead=done.ahead)
 
 
