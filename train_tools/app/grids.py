@@ -183,7 +183,7 @@ class Grids:
                 jobs.append(job.id)
             else:
                 record = self._recorded(entry, name, paths, reading.dataset_of(entry.run), made_with)
-                fresh.append(training_job(self._outputs, paths, record, title_of(paths, entry.run), turn))
+                fresh.append(training_job(self._outputs, paths, record, title_of(paths, record), turn))
         jobs += self._queue.add(fresh)
         self._remember(project, version, reading.grid)
         return Submission(grid=name, jobs=tuple(jobs), already=tuple(already), ahead=ahead)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from train_tools.datasets.dataset import caption_seen, picture_sha256
 from train_tools.errors import StorageError
 from train_tools.files import storage_error, write_json
 from train_tools.model.dataset import Dataset, DatasetFolder
+from train_tools.model.difference import Change
 from train_tools.model.paths import VersionPaths
 
 FORMAT = 1
+HEX_SHOWN = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,25 @@ def read_manifest(version: VersionPaths, content: str) -> dict[str, DatasetFile]
         if isinstance(error, StorageError):
             raise
         raise StorageError(f"{path} is not a whole list of a dataset's files: {error}. Put it aside.") from error
+
+
+def changes_between(before: Mapping[str, DatasetFile], after: Mapping[str, DatasetFile]) -> Iterator[Change]:
+    """Images that were added, removed or are seen in another way, by path."""
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old is None or new is None:
+            yield Change(what=path, before="there" if old else "", after="there" if new else "")
+            continue
+        if old.sha256 != new.sha256:
+            yield Change(what=f"{path}: picture", before=old.sha256[:HEX_SHOWN], after=new.sha256[:HEX_SHOWN])
+        if old.caption != new.caption:
+            yield Change(what=f"{path}: caption", before=_shown(old.caption), after=_shown(new.caption))
+        if old.repeats != new.repeats:
+            yield Change(what=f"{path}: repeats", before=str(old.repeats), after=str(new.repeats))
+
+
+def _shown(caption: str | None) -> str:
+    return "its class" if caption is None else caption or "nothing"
 
 
 def _files_in(folder: DatasetFolder, regularises: bool) -> Iterator[DatasetFile]:

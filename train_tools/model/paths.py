@@ -113,6 +113,11 @@ class GridPaths:
         return self.folder / "grid.toml"
 
     @property
+    def joined(self) -> Path:
+        """Names of runs that are shown with the grid, though they are none of its cells."""
+        return self.folder / "joined"
+
+    @property
     def matrix(self) -> Path:
         return self.folder / "matrix.png"
 
@@ -144,6 +149,11 @@ class RunPaths:
     def previews(self) -> Path:
         """The folder of the job that renders this run's previews; the images lie by their checkpoints."""
         return self.folder / "previews"
+
+    @property
+    def by_hand(self) -> RunPaths:
+        """What the command for this run reads and writes when a person gives it: nothing of the run itself."""
+        return RunPaths(self.folder / "by-hand")
 
     def images_of(self, checkpoint: str) -> Path:
         return self.folder / checkpoint / "images"

@@ -63,3 +63,10 @@ class Origin:
     checkpoint: str = ""
     """The file that a continuation began with."""
     tensors_sha256: str = ""
+
+    @property
+    def label(self) -> str:
+        """What it adds to the run's label, where the options do not say it."""
+        if self.how is Descent.CONTINUATION:
+            return f" (on from {self.checkpoint})"
+        return " (again)" if self.how is Descent.REPRODUCTION else ""

@@ -35,6 +35,11 @@ class RunRecord:
     origin: Origin | None = None
     """The run that this one came of."""
 
+    @property
+    def label(self) -> str:
+        """What makes the run differ from its neighbours, for people."""
+        return f"{self.run.label}{self.origin.label if self.origin else ''}"
+
 
 def write_record(paths: RunPaths, record: RunRecord) -> None:
     """Makes the run's folder with its record. One of the same run that is there already stays as it is."""

@@ -16,7 +16,6 @@ from train_tools.failures.diagnosis import UNKNOWN, Evidence, diagnose
 from train_tools.files import last_lines
 from train_tools.jobs.kind import Exit, Launch, attempts_in, last_attempt
 from train_tools.model.dataset import Dataset
-from train_tools.model.grid import Run
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Turn
@@ -42,7 +41,7 @@ def training_job(
         kind=TRAIN,
         title=title,
         folder=paths.folder.relative_to(outputs.folder).as_posix(),
-        subject={"grid": record.grid, "label": record.run.label, "work": record.work},
+        subject={"grid": record.grid, "label": record.label, "work": record.work},
         total_steps=record.steps,
         attempt=last_attempt(paths.folder),
         priority=turn.priority,
@@ -52,9 +51,9 @@ def training_job(
     )
 
 
-def title_of(version: VersionPaths, run: Run) -> str:
+def title_of(version: VersionPaths, record: RunRecord) -> str:
     """What the queue calls the training of a run."""
-    return f"{version.folder.parent.parent.name} / {version.folder.name}: {run.label}"
+    return f"{version.folder.parent.parent.name} / {version.folder.name}: {record.label}"
 
 
 class TrainingJob:
