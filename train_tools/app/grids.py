@@ -122,7 +122,7 @@ class Grids:
         planned = self._planned(reading, paths, reading.runs)
         to_train = [entry for entry in planned if not entry.done]
         share = reading.total / max(1, len(reading.runs))
-        pace = costs.measured_pace(self._queue.jobs(states=(JobState.DONE,), limit=500)) or self._first_guess()
+        pace = costs.measured_pace(self._queue.jobs(states=(JobState.DONE,), limit=500)) or costs.first_guess()
         checkpoints = sum(entry.checkpoints for entry in to_train)
         pictures = picture_count(settings.previews, checkpoints) if checkpoints else 0
         area = settings.previews.width_px * settings.previews.height_px
@@ -320,10 +320,6 @@ class Grids:
     @property
     def _queue(self) -> Queue:
         return self._jobs.queue
-
-    @staticmethod
-    def _first_guess() -> costs.Pace:
-        return costs.FIRST_GUESS["gpu" if shutil.which("nvidia-smi") else "cpu"]
 
 
 class _Datasets:

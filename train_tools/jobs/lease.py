@@ -80,6 +80,14 @@ def held(path: Path) -> bool:
     return False
 
 
+def noted(path: Path) -> str:
+    """What the holder of a lease has noted in it."""
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def state_folder() -> Path:
     """Where leases and slots of this user lie: on a local disk, shared by all outputs folders of the machine."""
     import platformdirs
@@ -94,3 +102,7 @@ def job_lease(queue_id: str, job_id: int) -> Path:
 
 def worker_lease(queue_id: str) -> Path:
     return state_folder() / "leases" / queue_id / "worker.lock"
+
+
+def service_lease(queue_id: str) -> Path:
+    return state_folder() / "leases" / queue_id / "service.lock"

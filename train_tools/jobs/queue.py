@@ -27,6 +27,8 @@ SECTIONS: Sequence[tuple[Sequence[JobState], str, str]] = (
 )
 """How a list of jobs is told: whose states, how SQLite finds them by an index, in which order."""
 PRIORITIES = range(-1000, 1001)
+LATEST = 32_503_680_000.0
+"""The year 3000: no calendar of this machine ends before it."""
 PAUSED, WAITS = "paused", "waits"
 
 
@@ -124,7 +126,7 @@ class Queue:
             row = db.execute(
                 "update job set state='starting', attempt=attempt+1, slot=?, host=?, wish=null, stop=null,"
                 " phase='starting', step=0, loss=null, message='', exit_code=null, not_before=null, started_at=?,"
-                " finished_at=null, steps_started_at=null"
+                " finished_at=null, steps_started_at=null, first_step=1"
                 " where id=(select id from job where state='queued' and (not_before is null or not_before<=?)"
                 f" order by {ORDER} limit 1) and not exists(select 1 from meta where key=?) returning *",
                 (slot, host, self._clock(), self._clock(), PAUSED),
@@ -136,7 +138,7 @@ class Queue:
         return self._change(id_, attempt, (JobState.STARTING,), {"state": JobState.RUNNING})
 
     def progress(self, id_: int, attempt: int, **facts: Any) -> bool:
-        """Writes step, total_steps, loss, phase or steps_started_at. False = no longer mine, stop."""
+        """Writes step, total_steps, loss, phase, steps_started_at or first_step. False = no longer mine, stop."""
         return self._change(id_, attempt, ACTIVE, facts, lasting=False)
 
     def finish(
@@ -276,6 +278,8 @@ class Queue:
 
     def schedule(self, id_: int, not_before: float | None) -> Job:
         """Lets a waiting job start at a time (seconds since the epoch) at the earliest; None = in its turn."""
+        if not_before is not None and not 0 <= not_before <= LATEST:
+            raise OptionValueError(f"A job can't be told to wait until {not_before}: that is no time before 3000.")
         with self._asked(id_) as (db, row):
             self._refuse_if_not_waiting(row)
             db.execute("update job set not_before=? where id=?", (not_before, id_))

@@ -99,22 +99,15 @@ class Worker:
             self._wake.clear()
             self._reason = ""
             adopted = adopted or self._patiently(self._adopt)
+            self._step()
+            troubled = bool(self._reason)
             if adopted:
-                self._step()
-                troubled = bool(self._reason)
                 self._patiently(self._start_what_fits)
                 may_go = self._patiently(self._tell_watch)
                 if not self.follows and may_go and self._patiently(until):
                     return
             self._tell_why()
             self._wake.wait(TICK_S if self.follows and not troubled else IDLE_TICK_S)
-
-    def _tell_watch(self) -> bool:
-        """Whether the watch lets the worker go."""
-        if self.follows or self.queue.waiting():
-            self.watch.busy()
-            return True
-        return self.watch.idle()
 
     def _patiently(self, action: Callable[[], bool]) -> bool:
         """Does it and returns its answer; False, and a reason to wait, when it can't be done now."""
@@ -131,6 +124,13 @@ class Worker:
         self._said = self._reason
         with contextlib.suppress(NotNowError):
             self.queue.note_waits(self._reason)
+
+    def _tell_watch(self) -> bool:
+        """Whether the watch lets the worker go."""
+        if self.follows or self.queue.waiting():
+            self.watch.busy()
+            return True
+        return self.watch.idle()
 
     def _adopt(self) -> bool:
         """Takes over what an earlier worker left: living trees are followed, ended ones judged."""
