@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 from train_tools import __version__
-from train_tools.commands import queue, settings
+from train_tools.commands import machine, queue, settings
 from train_tools.commands.border import AsJson, ProjectName, VersionName, choose_outputs, told
 from train_tools.commands.border import the_app as _app
 from train_tools.commands.queue import work_off
@@ -36,6 +36,7 @@ projects = typer.Typer(help="Make, list, rename and put away projects.", no_args
 versions = typer.Typer(help="Make and list the versions of a project.", no_args_is_help=True)
 datasets = typer.Typer(help="Bring pictures into a version.", no_args_is_help=True)
 commands.add_typer(queue.commands)
+commands.add_typer(machine.commands)
 commands.add_typer(settings.commands)
 commands.add_typer(projects, name="project")
 commands.add_typer(versions, name="version")

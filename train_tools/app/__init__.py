@@ -11,6 +11,7 @@ from pathlib import Path
 from sd_contract.errors import ContractError
 from train_tools.app.grids import BASE_MODEL, Grids
 from train_tools.app.jobs import Jobs
+from train_tools.app.machine import Machine
 from train_tools.app.previews import Previews
 from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
@@ -44,7 +45,10 @@ class App:
         self.renderer = renderer
         self.engines: Mapping[str, Engine] = {engine.name: engine for engine in engines}
         self.settings = Settings(outputs, Secrets(self.state_folder))
-        self.jobs = Jobs(outputs, self._kinds)
+        self.machine = Machine(self.settings, lambda: self.jobs.queue)
+        self.jobs = Jobs(
+            outputs, self._kinds, watch=self.machine.watch, has_last_duty=self.machine.is_to_be_shut_down_now
+        )
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
         self.versions = Versions(self.store, self.jobs.working_in)
         self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)

@@ -13,17 +13,31 @@ from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import held, worker_lease
 from train_tools.jobs.queue import Queue
 from train_tools.jobs.tree import APART
+from train_tools.jobs.watch import Watch
 from train_tools.jobs.worker import Worker
 from train_tools.model.job import Job
 from train_tools.model.paths import AttemptPaths, OutputsPaths
+
+Say = Callable[[str], None]
 
 
 class Jobs:
     """Everything that may be asked of the queue. `kinds` makes what a worker needs to run the jobs."""
 
-    def __init__(self, outputs: OutputsPaths, kinds: Callable[[], Sequence[JobKind]]) -> None:
+    def __init__(
+        self,
+        outputs: OutputsPaths,
+        kinds: Callable[[], Sequence[JobKind]],
+        *,
+        watch: Callable[[Say], Watch],
+        has_last_duty: Callable[[], bool],
+    ) -> None:
+        """`watch` makes what a worker tells of its day; `has_last_duty` says whether a worker is wanted though
+        nothing waits."""
         self._outputs = outputs
         self._kinds = kinds
+        self._watch = watch
+        self._has_last_duty = has_last_duty
         self._queues = threading.local()
         self._background: subprocess.Popen[bytes] | None = None
 
@@ -63,14 +77,15 @@ class Jobs:
     def retry(self, id_: int) -> Job:
         return self.queue.retry(id_)
 
-    def worker(self, say: Callable[[str], None] = lambda text: None) -> Worker:
-        return Worker(self._outputs.folder, self.queue, self._kinds(), say=say)
+    def worker(self, say: Say = lambda text: None) -> Worker:
+        return Worker(self._outputs.folder, self.queue, self._kinds(), say=say, watch=self._watch(say))
 
     def ensure_worker(self) -> None:
         """Starts a worker in the background when jobs wait or run and nobody works. It ends with the queue."""
         if self._background is not None and self._background.poll() is None:
             return
-        if not (self.queue.waiting() or self.queue.active()) or held(worker_lease(self.queue.id)):
+        wanted = self.queue.waiting() or self.queue.active() or self._has_last_duty()
+        if not wanted or held(worker_lease(self.queue.id)):
             return
         self._background = subprocess.Popen(
             [sys.executable, "-m", "train_tools", "--outputs", str(self._outputs.folder), "work", "--quiet"],

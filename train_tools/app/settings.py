@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from train_tools.errors import NotFoundError
+from train_tools.machine.awake import can_keep_awake
 from train_tools.model.paths import OutputsPaths
 from train_tools.model.settings import CopySettings, Setting, UserSettings, WebhookState
 from train_tools.settings.record import (
@@ -49,7 +51,7 @@ class Settings:
             allowed="an address with http:// or https://",
             help=f"where the webhook is; {where}",
         )
-        return (*listed(self.read()), address)
+        return (*(_as_is_here(setting) for setting in listed(self.read())), address)
 
     def some(self, keys: Sequence[str]) -> tuple[Setting, ...]:
         """Those of these keys. Raises OptionValueError for one that there isn't."""
@@ -94,3 +96,9 @@ class Settings:
 def _check_folder(folder: object) -> None:
     if isinstance(folder, str) and folder and not (place := CopySettings(folder=folder).place).is_dir():
         raise NotFoundError(f"There is no folder {place} for copies. Make it first, or give another.")
+
+
+def _as_is_here(setting: Setting) -> Setting:
+    """With a word on what this machine has no means for."""
+    missing = setting.key == "machine.keep_awake" and not can_keep_awake()
+    return replace(setting, help=f"{setting.help}; this machine has no means for it") if missing else setting

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from train_tools.commands.border import AsJson, JobNumber, the_app, told
+from train_tools.commands.machine import ask_for_shutdown, revoke_shutdown
 
 if TYPE_CHECKING:
     from train_tools.app import App
@@ -23,10 +24,20 @@ commands = typer.Typer()
 def work(
     stay: Annotated[bool, typer.Option("--stay", help="Wait for more when the queue is empty.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    then_shut_down: Annotated[
+        bool, typer.Option("--then-shut-down", help="Shut this machine down when the queue is done.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask whether that is meant.")] = False,
 ) -> None:
     """Train and render what is queued, in order. May be stopped and started at any time."""
     app = the_app()
-    work_until(app, lambda: not stay and not app.jobs.queue.waiting(), quiet)
+    if then_shut_down:
+        ask_for_shutdown(app, yes)
+    try:
+        work_until(app, lambda: not stay and not app.jobs.queue.waiting(), quiet)
+    except KeyboardInterrupt:
+        revoke_shutdown(app)
+        raise
 
 
 @commands.command("jobs")

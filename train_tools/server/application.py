@@ -13,6 +13,7 @@ from train_tools.server.api import (
     checkpoints,
     datasets,
     jobs,
+    machine,
     matrices,
     pictures,
     plans,
@@ -23,7 +24,7 @@ from train_tools.server.api import (
 from train_tools.server.security import API, Access, Gate
 from train_tools.server.thumbnails import Thumbnails
 
-RESOURCES = (projects, versions, datasets, plans, jobs, matrices, checkpoints, pictures, settings)
+RESOURCES = (projects, versions, datasets, plans, jobs, matrices, checkpoints, pictures, settings, machine)
 
 MountPage = Callable[[FastAPI, App], None]
 """Adds pages to the server; what is behind the gate is all they need to know."""
