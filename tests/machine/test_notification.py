@@ -59,7 +59,7 @@ def test_a_program_that_fails_is_told_with_its_last_words(stand_ins):
 
 def test_a_program_that_hangs_is_not_waited_for(stand_ins):
     stand_ins.put("notify-send", "import time; time.sleep(60)")
-    assert run(notification("a", "b", "linux"), timeout_s=0.2) == "notify-send did not answer within 0 s"
+    assert run(notification("a", "b", "linux"), timeout_s=0.2) == "notify-send did not answer within 0.2 s"
 
 
 def test_a_program_that_is_no_program_is_told(stand_ins):

@@ -19,6 +19,10 @@ from train_tools.app.versions import Progress, Versions, silent
 from train_tools.datasets.dataset import read_dataset
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import NotFoundError, TrainToolsError
+from train_tools.follow_ups.copies import CopyJob
+from train_tools.follow_ups.desktop import DesktopJob
+from train_tools.follow_ups.followed import Followed, Wishes
+from train_tools.follow_ups.webhook import WebhookJob
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
 from train_tools.model.paths import OutputsPaths
@@ -44,7 +48,8 @@ class App:
         self.outputs = outputs
         self.renderer = renderer
         self.engines: Mapping[str, Engine] = {engine.name: engine for engine in engines}
-        self.settings = Settings(outputs, Secrets(self.state_folder))
+        self._secrets = Secrets(self.state_folder)
+        self.settings = Settings(outputs, self._secrets)
         self.machine = Machine(self.settings, lambda: self.jobs.queue)
         self.jobs = Jobs(
             outputs, self._kinds, watch=self.machine.watch, has_last_duty=self.machine.is_to_be_shut_down_now
@@ -92,10 +97,17 @@ class App:
         return real
 
     def _kinds(self) -> Sequence[JobKind]:
-        return (
+        work = (
             TrainingJob(self.outputs, self.engines, dataset_of=read_dataset, previews_of=self.previews.after_run),
             PreviewJob(self.renderer, self.previews.rows_of),
+            CopyJob(self.settings.read),
         )
+        return (*self._followed(work), WebhookJob(), DesktopJob(self.settings.read))
+
+    def _followed(self, kinds: Sequence[JobKind]) -> Sequence[JobKind]:
+        """Kinds of job after which copies and news are wanted; news of news are not."""
+        wishes = Wishes(self.outputs, lambda: self.jobs.queue, self.settings.read, self._secrets)
+        return [Followed(kind, wishes) for kind in kinds]
 
 
 def outputs_paths(chosen: Path | None) -> OutputsPaths:

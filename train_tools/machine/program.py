@@ -43,7 +43,7 @@ def run(program: Program, timeout_s: float = PATIENCE_S) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"{name} did not answer within {timeout_s:.0f} s"
+        return f"{name} did not answer within {timeout_s:g} s"
     except OSError as error:
         return f"{name} could not be started: {error.strerror or error}"
     if ended.returncode == 0:
