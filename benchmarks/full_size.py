@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.pocket.blueprint import FULL_SIZE, build
 from benchmarks.pocket.single_file import DTYPES, single_file_metadata, single_file_tensors
-from sd_contract.vocabulary import END, HUB_NAME, START, find_vocabulary
+from sd_contract.base_models.vocabulary import END, HUB_NAME, START, find_vocabulary
 
 
 def write_model(path: Path, family: str = "sd1", *, seed: int = 0) -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +12,19 @@ from sd_contract.attempt import Attempt
 from tests.faults.stand_in import stand_in_app
 from train_tools.app import App, outputs_paths
 from train_tools.errors import (
-    AlreadyExistsError,
     BaseModelNotUsableError,
+    ConfirmationWantedError,
     DatasetNotUsableError,
     InUseError,
     NameNotAllowedError,
     NotFoundError,
     OptionValueError,
 )
+from train_tools.files import read_toml
+from train_tools.grids.cells import Count
 from train_tools.model.job import JobState
 from train_tools.model.paths import AttemptPaths
+from train_tools.model.plan import Turn
 
 POCKET = Path(__file__).parent.parent / "projects_template" / "demo" / "pocket-sd1.safetensors"
 PROJECT, VERSION = "it's [red] кот", "v1"
@@ -178,11 +182,92 @@ def test_a_grid_can_not_be_named_out_of_its_folder(app, name):
     assert app.jobs.all() == []
 
 
-def test_a_grid_has_the_name_that_it_was_given_once(app):
-    assert submit(app, grid="ночь 1").grid == "ночь 1"
+def test_a_grid_that_is_submitted_again_runs_what_is_new_in_it(app):
+    first = submit(app, grid="ночь 1", network_dim="8,16")
+    assert (first.grid, len(first.jobs)) == ("ночь 1", 2)
+    again = app.grids.submit(PROJECT, VERSION, {"train_batch_size": "1,2"}, "ночь 1")
+    assert (len(again.jobs), len(again.already)) == (2, 2)
     assert app.grids.names(PROJECT, VERSION) == ("ночь 1",)
-    with pytest.raises(AlreadyExistsError, match="There is a grid 'ночь 1' already"):
-        submit(app, grid="ночь 1")
+
+
+def test_a_grid_file_is_edited_and_submitted_again(app):
+    first = submit(app, grid="mine", network_dim="8,16")
+    file = app.versions.paths(PROJECT, VERSION).grid("mine").record
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("[\n    8,\n    16,\n]", '"8:32:*2"'), encoding="utf-8"
+    )
+    again = app.grids.submit(PROJECT, VERSION, grid="mine")
+    assert (len(first.jobs), len(again.jobs), len(again.already)) == (2, 1, 2)
+
+
+def test_a_linked_rate_follows_and_a_value_added_trains_the_difference(app):
+    """Two ranks by two rates, the text encoder's rate tied to half the U-Net's: four runs with exact arguments."""
+    linked = {"network_dim": "8,16", "unet_lr": "1e-4,2e-4", "text_encoder_lr": "=unet_lr/2"}
+    first = submit(app, **linked)
+    options = [planned.run.options for planned in app.grids.plan(PROJECT, VERSION, wanted(**linked)).runs]
+    assert [(run["network_dim"], run["unet_lr"], run["text_encoder_lr"]) for run in options] == [
+        (8, 1e-4, (5e-5,)),
+        (8, 2e-4, (1e-4,)),
+        (16, 1e-4, (5e-5,)),
+        (16, 2e-4, (1e-4,)),
+    ]
+    more = submit(app, **{**linked, "unet_lr": "1e-4,2e-4,4e-4"})
+    assert (len(first.jobs), len(more.jobs), len(more.already)) == (4, 2, 4)
+    written = [read_toml(path) for path in app.versions.paths(PROJECT, VERSION).trains.glob("*/run.toml")]
+    assert {run["options"]["text_encoder_lr"][0] for run in written} == {5e-5, 1e-4, 2e-4}
+
+
+def test_a_grid_says_when_its_runs_have_their_turn(app):
+    turn = Turn(priority=3, not_before=5e9, stop_after_failures=2)
+    app.grids.submit(PROJECT, VERSION, wanted(), turn=turn)
+    [job] = app.jobs.all()
+    assert (job.priority, job.not_before) == (3, 5e9)
+    assert app.jobs.queue.claim("cpu", "here") is None
+
+
+def test_a_grid_is_given_up_after_so_many_failures(app):
+    app.grids.submit(
+        PROJECT, VERSION, wanted(network_dim=f"{UNLUCKY}", seed="1..4"), turn=Turn(stop_after_failures=2)
+    )
+    train(app)
+    states = [job.state for job in app.jobs.all()]
+    assert (states.count(JobState.FAILED), states.count(JobState.CANCELLED)) == (2, 2)
+    assert "2 runs of" in next(job.message for job in app.jobs.all() if job.state is JobState.CANCELLED)
+
+
+def test_datasets_are_axes(app):
+    [processed] = app.versions.paths(PROJECT, VERSION).processed.iterdir()
+    for picture in processed.glob("*.png"):
+        picture.with_suffix(".txt").write_text("a cat", encoding="utf-8")
+    app.store.duplicate_version(PROJECT, VERSION, "v2")
+    plan = app.grids.plan(PROJECT, VERSION, wanted(repeats="1,3", captions="as_written,class_only"))
+    by_repeats = {planned.run.options["repeats"]: planned.steps for planned in plan.runs}
+    assert len(plan.runs) == 4
+    assert len({planned.run.spec.dataset for planned in plan.runs}) == 4
+    same = app.grids.plan(PROJECT, VERSION, wanted(dataset="v1,v2"))
+    assert len(same.runs) == 1, "the copy holds the same pictures"
+    submit(app, repeats="3", captions="class_first")
+    train(app)
+    assert [job.state for job in app.jobs.all()] == [JobState.DONE]
+    assert set(by_repeats) == {1, 3}
+
+
+def test_very_many_runs_are_asked_for_again_with_what_they_cost(app):
+    many = wanted(seed="1..2500")
+    plan = app.grids.plan(PROJECT, VERSION, many)
+    assert (plan.total, len(plan.runs)) == (2500, 1250)
+    with pytest.raises(ConfirmationWantedError, match=r"2,500 runs: about .* of disk.*--yes"):
+        app.grids.submit(PROJECT, VERSION, many)
+    assert not app.jobs.all()
+    assert len(app.grids.submit(PROJECT, VERSION, wanted(seed="1..1001"), sure=True).jobs) == 1001
+    with pytest.raises(OptionValueError, match="at most 100,000"):
+        app.grids.plan(PROJECT, VERSION, wanted(seed="1..2000", network_dim="1..100"))
+
+
+def test_runs_are_counted_without_a_look_at_any_file(app):
+    assert app.grids.count(PROJECT, VERSION, {"network_dim": "8,16", "seed": "1..3"}) == Count(6, exact=True)
+    huge = dict.fromkeys(("seed", "network_dim", "keep_tokens"), "1..1000")
+    assert app.grids.count(PROJECT, VERSION, huge) == Count(10**9, exact=True)
 
 
 def test_what_a_job_works_in_is_not_moved_and_not_prepared_anew(app):
@@ -224,6 +309,17 @@ def test_cancelling_a_running_job_asks_its_process_at_once(app):
     assert Attempt(attempt.folder).stop_requested
 
 
+def test_a_run_whose_folder_was_deleted_fails_with_a_sentence_and_the_others_go_on(app):
+    submit(app, network_dim="8,16")
+    gone = app.outputs.folder / app.jobs.all()[0].folder
+    shutil.rmtree(gone)
+    train(app)
+    ended = {job.state: job.message for job in app.jobs.all()}
+    assert set(ended) == {JobState.DONE, JobState.FAILED}
+    assert "run.toml" in ended[JobState.FAILED]
+    assert not gone.exists()
+
+
 def test_the_queue_is_rebuilt_from_the_folders(app):
     submit(app, network_dim=f"8,{UNLUCKY}")
     train(app)
@@ -237,7 +333,7 @@ def test_the_queue_is_rebuilt_from_the_folders(app):
     resubmitted = again.grids.submit(PROJECT, VERSION, wanted(network_dim=f"8,{UNLUCKY}"))
     assert (len(resubmitted.jobs), len(resubmitted.already)) == (1, 1)
     train(again)
-    assert again.job(resubmitted.jobs[0]).attempt == 2
+    assert again.jobs.get(resubmitted.jobs[0]).attempt == 2
     again.jobs.queue.close()
 
 

@@ -45,5 +45,25 @@ class StorageError(TrainToolsError):
     """A file could not be written or read: disk full, no permission, unknown format."""
 
 
+class NotNowError(StorageError):
+    """What could not be written or read now may be later: the disk is full, or another program holds the file."""
+
+
 class AddressInUseError(TrainToolsError):
     """The port the service wants is taken."""
+
+
+class AlreadyServedError(AddressInUseError):
+    """Another service has this outputs folder. `address` is that of its page; empty while it starts."""
+
+    def __init__(self, address: str) -> None:
+        where = f"at {address}" if address else "and is about to say where"
+        super().__init__(
+            f"Another service has this outputs folder already, {where}. Open that page, or stop it first; a "
+            "service for another folder is started with --outputs."
+        )
+        self.address = address
+
+
+class ConfirmationWantedError(TrainToolsError):
+    """What was asked for costs so much that it is asked for again."""

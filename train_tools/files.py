@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import tomli_w
 
-from train_tools.errors import StorageError
+from train_tools.errors import NotNowError, StorageError
 
 
 @contextmanager
@@ -63,8 +63,11 @@ def _neighbour(path: Path) -> Path:
 def storage_error(path: Path, error: OSError) -> StorageError:
     """The error in words, with what to do next."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        advice = "The disk is full: free some space, then start again. Everything finished so far is kept."
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return NotNowError(
+            f"Could not write {path.name} in {path.parent}. The disk is full: free some space. "
+            "Everything finished so far is kept."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         advice = "The folder can't be written: check its permissions, or choose another with --outputs."
     else:
         advice = f"The system says: {error.strerror or error}."
@@ -132,6 +135,17 @@ def copy_whole(source: Path, target: Path) -> None:
     with source.open("rb") as original, whole_file(target) as copy:
         while piece := original.read(1 << 20):
             copy.write(piece)
+
+
+def last_lines(path: Path, lines: int) -> str:
+    """The end of a log as text, whatever was written; "" without a file. Of a line that was written over (a
+    progress bar), the newest state."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 400 * lines))
+        tail = file.read().decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+    return "\n".join(line.rsplit("\r", 1)[-1] for line in tail[-lines:])
 
 
 def unused(path: Path) -> Path:

@@ -1,5 +1,5 @@
 """Stability's single-file layout: writing networks to it and reading them back. What each tensor is called
-there is in `sd_contract.layouts`.
+there is in `sd_contract.base_models.layouts`.
 
 The header's key `train_tools.base_model` holds, as JSON, the facts that tensor shapes do not tell.
 """
@@ -13,8 +13,18 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.pocket.blueprint import Blueprint, Networks, build
-from sd_contract.base_model import HEADER_KEY, BaseModel, inspect_trainable
-from sd_contract.layouts import CLIP, OPEN_CLIP, UNET, VAE, Place, clip_path, open_clip_place, unet_path, vae_path
+from sd_contract.base_models.base_model import HEADER_KEY, BaseModel, inspect_trainable
+from sd_contract.base_models.layouts import (
+    CLIP,
+    OPEN_CLIP,
+    UNET,
+    VAE,
+    Place,
+    clip_path,
+    open_clip_place,
+    unet_path,
+    vae_path,
+)
 
 POSITIONS = "text_model.embeddings.position_ids"
 ARCHITECTURES = {

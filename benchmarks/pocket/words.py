@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from transformers import CLIPTokenizer
 
-from sd_contract.vocabulary import find_vocabulary
+from sd_contract.base_models.vocabulary import find_vocabulary
 
 PLACES = 77
 

@@ -1,7 +1,8 @@
 """The folder of one attempt at a run, as both sides see it: the trainer finds it by its environment.
 
 events.jsonl   what happened, one JSON object a line (see `events`)
-stop           put there by whoever wants the trainer to end early; polled after each step
+stop           put there by whoever wants the trainer to end early, polled after each step: its text says how
+               urgently, `epoch` or `step` (as an empty file does) or `now`
 result.json    how the trainer ended, written last and whole (house.md, queue protocol 9)
 
 Exit codes: 0 done or stopped as asked, 1 failed, 3 out of memory. A launcher may turn each failure into 1; the
@@ -12,13 +13,17 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 EVENTS_VARIABLE = "TRAIN_TOOLS_EVENTS"
 Outcome = Literal["done", "cancelled", "failed"]
+StopMode = Literal["epoch", "step", "now"]
+URGENCY: tuple[StopMode, ...] = get_args(StopMode)
+"""Save and end after the current epoch; after the current step; end at once, which the supervisor sees to."""
 Cause = Literal["", "out of memory", "not a number"]
 FAILED, OUT_OF_MEMORY = 1, 3
 
@@ -58,9 +63,29 @@ class Attempt:
     def stop_requested(self) -> bool:
         return self.stop.exists()
 
-    def request_stop(self) -> None:
-        """Asks the process to save and end after its current step."""
-        self.stop.touch()
+    @property
+    def stop_mode(self) -> StopMode | None:
+        """How urgently the process is to end; None when nobody asks. What can't be read means "step"."""
+        try:
+            text = self.stop.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError):
+            return "step"
+        return next((mode for mode in URGENCY if mode == text), "step")
+
+    def request_stop(self, mode: StopMode = "step") -> None:
+        """Asks the process to save and end. Whoever asks more urgently is heard, whoever asks less is not."""
+        asked = self.stop_mode
+        if asked is not None and URGENCY.index(mode) <= URGENCY.index(asked):
+            return
+        temporary = self.stop.with_name(f".stop.{os.getpid()}.{threading.get_ident()}.tmp")
+        try:
+            temporary.write_text(mode, encoding="utf-8")
+            temporary.replace(self.stop)
+        except OSError:  # a full disk: an empty file needs no room, and says "step"
+            temporary.unlink(missing_ok=True)
+            self.stop.touch()
 
 
 @dataclass(frozen=True, kw_only=True)

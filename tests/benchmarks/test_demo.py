@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.pocket.measure import shows_zorb
-from sd_contract.base_model import inspect_trainable
+from sd_contract.base_models.base_model import inspect_trainable
 from sd_contract.options import check
 
 DEMO = Path(__file__).parents[2] / "projects_template" / "demo"

@@ -7,7 +7,7 @@ from benchmarks.make_pocket_model import main
 from benchmarks.pocket.blueprint import Blueprint, build, noise_schedule
 from benchmarks.pocket.single_file import load, save, text_encoder_name, unet_name
 from benchmarks.pocket.words import tokenizer
-from sd_contract.base_model import inspect_trainable
+from sd_contract.base_models.base_model import inspect_trainable
 from sd_contract.errors import BaseModelError
 
 

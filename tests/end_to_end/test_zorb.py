@@ -14,7 +14,7 @@ from PIL import Image
 from benchmarks.pocket.measure import zorb_score
 from lora_engine.families import sd1
 from lora_engine.networks.lora import LoraNetwork
-from sd_contract.base_model import inspect_trainable
+from sd_contract.base_models.base_model import inspect_trainable
 from tests.end_to_end.conftest import DEMO, POCKET, RATES_THAT_TEACH, CommandLine
 
 SEEDS = "1,2,3,4,5,6,7,8"

@@ -9,7 +9,6 @@ from typing import Any
 
 from sd_contract.attempt import Attempt, Result
 from train_tools.app import App, outputs_paths
-from train_tools.datasets.dataset import read_dataset
 from train_tools.engines.bundled import BundledEngine
 from train_tools.files import write_toml
 from train_tools.jobs.kind import Exit, JobKind, Launch
@@ -70,7 +69,10 @@ class NoPreviews(App):
     def _kinds(self) -> Sequence[JobKind]:
         return (
             TrainingJob(
-                self.outputs, self.engines, dataset_of=read_dataset, previews_of=lambda version, record: None
+                self.outputs,
+                self.engines,
+                dataset_of=self.versions.trained_on_by,
+                previews_of=lambda version, record: None,
             ),
         )
 

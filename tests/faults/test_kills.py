@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from sd_contract.attempt import Attempt, read_result
-from sd_contract.tensor_files import verify_safetensors
+from sd_contract.tensors.tensor_files import verify_safetensors
 from tests.faults.stand_in import stand_in_app
 from train_tools.app import App
 from train_tools.jobs.tree import COOKIE

@@ -14,7 +14,6 @@ from PIL import Image
 from tests.faults.stand_in import StandInEngine
 from train_tools.app import App, outputs_paths
 from train_tools.commands.queue import work_off
-from train_tools.datasets.dataset import read_dataset
 from train_tools.follow_ups.copies import CopyJob
 from train_tools.follow_ups.desktop import DesktopJob
 from train_tools.follow_ups.webhook import WebhookJob
@@ -33,7 +32,10 @@ class WithoutPreviews(App):
 
     def _kinds(self) -> Sequence[JobKind]:
         train = TrainingJob(
-            self.outputs, self.engines, dataset_of=read_dataset, previews_of=lambda version, record: None
+            self.outputs,
+            self.engines,
+            dataset_of=self.versions.trained_on_by,
+            previews_of=lambda version, record: None,
         )
         followed = self._followed((train, CopyJob(self.settings.read)))
         return (*followed, WebhookJob(), DesktopJob(self.settings.read))

@@ -29,10 +29,17 @@ class Desk:
         self.queue = queue
         self.room = Newsroom(outputs, queue)
 
-    def add(self, kind: str = "train", grid: str = "grid-001", version: str = VERSION) -> int:
+    def add(
+        self, kind: str = "train", grid: str = "grid-001", version: str = VERSION, stop_after_failures: int = 0
+    ) -> int:
         number = len(self.queue.jobs()) + 1
         job = NewJob(
-            kind=kind, title=f"{kind} {number}", folder=f"{version}/trains/{number}", subject={"grid": grid}
+            kind=kind,
+            title=f"{kind} {number}",
+            folder=f"{version}/trains/{number}",
+            subject={"grid": grid},
+            grid=f"{version}/grids/{grid}" if kind == "train" else "",
+            stop_after_failures=stop_after_failures,
         )
         return self.queue.add([job])[0]
 
@@ -124,11 +131,25 @@ def test_another_run_that_still_trains_is_waited_for(desk):
     assert desk.told(first) == ("grid_finished", "queue_empty")
 
 
+def test_a_grid_that_is_given_up_is_finished_though_some_of_it_waits(desk):
+    for _ in range(4):
+        desk.add(stop_after_failures=2)
+    first = desk.start()
+    assert desk.told(first, FAILED) == ("run_failed",)
+    desk.end(first, FAILED)
+    second = desk.start()
+    news = desk.room.news_of(second, FAILED, (), ALL)
+    assert news.occasions == ("run_failed", "grid_finished", "queue_empty")
+    assert "grid-001: 2 failed, 2 cancelled." in news.text
+    desk.end(second, FAILED)
+    assert [job.state for job in desk.queue.jobs()].count(JobState.CANCELLED) == 2
+
+
 def test_what_is_paused_keeps_a_grid_unfinished_and_is_said(desk, queue):
     desk.add()
     paused = desk.add()
     job = desk.start()
-    queue._db.execute("update job set state='paused' where id=?", (paused,))
+    queue.pause(paused)
     news = desk.room.news_of(job, DONE, (), ALL)
     assert news.occasions == ("queue_empty",)
     assert news.text == "Nothing waits any more but what is paused (1)."

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train_tools.errors import OptionValueError
+from train_tools.grids.cells import cells_of
 from train_tools.grids.expressions import grid_of
-from train_tools.grids.runs import MOST_RUNS, runs_of
-from train_tools.model.grid import LONGEST_LABEL_BYTES, Grid, RunSpec, run_name
+from train_tools.grids.runs import Facts, runs_of
+from train_tools.model.grid import LONGEST_LABEL_BYTES, RunSpec, run_name
 from train_tools.options.table import bundled_options, canonical_options
 
 BASE = "pretrained_model_name_or_path"
@@ -31,10 +31,13 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-def runs(assignments: dict[str, str], **facts: object):
+def runs(assignments: dict[str, str]):
     grid = grid_of({BASE: MODEL}, {}, assignments)
-    given_facts = {"dataset": "d", "base_models": {MODEL: "b"}, "engine": "bundled", "contract": 1, **facts}
-    return runs_of(grid, **given_facts)
+    return runs_of(grid, cells_of(grid), facts_about({MODEL: "b"}))
+
+
+def facts_about(base_models: dict[str, str]) -> Facts:
+    return Facts(dataset=lambda cell: "d", base_models=base_models, engine="bundled", contract=1)
 
 
 def spec_of(options: dict[str, object]) -> RunSpec:
@@ -67,21 +70,8 @@ def test_a_single_run_is_called_so():
 def test_base_models_are_told_apart_by_what_is_in_them():
     grid = grid_of({}, {}, {BASE: "/a/x.safetensors,/b/x.safetensors,/c/y.safetensors"})
     hashes = {"/a/x.safetensors": "1", "/b/x.safetensors": "1", "/c/y.safetensors": "2"}
-    found = runs_of(grid, dataset="d", base_models=hashes, engine="bundled", contract=1)
+    found = runs_of(grid, cells_of(grid), facts_about(hashes))
     assert [(run.spec.base_model, run.varied[BASE]) for run in found] == [("1", "x"), ("2", "y")]
-
-
-def test_a_grid_of_more_runs_than_can_be_queued_is_refused_before_they_are_made():
-    seeds = ",".join(map(str, range(MOST_RUNS)))
-    assert len(runs({"seed": seeds})) == MOST_RUNS
-    with pytest.raises(OptionValueError, match=r"This grid has 2,000 runs; at most 1,000"):
-        runs({"seed": seeds, "network_dim": "8,16"})
-    huge = Grid(
-        base={BASE: MODEL},
-        axes={name: tuple(range(1, 1000)) for name in ("seed", "network_dim", "max_train_steps", "keep_tokens")},
-    )
-    with pytest.raises(OptionValueError, match="996,005,996,001 runs"):
-        runs_of(huge, dataset="d", base_models={MODEL: "b"}, engine="bundled", contract=1)
 
 
 @given(OPTIONS, st.randoms())

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.jobs.nvidia_smi import NvidiaSmi
+from train_tools.errors import OptionValueError
 from train_tools.jobs.lease import Lease
 from train_tools.jobs.slots import Slot, slots_of_this_machine
 
@@ -101,3 +103,49 @@ def test_looking_at_a_slot_does_not_take_it(tmp_path, keep):
 def test_slots_of_all_outputs_folders_are_the_same_files(state):
     assert Slot("cpu").path.is_relative_to(state)
     assert os.fspath(Slot("cpu").path) != os.fspath(Slot("GPU-1").path)
+
+
+GPU_1, GPU_3 = (f"GPU-11111111-aaaa-bbbb-cccc-00000000000{n}" for n in (1, 3))
+
+
+@pytest.fixture
+def two_gpus(on_path: Path) -> None:
+    NvidiaSmi(on_path).list(GPU_1, GPU_3)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "used"),
+    [
+        ("", [GPU_1, GPU_3]),
+        (GPU_3, [GPU_3]),
+        (f" {GPU_3} , {GPU_1},", [GPU_1, GPU_3]),
+        ("gpu-11111111-AAAA-bbbb-cccc-000000000003", [GPU_3]),
+        ("GPU-1111", [GPU_1, GPU_3]),
+        ("none", ["cpu"]),
+    ],
+)
+def test_gpus_can_be_left_out(two_gpus, chosen, used):
+    assert [slot.name for slot in slots_of_this_machine({"TRAIN_TOOLS_GPUS": chosen})] == used
+
+
+def test_a_gpu_that_is_not_there_is_told_with_those_that_are(two_gpus):
+    with pytest.raises(OptionValueError, match=f"names 'GPU-9', and this machine has {GPU_1}, {GPU_3}"):
+        slots_of_this_machine({"TRAIN_TOOLS_GPUS": f"{GPU_1},GPU-9"})
+
+
+def test_a_gpu_that_is_asked_for_without_a_driver_is_told(on_path):
+    with pytest.raises(OptionValueError, match="this machine has no GPU"):
+        slots_of_this_machine({"TRAIN_TOOLS_GPUS": "GPU-1"})
+
+
+def test_the_cpu_can_have_several_slots(on_path):
+    slots = slots_of_this_machine({"TRAIN_TOOLS_CPU_SLOTS": "3"})
+    assert [slot.name for slot in slots] == ["cpu", "cpu-2", "cpu-3"]
+    assert {slot.environment["CUDA_VISIBLE_DEVICES"] for slot in slots} == {""}
+    assert len({slot.path for slot in slots}) == 3
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "65", ""])
+def test_a_number_of_cpu_slots_that_can_not_be_is_told(on_path, number):
+    with pytest.raises(OptionValueError, match=r"from 1 to 64"):
+        slots_of_this_machine({"TRAIN_TOOLS_CPU_SLOTS": number})

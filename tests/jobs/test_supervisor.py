@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sd_contract.attempt import Attempt
+from tests.jobs.nvidia_smi import UUID, NvidiaSmi
 from tests.jobs.patience import eventually
 from train_tools.jobs.kind import Exit
 from train_tools.jobs.lease import Lease, held, job_lease
@@ -47,6 +48,7 @@ class Supervised:
     def __init__(self, outputs: OutputsPaths, queue: Queue) -> None:
         [self.id] = queue.add([NewJob(kind="script", title="it's a [job]", folder="jobs/it's a [job]")])
         self.queue = queue
+        self.slot = "cpu"
         self.job = queue.claim("cpu", "here")
         self.paths = AttemptPaths.of(outputs.folder / self.job.folder, self.job.attempt)
         self.paths.folder.mkdir(parents=True)
@@ -62,7 +64,7 @@ class Supervised:
                 job=self.id,
                 attempt=self.job.attempt,
                 lease=str(self.lease),
-                slot="cpu",
+                slot=self.slot,
                 cookie=self.cookie,
                 command=command,
                 folder=str(self.paths.folder),
@@ -159,6 +161,54 @@ def test_a_process_that_does_not_listen_is_terminated(supervised, supervise):
     assert read_exit(supervised.paths) == Exit(code=-signal.SIGTERM, stopped=True)
 
 
+def test_a_stop_at_once_ends_the_whole_tree_and_saves_nothing(supervised, supervise):
+    supervisor = supervise(LAUNCHER + "import time; time.sleep(60)", UNTIL_STOPPED)
+    eventually(lambda: "at it" in supervised.log())
+    supervised.attempt.request_stop("now")
+    assert supervisor.wait(30) == 0
+    assert read_exit(supervised.paths) == Exit(code=-signal.SIGKILL, stopped=True)
+    assert "stopped politely" not in supervised.log()
+    assert bearers(supervised.cookie) == []
+
+
+def test_a_patient_stop_can_be_made_one_at_once(supervised, supervise):
+    supervisor = supervise(UNTIL_TERMINATED)
+    eventually(lambda: "at it" in supervised.log())
+    supervised.attempt.request_stop("epoch")
+    supervised.attempt.request_stop("now")
+    assert supervisor.wait(30) == 0
+    assert read_exit(supervised.paths) == Exit(code=-signal.SIGKILL, stopped=True)
+
+
+@pytest.fixture
+def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NvidiaSmi:
+    made = NvidiaSmi(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{made.folder}{os.pathsep}{os.environ['PATH']}")
+    made.used(500)
+    made.held()
+    return made
+
+
+def test_gpu_memory_that_is_not_freed_after_a_stop_is_written_down(supervised, supervise, smi):
+    supervised.slot = UUID
+    supervisor = supervise(UNTIL_STOPPED)
+    eventually(lambda: "at it" in supervised.log())
+    eventually(lambda: len(smi.answered()) >= 2)
+    smi.used(9000)
+    smi.held((4242, 8500, "python"))
+    supervised.attempt.request_stop()
+    assert supervisor.wait(60) == 0
+    assert "8,500 MB of GPU memory more than before" in read_exit(supervised.paths).memory
+    assert "process 4242 (python)" in read_exit(supervised.paths).memory
+
+
+def test_gpu_memory_is_looked_at_again_only_after_a_stop(supervised, supervise, smi):
+    supervised.slot = UUID
+    assert supervise("print('done')").wait(30) == 0
+    assert read_exit(supervised.paths) == Exit(code=0)
+    assert len(eventually(lambda: len(asked := smi.answered()) >= 2 and asked)) == 2
+
+
 def test_a_signal_to_the_supervisor_is_a_request_to_stop(supervised, supervise):
     supervisor = supervise(UNTIL_STOPPED)
     eventually(lambda: "at it" in supervised.log())
@@ -181,7 +231,7 @@ def test_an_order_whose_job_is_somebody_elses_starts_nothing(supervised, supervi
 def test_a_slot_that_another_job_has_is_written_down_and_nothing_is_started(supervised, supervise, keep, tmp_path):
     keep(Slot("cpu").take(tmp_path / "other.lock"))
     assert supervise("print('started')").wait(30) == 0
-    assert read_exit(supervised.paths) == Exit(code=None, slot_busy=True, reason="another job has the slot")
+    assert read_exit(supervised.paths) == Exit(code=None, started=False, reason="another job has the slot")
     assert supervised.log() == ""
 
 
@@ -250,6 +300,42 @@ def test_the_ladder_asks_then_terminates_then_kills_and_climbs_no_faster(tmp_pat
     assert after(TERMINATE_GRACE_S - 0.1) == ["terminate"]
     assert after(0.2) == ["terminate", "kill"]
     assert after(0.2) == ["terminate", "kill", "kill"]
+
+
+def test_the_ladder_leaves_a_process_that_listens_the_time_to_end_its_epoch(tmp_path: Path):
+    tree, attempt = Tree(), Attempt(tmp_path)
+    ladder = StopLadder(tree, attempt, grace_s=60.0, clock=lambda: tree.now)
+    attempt.request_stop("epoch")
+    for _ in range(3):
+        tree.now += 10_000
+        ladder.climb()
+    assert (tree.done, ladder.asked) == ([], True)
+    attempt.request_stop("step")
+    ladder.climb()
+    tree.now += 59
+    ladder.climb()
+    assert tree.done == []
+    tree.now += 2
+    ladder.climb()
+    assert tree.done == ["terminate"]
+
+
+@pytest.mark.parametrize("mode", ["epoch", "step"])
+def test_a_process_that_does_not_listen_has_its_grace_and_no_epoch(tmp_path: Path, mode):
+    tree, attempt = Tree(), Attempt(tmp_path)
+    ladder = StopLadder(tree, attempt, grace_s=0.0, clock=lambda: tree.now)
+    attempt.request_stop(mode)
+    ladder.climb()
+    ladder.climb()
+    assert tree.done == ["terminate"]
+
+
+def test_a_stop_at_once_is_the_top_of_the_ladder(tmp_path: Path):
+    tree, attempt = Tree(), Attempt(tmp_path)
+    ladder = StopLadder(tree, attempt, grace_s=60.0, clock=lambda: tree.now)
+    attempt.request_stop("now")
+    ladder.climb()
+    assert (tree.done, ladder.asked) == (["kill"], True)
 
 
 def test_a_ladder_that_nobody_asked_for_does_nothing(tmp_path: Path):

@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from tests.jobs.script_job import script_job, script_worker, work
-from train_tools.errors import StorageError
 
 
 class Diary:
@@ -58,9 +57,19 @@ def test_a_worker_stays_as_long_as_its_watch_wants_and_works_meanwhile(outputs, 
     assert [job.state for job in queue.jobs()] == ["done"]
 
 
-def test_a_watch_hears_of_an_end_that_was_an_error(outputs, queue):
+def test_a_paused_queue_is_rest(outputs, queue):
     diary = Diary()
     queue.add([script_job("a")])
-    with pytest.raises(StorageError, match="are free"):
-        script_worker(outputs, queue, watch=diary, least_free_bytes=2**60).run(until=lambda: True)
-    assert diary.told == ["ended"]
+    queue.pause_all()
+    assert script_worker(outputs, queue, watch=diary).run(until=lambda: True)
+    assert diary.told == ["idle", "ended"]
+
+
+def test_a_watch_hears_of_an_end_that_was_an_error(outputs, queue):
+    def fails() -> bool:
+        raise RuntimeError("who asks is wrong")
+
+    diary = Diary()
+    with pytest.raises(RuntimeError, match="who asks"):
+        script_worker(outputs, queue, watch=diary).run(until=fails)
+    assert diary.told[-1] == "ended"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,13 +14,12 @@ from sd_contract.attempt import Attempt
 from tests.jobs import script_job as script_job_module
 from tests.jobs.patience import eventually
 from tests.jobs.script_job import SLOT, ScriptJob, script_job, script_worker, work
-from train_tools.errors import StorageError
 from train_tools.jobs.lease import Lease, held, job_lease, worker_lease
 from train_tools.jobs.queue import Queue
 from train_tools.jobs.slots import Slot
 from train_tools.jobs.supervisor import read_exit
 from train_tools.jobs.tree import bearers
-from train_tools.model.job import JobState, NewJob
+from train_tools.model.job import JobState, NewJob, Stop
 from train_tools.model.paths import AttemptPaths, OutputsPaths
 
 WRITE_TITLE = "import os; open('../order', 'a').write(os.environ['SCRIPT'] + ' ')"
@@ -181,6 +181,13 @@ def test_events_become_the_row(outputs, queue):
     assert job.started_at <= job.steps_started_at <= job.finished_at
 
 
+def test_the_pace_begins_at_the_first_step_that_the_attempt_tells_of(outputs, queue):
+    script = STEPS + "for step in (5, 6): log.emit(StepDone(step, 6))"
+    queue.add([script_job("a", script)])
+    assert work(outputs)
+    assert (queue.get(1).first_step, queue.get(1).step) == (5, 6)
+
+
 def test_two_slots_run_two_jobs_at_a_time(outputs, queue):
     wait_for_the_other = "\n".join(
         (
@@ -205,13 +212,21 @@ def test_a_second_worker_on_one_folder_leaves_it_alone(outputs, queue, keep):
     assert not held(worker_lease(queue.id))
 
 
-def test_a_full_disk_stops_the_worker_and_keeps_the_queue(outputs, queue):
+def test_a_queue_waits_visibly_while_the_disk_is_low_and_goes_on_by_itself(outputs, queue):
     queue.add([script_job("a")])
-    with pytest.raises(StorageError, match=r"MB are free where .* queue is kept: free some space"):
-        work(outputs, least_free_bytes=1 << 60)
-    assert states(queue) == {"a": "queued"}
-    assert work(outputs)
-    assert states(queue) == {"a": "done"}
+    worker, said, waited = script_worker(outputs, queue, least_free_bytes=1 << 60), [], []
+    worker.say = said.append
+
+    def enough() -> bool:
+        if queue.waits:
+            waited.append(queue.waits)
+            worker.least_free_bytes = 0
+        return not queue.waiting()
+
+    worker.run(until=enough)
+    assert "MB are free where" in said[0]
+    assert waited == [said[0]]
+    assert (states(queue), queue.waits) == ({"a": "done"}, "")
 
 
 def test_a_job_waits_for_a_slot_that_another_folder_uses(outputs, queue, keep, tmp_path):
@@ -388,3 +403,137 @@ def test_a_second_ctrl_c_leaves_the_job_to_the_next_worker(outputs, queue, start
     trainer.kill()
     assert work(outputs, most_losses=1)
     assert (queue.get(id_).state, queue.get(id_).attempt) == (JobState.DONE, 2)
+
+
+def test_a_paused_job_stops_after_its_step_and_waits_until_it_is_resumed(outputs, queue, start_worker):
+    [id_, _] = queue.add([script_job("a", UNTIL_STOPPED), script_job("b")])
+    worker = start_worker()
+    running(queue, id_)
+    queue.pause(id_)
+    assert worker.wait(30) == 0
+    paused = queue.get(id_)
+    assert states(queue) == {"a": "paused", "b": "done"}
+    assert paused.message == f"Paused after step {paused.step} of 2000."
+    assert (queue.losses(id_), paused.exit_code) == (0, 0)
+    queue.resume(id_)
+    (outputs.folder / "jobs" / "a" / "enough").touch()
+    assert work(outputs)
+    assert (states(queue)["a"], queue.get(id_).attempt) == ("done", 2)
+
+
+DEAF = STEPS + "log.emit(StepDone(1, 2))\n" + "time.sleep(60)"
+
+
+@pytest.mark.parametrize(("ask", "end"), [("cancel", "cancelled"), ("pause", "paused"), ("interrupt", "queued")])
+def test_a_job_can_be_ended_at_once_whatever_becomes_of_it(outputs, queue, start_worker, ask, end):
+    [id_] = queue.add([script_job("a", DEAF)])
+    worker = start_worker()
+    running(queue, id_)
+    queue.pause_all()
+    getattr(queue, ask)(id_, Stop.NOW)
+    stopped = eventually(lambda: not (job := queue.get(id_)).state.active and job)
+    assert (stopped.state, stopped.message) == (end, "Stopped at once: what was saved last is kept.")
+    assert stopped.exit_code == -signal.SIGKILL
+    assert bearers(f"{queue.id}/{id_}/1") == []
+    assert (stopped.wish, stopped.stop, queue.losses(id_)) == (None, None, 0)
+    worker.kill()
+
+
+def test_a_stop_after_the_epoch_is_passed_on_and_can_be_hurried(outputs, queue, start_worker):
+    [id_] = queue.add([script_job("a", DEAF)])
+    worker = start_worker()
+    running(queue, id_)
+    attempt = Attempt(paths_of(outputs, "a").folder)
+    queue.cancel(id_, Stop.EPOCH)
+    assert eventually(lambda: attempt.stop_mode) == "epoch"
+    assert queue.cancel(id_, Stop.NOW).stop is Stop.NOW
+    assert queue.cancel(id_, Stop.STEP).stop is Stop.NOW
+    assert worker.wait(30) == 0
+    assert (queue.get(id_).state, attempt.stop_mode) == (JobState.CANCELLED, "now")
+
+
+def test_a_trainer_without_a_supervisor_is_ended_at_once_all_the_same(outputs, queue, start_worker):
+    [id_] = queue.add([script_job("a", DEAF)])
+    first = start_worker()
+    running(queue, id_)
+    first.kill()
+    first.wait()
+    supervisor_of(paths_of(outputs, "a")).kill()
+    queue.cancel(id_, Stop.NOW)
+    assert work(outputs)
+    assert (queue.get(id_).state, queue.get(id_).exit_code) == (JobState.CANCELLED, None)
+
+
+def test_a_paused_queue_starts_nothing_and_says_why(outputs, queue):
+    queue.add([script_job("a")])
+    queue.pause_all("too warm")
+    worker, waited = script_worker(outputs, queue), []
+
+    def resumed() -> bool:
+        if queue.waits:
+            waited.append(queue.waits)
+            queue.resume_all()
+        return not queue.waiting()
+
+    worker.run(until=resumed)
+    assert waited == ["The queue is paused (too warm): `train-tools queue resume` lets it go on."]
+    assert states(queue) == {"a": "done"}
+
+
+def test_what_waits_for_its_time_is_started_when_it_has_come(outputs, queue):
+    [id_] = queue.add([script_job("a")])
+    queue.schedule(id_, 4102444800.0)
+    worker, waited = script_worker(outputs, queue), []
+
+    def come() -> bool:
+        if queue.waits:
+            waited.append(queue.waits)
+            queue.schedule(id_, 5.0)
+        return not queue.waiting()
+
+    worker.run(until=come)
+    assert waited[0].startswith("What waits is to start later, the first at 2")
+    assert states(queue) == {"a": "done"}
+
+
+def test_a_folder_that_was_deleted_fails_its_job_and_does_not_come_back(outputs, queue):
+    queue.add([script_job("a", bug="prepare"), script_job("b")])
+    assert work(outputs)
+    assert states(queue) == {"a": "failed", "b": "done"}
+    assert not (outputs.folder / "jobs" / "a").exists()
+
+
+def test_a_supervisor_that_is_halted_delays_its_job_and_loses_nothing(outputs, queue, start_worker):
+    [id_, _] = queue.add([script_job("a", UNTIL_STOPPED), script_job("b")])
+    worker = start_worker()
+    running(queue, id_)
+    supervisor = supervisor_of(paths_of(outputs, "a"))
+    supervisor.send_signal(signal.SIGSTOP)
+    (outputs.folder / "jobs" / "a" / "enough").touch()
+    eventually(lambda: Attempt(paths_of(outputs, "a").folder).result.exists())
+    eventually(lambda: not bearers(f"{queue.id}/{id_}/1"))
+    assert states(queue) == {"a": "running", "b": "queued"}
+    supervisor.send_signal(signal.SIGCONT)
+    assert worker.wait(30) == 0
+    assert states(queue) == {"a": "done", "b": "done"}
+    assert queue.get(id_).attempt == 1
+
+
+def test_a_queue_that_another_program_keeps_locked_is_waited_for(outputs, queue):
+    queue.add([script_job("a")])
+    locked = sqlite3.connect(outputs.queue, isolation_level=None)
+    impatient = Queue(outputs.queue, patience_s=0.05)
+    worker, said = script_worker(outputs, impatient), []
+
+    def unlock(reason: str) -> None:
+        said.append(reason)
+        if locked.in_transaction:
+            locked.execute("rollback")
+
+    worker.say = unlock
+    locked.execute("begin immediate")
+    worker.run(until=lambda: not queue.waiting())
+    assert "database is locked. Another program holds it" in said[0]
+    assert states(queue) == {"a": "done"}
+    impatient.close()
+    locked.close()

@@ -8,7 +8,7 @@ from PIL import Image
 from benchmarks.pocket.blueprint import Blueprint, build
 from benchmarks.pocket.single_file import save
 from lora_engine.families import sd1
-from sd_contract.base_model import inspect_trainable
+from sd_contract.base_models.base_model import inspect_trainable
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sd_contract.buckets import BucketRule, place
 from sd_contract.datasets import DatasetItem, Subset
+from sd_contract.images.buckets import BucketRule, place
 
 
 def described(name="a.png", caption="a, b, c", size=(64, 64), resolution=(64, 64), **values) -> DatasetItem:

@@ -95,10 +95,11 @@ def test_captions_with_another_suffix_are_told(job, images):
     assert told.endswith('Is caption_extension = ".txt" meant?')
 
 
+@pytest.mark.parametrize("size", [(8, 8), (900, 3)])
 @pytest.mark.parametrize("general", ["", "enable_bucket = true\nmin_bucket_reso = 64"])
-def test_tiny_images_are_told(job, images, general):
-    told = job(images(a=(8, 8)), general=f"caption_extension = '.txt'\n{general}").warnings
-    assert "are enlarged more than twice: a.png (8x8)" in told[0]
+def test_tiny_images_are_told(job, images, general, size):
+    told = job(images(a=size), general=f"caption_extension = '.txt'\n{general}").warnings
+    assert f"are enlarged more than twice: a.png ({size[0]}x{size[1]})" in told[0]
 
 
 def test_an_empty_caption_is_told_and_the_run_goes_on(job, images):
@@ -112,6 +113,48 @@ def test_a_file_that_is_no_image_is_named(job, images, content):
     folder = images(a=(64, 64))
     (folder / "b.png").write_bytes(content)
     assert "b.png can't be read" in refusal(folder, read=job)
+
+
+@pytest.mark.parametrize("what", ["image", "mask"])
+def test_an_image_or_mask_that_is_cut_short_is_named_before_the_model_is_loaded(job, images, what):
+    folder, masks = images(a=(64, 64), b=(64, 64)), images("masks", a=(64, 64), b=(64, 64))
+    broken = (folder if what == "image" else masks) / "b.png"
+    Image.effect_noise((64, 64), 90).save(broken)
+    broken.write_bytes(broken.read_bytes()[:2000])
+    told = refusal(folder, read=job, subset=f"conditioning_data_dir = '{masks}'", options=["--masked_loss"])
+    assert told == f"image {broken} is cut short: its end is missing. Copy or download it again."
+
+
+def test_a_regularisation_folder_that_is_missing_or_empty_ends_the_run(job, images, tmp_path):
+    (tmp_path / "empty").mkdir()
+    folder = images(a=(64, 64))
+    for name, told in (("gone", "gone does not exist"), ("empty", "empty holds no images")):
+        kept = f"[[datasets.subsets]]\nimage_dir = '{tmp_path / name}'\nis_reg = true"
+        assert told in refusal(folder, read=job, subset=kept)
+
+
+def test_regularisation_images_alone_end_the_run(job, images):
+    assert "there are only regularisation images" in refusal(images(a=(64, 64)), read=job, subset="is_reg = true")
+
+
+def test_regularisation_images_of_another_class_are_told(job, images):
+    kept = f"[[datasets.subsets]]\nimage_dir = '{images('kept', b=(64, 64))}'\nis_reg = true\nclass_tokens = 'dog'"
+    (told,) = job(images(a=(64, 64)), subset=kept).warnings
+    assert "are of the class 'dog', which is in no caption and no class of the training images" in told
+
+
+def test_files_that_will_be_replaced_and_options_without_effect_are_told(job, images, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cat.safetensors").touch()
+    folder, options = images(a=(64, 64)), ["--output_name", "cat", "--save_every_n_steps", "9"]
+    replaced, never = job(folder, options=[*options, "--max_train_steps", "8"]).warnings
+    assert replaced.startswith(f"1 files in {tmp_path / 'out'} will be replaced: cat.safetensors.")
+    assert never == "save_every_n_steps = 9 never comes: the run has 8 steps"
+
+
+def test_a_name_too_long_for_the_disk_ends_the_run(job, images):
+    told = refusal(images(a=(64, 64)), read=job, options=["--output_name", "x" * 250])
+    assert "a file of that name can't be written" in told
 
 
 def test_an_image_thinner_than_a_bucket_step_is_named(job, images):

@@ -3,8 +3,8 @@ from pathlib import Path
 
 from lora_engine.data.batches import epoch_batches, run_steps
 from lora_engine.maths.streams import Streams
-from sd_contract.buckets import Placement
 from sd_contract.datasets import CollectedDataset, Dataset, DatasetItem, Subset
+from sd_contract.images.buckets import Placement
 from sd_contract.steps import StepPlan
 
 

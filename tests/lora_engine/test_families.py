@@ -10,9 +10,9 @@ from lora_engine.families import FAMILIES, ImageSize, load
 from lora_engine.families.weights import file_parts
 from lora_engine.maths.streams import Streams
 from lora_engine.networks.lora import LoraNetwork
-from sd_contract.base_model import BaseModel, inspect_trainable
+from sd_contract.base_models.base_model import BaseModel, inspect_trainable
+from sd_contract.base_models.model_shapes import configs
 from sd_contract.errors import OptionError
-from sd_contract.model_shapes import configs
 from tests.lora_engine.pipelines import noise_of, pipeline_of
 
 CAPTIONS = ["a red square", "", "x" * 500]

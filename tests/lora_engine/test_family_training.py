@@ -21,9 +21,9 @@ from lora_engine.maths.noise import NoiseSchedule
 from lora_engine.networks.lora import LoraNetwork
 from lora_engine.output.reporting import Reporter
 from lora_engine.recipes.lora import train_lora
-from sd_contract.base_model import HEADER_KEY, inspect_trainable
+from sd_contract.base_models.base_model import HEADER_KEY, inspect_trainable
 from sd_contract.errors import BaseModelError, OptionError
-from sd_contract.tensor_files import file_sha256, verify_safetensors
+from sd_contract.tensors.tensor_files import file_sha256, verify_safetensors
 from tests.lora_engine.pipelines import pipeline_of
 
 SCRIPTS = Path(sd_contract.__file__).parent.parent

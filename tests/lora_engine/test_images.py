@@ -5,10 +5,10 @@ from PIL import Image, ImageOps
 
 from lora_engine.data.framing import Framing, Tint
 from lora_engine.data.images import FILTERS, framed, load_mask, load_opacity, load_pixels, tinted, upright
-from sd_contract.buckets import BucketRule, place
 from sd_contract.datasets.description import INTERPOLATIONS
 from sd_contract.errors import DatasetError
-from sd_contract.image_sizes import image_size
+from sd_contract.images.buckets import BucketRule, place
+from sd_contract.images.image_sizes import image_size
 
 
 def centred(size, bucket):

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from sd_contract.attempt import Attempt, read_result
 from sd_contract.events import AttemptStarted, StepDone, Tail
-from sd_contract.states import newest_state
+from sd_contract.output.states import newest_state
 
 TIMES = 10
 STEPS = 60

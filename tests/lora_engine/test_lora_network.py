@@ -17,7 +17,7 @@ from lora_engine.maths.streams import Streams
 from lora_engine.networks.lora import LoraNetwork
 from sd_contract.errors import CheckpointError
 from sd_contract.networks import SD, NetworkPlan, Rank
-from sd_contract.tensor_names import lora_name
+from sd_contract.tensors.tensor_names import lora_name
 
 IDS = torch.tensor([[49406, 320, 7117, 49407], [49406, 7117, 320, 49407]])
 

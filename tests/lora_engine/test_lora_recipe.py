@@ -13,7 +13,7 @@ from lora_engine.output.reporting import Reporter
 from lora_engine.recipes.lora import train_lora
 from sd_contract.attempt import Attempt
 from sd_contract.errors import CheckpointError, OptionError
-from sd_contract.tensor_files import verify_safetensors
+from sd_contract.tensors.tensor_files import verify_safetensors
 
 QUICK = ("--max_train_steps", "2", "--learning_rate", "1e-3", "--network_dim", "2", "--seed", "7")
 
@@ -325,7 +325,7 @@ def test_the_metadata_tells_how_the_file_came_about(train, tmp_path, tiny_model)
 
 
 def test_the_hash_in_the_metadata_is_that_of_the_data(train, tmp_path):
-    from sd_contract.tensor_files import data_sha256
+    from sd_contract.tensors.tensor_files import data_sha256
 
     train()
 

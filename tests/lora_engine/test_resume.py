@@ -7,23 +7,25 @@ from safetensors.torch import load_file
 from lora_engine.job import read_job
 from lora_engine.output.reporting import Reporter
 from lora_engine.recipes.lora import train_lora
+from sd_contract.attempt import Attempt
 from sd_contract.errors import StateError
-from sd_contract.states import newest_state, read_manifest, verify_state
+from sd_contract.output.states import newest_state, read_manifest, verify_state
+from tests.lora_engine.stopping import StopsAt
 
 COURSE = ("--max_train_steps", "6", "--learning_rate", "1e-3", "--network_dim", "3", "--network_alpha", "0.7")
 
 
-class StopsAt(Reporter):
-    """Is asked to stop while it does a certain step."""
+class FileAsksAt(Reporter):
+    """Somebody asks by the attempt's file while it does a certain step."""
 
-    def __init__(self, step):
-        super().__init__(None)
-        self._last = step
+    def __init__(self, attempt, step, mode):
+        super().__init__(attempt)
+        self._asking, self._at, self._how = attempt, step, mode
 
     def step_done(self, step, *facts):
         super().step_done(step, *facts)
-        if step == self._last:
-            self.request_stop()
+        if step == self._at:
+            self._asking.request_stop(self._how)
 
 
 @pytest.fixture
@@ -61,6 +63,30 @@ def test_a_stopped_run_goes_on_at_its_exact_step(train, tmp_path, options):
     assert stopped.files == ["halted-step00000003.safetensors"]
     assert resumed.files == ["halted.safetensors"]
     assert_equal_weights(tmp_path / "out" / "whole.safetensors", tmp_path / "out" / "halted.safetensors")
+
+
+@pytest.mark.parametrize(("mode", "asked_at", "last"), [("epoch", 3, 4), ("epoch", 2, 2), ("step", 3, 3)])
+def test_a_stop_waits_for_the_end_of_the_epoch_when_that_is_what_is_asked(train, tmp_path, mode, asked_at, last):
+    train(name="whole")
+    (tmp_path / "attempt").mkdir()
+    reporter = FileAsksAt(Attempt(tmp_path / "attempt"), asked_at, mode)
+    train(name="halted", reporter=reporter)
+    reporter.close()
+    train("--resume", tmp_path / "out" / f"halted-step{last:08d}-state", name="halted")
+
+    assert reporter.step == last
+    assert_equal_weights(tmp_path / "out" / "whole.safetensors", tmp_path / "out" / "halted.safetensors")
+
+
+def test_a_stop_after_the_epoch_lets_the_run_begin(train, tmp_path):
+    (tmp_path / "attempt").mkdir()
+    attempt = Attempt(tmp_path / "attempt")
+    attempt.request_stop("epoch")
+    reporter = Reporter(attempt)
+    train(reporter=reporter)
+    reporter.close()
+
+    assert reporter.step == 2
 
 
 def test_a_drawn_seed_is_kept(train, tmp_path):

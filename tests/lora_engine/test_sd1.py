@@ -7,7 +7,7 @@ from benchmarks.pocket.single_file import autoencoder_name, text_encoder_name, u
 from lora_engine.families import sd1
 from lora_engine.maths.streams import Streams
 from lora_engine.networks.lora import LoraNetwork
-from sd_contract.base_model import BaseModel
+from sd_contract.base_models.base_model import BaseModel
 from sd_contract.errors import BaseModelError
 
 FULL_SIZE = Blueprint(

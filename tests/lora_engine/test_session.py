@@ -109,13 +109,27 @@ def test_a_loss_that_is_no_number_is_a_cause_of_its_own(attempt):
     assert (code, result.cause) == (1, "not a number")
 
 
-def test_a_first_signal_is_a_request_and_the_next_is_obeyed():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_first_signal_is_a_request_and_the_next_is_obeyed(number):
     reporter = Reporter(None)
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     with stop_on_signal(reporter):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         asked = reporter.stop_requested
-        after_one = signal.getsignal(signal.SIGTERM)
+        after_one = signal.getsignal(number)
 
     assert asked
-    assert after_one == before == signal.getsignal(signal.SIGTERM)
+    assert after_one == before == signal.getsignal(number)
+
+
+def test_ctrl_c_is_heard_where_the_shell_started_the_run_in_the_background():
+    """Such a shell has its children ignore it, which they inherit."""
+    reporter = Reporter(None)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_on_signal(reporter):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert reporter.stop_requested
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

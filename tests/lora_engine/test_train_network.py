@@ -25,7 +25,7 @@ from sd_contract.events import (
     StepDone,
     Tail,
 )
-from sd_contract.tensor_files import verify_safetensors
+from sd_contract.tensors.tensor_files import verify_safetensors
 
 SCRIPT = Path(sd_contract.__file__).parent.parent / "train_network.py"
 LAUNCHER = ["-m", "accelerate.commands.launch", "--num_processes=1", "--num_machines=1"]

@@ -9,9 +9,9 @@ from safetensors.torch import load_file, save_file
 from benchmarks.pocket.blueprint import Blueprint, build
 from lora_engine.families import load
 from lora_engine.families.weights import SafetensorsFile, open_parts
-from sd_contract.base_model import inspect_trainable, with_vae
+from sd_contract.base_models.base_model import inspect_trainable, with_vae
+from sd_contract.base_models.layouts import VAE
 from sd_contract.errors import BaseModelError
-from sd_contract.layouts import VAE
 from tests.lora_engine.pipelines import noise_of, pipeline_of
 
 FAMILIES = ("sd1", "sd2", "sdxl")

@@ -16,6 +16,7 @@ def test_what_is_done_is_not_trained_again_and_its_steps_are_not_counted():
         project="cat",
         version="v1",
         runs=(planned(100, done=True), planned(20, done=False), planned(3, done=False)),
+        total=3,
         images=1,
         pictures=0,
         seconds=None,

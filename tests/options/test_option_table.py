@@ -11,6 +11,7 @@ from train_tools.options.table import (
     bundled_options,
     canonical_options,
     checked_value,
+    engine_options,
     settable,
     value_from_text,
 )
@@ -19,8 +20,10 @@ SETTABLE = [name for name, option in bundled_options().items() if not option.set
 
 
 def test_the_table_has_every_option_of_the_engine_in_its_order():
-    assert list(bundled_options()) == [spec.name for spec in OPTIONS]
-    assert len({option.label for option in bundled_options().values()}) == len(OPTIONS)
+    engine = engine_options(bundled_options())
+    assert list(engine) == [spec.name for spec in OPTIONS]
+    assert bundled_options().keys() - engine.keys() == {"dataset", "repeats", "captions"}
+    assert len({option.label for option in bundled_options().values()}) == len(bundled_options())
 
 
 def test_options_that_name_code_or_files_are_marked():
@@ -35,7 +38,8 @@ def test_options_that_name_code_or_files_are_marked():
 
 
 @pytest.mark.parametrize(
-    "name", ["output_dir", "output_name", "dataset_config", "train_data_dir", "caption_extension"]
+    "name",
+    ["output_dir", "output_name", "dataset_config", "train_data_dir", "caption_extension", "console_log_file"],
 )
 def test_an_option_that_the_app_sets_is_refused(name):
     with pytest.raises(OptionValueError, match=f"{name} can't be set: Train Tools chooses it"):

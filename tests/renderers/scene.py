@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from sd_contract.attempt import Attempt, Result, read_result
 from sd_contract.events import Event, Tail
-from sd_contract.tensor_files import file_sha256
+from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.paths import VersionPaths
 from train_tools.model.preview import Cell, PreviewMatrix, PreviewSettings

@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from sd_contract.attempt import Attempt
-from sd_contract.base_model import inspect
-from sd_contract.tensor_files import verify_safetensors
+from sd_contract.base_models.base_model import inspect
+from sd_contract.tensors.tensor_files import verify_safetensors
 from train_tools.model.preview import Picture
 from train_tools.previews.renderer import Launch, RenderRequest
 from train_tools.renderers.diffusers import DiffusersRenderer

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from lora_engine.families import sd1
 from lora_engine.maths.streams import Streams
 from lora_engine.networks.lora import LoraNetwork
-from sd_contract.base_model import inspect
+from sd_contract.base_models.base_model import inspect
 from tests.renderers.conformance import RendererConformance
 from tests.renderers.scene import (
     POCKET,

@@ -15,8 +15,8 @@ from lora_engine.families import load
 from lora_engine.maths.streams import Streams
 from lora_engine.networks.lora import LoraNetwork
 from lora_engine.output.pictures import new_scheduler
-from sd_contract.base_model import inspect_trainable
-from sd_contract.tensor_files import file_sha256
+from sd_contract.base_models.base_model import inspect_trainable
+from sd_contract.tensors.tensor_files import file_sha256
 from tests.lora_engine.pipelines import pipeline_of
 from tests.renderers.scene import pixels_of, render
 from train_tools.model.preview import Picture

@@ -7,7 +7,7 @@ import pytest
 
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, EventLog, StepDone
-from sd_contract.states import StateManifest, write_state
+from sd_contract.output.states import StateManifest, write_state
 from tests.faults.stand_in import StandInEngine
 from tests.runs.records import record
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
@@ -30,7 +30,7 @@ class Training:
         self.kind = TrainingJob(
             outputs,
             {"bundled": StandInEngine(0.01)},
-            dataset_of=lambda version: Dataset(folders=(), regularisation=(), content=content),
+            dataset_of=lambda version, options: Dataset(folders=(), regularisation=(), content=content),
             previews_of=lambda version, record: PREVIEWS,
         )
         write_record(run, record(run.folder.name))

@@ -1,4 +1,7 @@
-from sd_contract.attempt import Attempt, Result, read_result, write_result
+import pytest
+
+from sd_contract.attempt import URGENCY, Attempt, Result, read_result, write_result
+from train_tools.model.job import Stop
 
 
 def test_the_environment_names_the_attempt(tmp_path):
@@ -29,3 +32,26 @@ def test_a_missing_or_torn_result_is_none(tmp_path):
     Attempt(tmp_path).result.write_text('{"outcome": "do', encoding="utf-8")
 
     assert read_result(Attempt(tmp_path)) is None
+
+
+def test_a_stop_says_how_urgently_and_only_gets_more_urgent(tmp_path):
+    attempt = Attempt(tmp_path)
+    assert attempt.stop_mode is None
+    told = []
+    for mode in ("epoch", "epoch", "step", "epoch", "now", "step"):
+        attempt.request_stop(mode)
+        told.append(attempt.stop_mode)
+
+    assert told == ["epoch", "epoch", "step", "step", "now", "now"]
+    assert [path.name for path in tmp_path.iterdir()] == ["stop"]
+
+
+@pytest.mark.parametrize("content", [b"", b"please", b"\xff\xfe", b"step\n"])
+def test_a_stop_file_that_somebody_else_made_means_after_this_step(tmp_path, content):
+    Attempt(tmp_path).stop.write_bytes(content)
+
+    assert Attempt(tmp_path).stop_mode == "step"
+
+
+def test_the_words_of_the_stop_file_are_those_of_the_queue():
+    assert [mode.value for mode in Stop] == list(URGENCY)

@@ -65,6 +65,18 @@ def test_the_countdown_is_shown(api: httpx.Client, app: App, stand_ins: StandIns
     assert stand_ins.calls("systemctl") == []
 
 
+def test_a_queue_that_somebody_paused_is_not_done(api: httpx.Client, app: App, stand_ins: StandIns) -> None:
+    stand_ins.put("systemctl")
+    app.jobs.queue.add([NewJob(kind="train", title="a", folder="a")])
+    ask(api, "shut_down")
+    app.jobs.pause_all()
+    app.jobs.cancel(1)
+    assert not app.machine.is_to_be_shut_down_now()
+    assert app.machine.watch(lambda text: None).idle()
+    app.jobs.resume_all()
+    assert app.machine.is_to_be_shut_down_now()
+
+
 def test_a_queue_that_is_done_already_is_not_waited_for(api: httpx.Client, stand_ins: StandIns) -> None:
     stand_ins.put("systemctl")
     assert "Nothing waits or runs" in refused(ask(api, "shut_down"), 409)

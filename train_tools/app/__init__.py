@@ -9,20 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from sd_contract.errors import ContractError
-from train_tools.app.grids import BASE_MODEL, Grids
+from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
 from train_tools.app.previews import Previews
 from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
 from train_tools.app.versions import Progress, Versions, silent
-from train_tools.datasets.dataset import read_dataset
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import NotFoundError, TrainToolsError
 from train_tools.follow_ups.copies import CopyJob
 from train_tools.follow_ups.desktop import DesktopJob
 from train_tools.follow_ups.followed import Followed, Wishes
 from train_tools.follow_ups.webhook import WebhookJob
+from train_tools.grids.runs import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
 from train_tools.model.paths import OutputsPaths
@@ -98,7 +98,12 @@ class App:
 
     def _kinds(self) -> Sequence[JobKind]:
         work = (
-            TrainingJob(self.outputs, self.engines, dataset_of=read_dataset, previews_of=self.previews.after_run),
+            TrainingJob(
+                self.outputs,
+                self.engines,
+                dataset_of=self.versions.trained_on_by,
+                previews_of=self.previews.after_run,
+            ),
             PreviewJob(self.renderer, self.previews.rows_of),
             CopyJob(self.settings.read),
         )

@@ -3,36 +3,64 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sd_contract.tensor_files import file_sha256
+from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
-from train_tools.errors import AlreadyExistsError, BaseModelNotUsableError, DatasetNotUsableError, NotFoundError
-from train_tools.grids.expressions import grid_of
-from train_tools.grids.runs import runs_of
+from train_tools.errors import (
+    BaseModelNotUsableError,
+    ConfirmationWantedError,
+    DatasetNotUsableError,
+    NotFoundError,
+    OptionValueError,
+)
+from train_tools.grids.cells import Cell, Count, cells_of, count_cells, product_size
+from train_tools.grids.expressions import assignments_in, assignments_of, grid_of
+from train_tools.grids.record import GridRecord, grid_name_for, grids_of, read_grid, write_grid
+from train_tools.grids.runs import BASE_MODEL, Facts, runs_of
 from train_tools.jobs.queue import Queue
-from train_tools.model.dataset import Dataset, Preparation
-from train_tools.model.grid import Grid, Run
+from train_tools.model.dataset import Dataset
+from train_tools.model.grid import Formula, Grid, Rules, Run
 from train_tools.model.job import Job, JobState, NewJob
 from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
-from train_tools.model.plan import Plan, PlannedRun, Submission
+from train_tools.model.plan import Plan, PlannedRun, Submission, Turn
+from train_tools.options.table import engine_options
 from train_tools.previews.matrix import picture_count
 from train_tools.projects.store import ProjectStore
 from train_tools.runs import costs
 from train_tools.runs.checkpoints import is_trained
 from train_tools.runs.engine import Engine
-from train_tools.runs.grids import GridRecord, grid_name_for, grids_of, read_grid, write_grid
-from train_tools.runs.record import RunRecord, folder_of, now, write_record
+from train_tools.runs.folders import RunFolders
+from train_tools.runs.record import RunRecord, now, write_record
 from train_tools.runs.training import TRAIN, title_of, training_job
 
-BASE_MODEL = "pretrained_model_name_or_path"
 PICTURE_BYTES_PER_PIXEL = 1.5
 """A PNG of a photograph; drawn pictures are smaller."""
+MOST_PLANNED = 2_000
+"""Runs that are planned one by one; of larger grids as many are looked at, evenly spread; the rest is guessed."""
+MOST_UNASKED = 1_000
+MOST_RUNS = 100_000
+MOST_CELLS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """What was asked for: the grid, how many runs it has, and those that were looked at."""
+
+    grid: Grid
+    runs: tuple[Run, ...]
+    total: int
+    datasets: Mapping[str, Dataset]
+    """By content."""
+
+    def dataset_of(self, run: Run) -> Dataset:
+        return self.datasets[run.spec.dataset]
 
 
 class Grids:
@@ -52,52 +80,95 @@ class Grids:
         self._jobs = jobs
         self._engines = engines
 
-    def plan(self, project: str, version: str, assignments: Mapping[str, str] | None = None) -> Plan:
-        """What the version's options with `assignments` (option -> comma list) over them would do."""
+    @staticmethod
+    def assignments_of(texts: Iterable[str]) -> Mapping[str, str]:
+        """Expressions by option name, from `name=expression`."""
+        return assignments_of(texts)
+
+    @staticmethod
+    def assignments_in(text: str) -> Mapping[str, str]:
+        """Expressions by option name, from what one would add to a trainer's command line."""
+        return assignments_in(text)
+
+    def count(
+        self,
+        project: str,
+        version: str,
+        assignments: Mapping[str, str] | None = None,
+        *,
+        rules: Rules | None = None,
+        grid: str | None = None,
+    ) -> Count:
+        """How many runs a grid has, without a look at dataset or models: quick enough for each key typed."""
+        return count_cells(self._typed(project, version, assignments or {}, rules, grid))
+
+    def plan(
+        self,
+        project: str,
+        version: str,
+        assignments: Mapping[str, str] | None = None,
+        *,
+        rules: Rules | None = None,
+        grid: str | None = None,
+    ) -> Plan:
+        """What the version's options (or those of the grid of that name) would do, with `assignments` (option ->
+        expression) over them. `rules` take the place of the stored ones."""
         paths = self._versions.paths(project, version)
-        _, runs, dataset = self._grid(project, version, assignments or {})
+        reading = self._read(project, version, self._typed(project, version, assignments or {}, rules, grid))
         settings = self._versions.settings(project, version)
-        planned = tuple(self._planned(run, paths, dataset) for run in runs)
+        planned = self._planned(reading, paths, reading.runs)
         to_train = [entry for entry in planned if not entry.done]
-        pace = costs.measured_pace(self._queue.jobs(states=(JobState.DONE,), limit=500)) or self._first_guess()
+        share = reading.total / max(1, len(reading.runs))
+        pace = costs.measured_pace(self._queue.jobs(states=(JobState.DONE,), limit=500)) or costs.first_guess()
         checkpoints = sum(entry.checkpoints for entry in to_train)
         pictures = picture_count(settings.previews, checkpoints) if checkpoints else 0
         area = settings.previews.width_px * settings.previews.height_px
+        seconds = sum(
+            pace.seconds(entry.steps, costs.work_of(entry.run.options, entry.base)) for entry in to_train
+        )
+        file_bytes = sum(
+            entry.checkpoints * costs.checkpoint_bytes(entry.run.options, entry.base) for entry in to_train
+        )
+        problems = {problem for dataset in reading.datasets.values() for problem in dataset.problems}
         return Plan(
             project=project,
             version=version,
             runs=planned,
-            images=dataset.image_count,
-            pictures=pictures,
-            seconds=sum(
-                pace.seconds(entry.steps, costs.work_of(entry.run.options, Path(entry.run.base_model)))
-                for entry in to_train
-            ),
+            total=reading.total,
+            images=max(dataset.image_count for dataset in reading.datasets.values()),
+            pictures=round(pictures * share),
+            seconds=seconds * share,
             seconds_from=pace.source,
-            disk_bytes=int(
-                sum(
-                    entry.checkpoints * costs.checkpoint_bytes(entry.run.options, Path(entry.run.base_model))
-                    for entry in to_train
-                )
-                + pictures * area * PICTURE_BYTES_PER_PIXEL
-            ),
+            disk_bytes=int((file_bytes + pictures * area * PICTURE_BYTES_PER_PIXEL) * share),
             free_bytes=shutil.disk_usage(paths.folder).free,
-            warnings=tuple(f"{problem.source}: {problem.reason}" for problem in dataset.problems),
+            notes=reading.grid.notes,
+            warnings=tuple(f"{problem.source}: {problem.reason}" for problem in sorted(problems, key=str)),
         )
 
     def submit(
-        self, project: str, version: str, assignments: Mapping[str, str] | None = None, grid: str | None = None
+        self,
+        project: str,
+        version: str,
+        assignments: Mapping[str, str] | None = None,
+        grid: str | None = None,
+        *,
+        rules: Rules | None = None,
+        turn: Turn | None = None,
+        sure: bool = False,
     ) -> Submission:
-        """Queues the runs that are neither done nor queued already, and remembers the grid."""
+        """Queues the runs that are neither done nor queued already, and remembers the grid. A grid that is there
+        already is the one that is submitted again, with `assignments` over what it says.
+
+        Raises ConfirmationWantedError for very many runs unless one is `sure`."""
         paths = self._versions.paths(project, version)
-        typed, runs, dataset = self._grid(project, version, assignments or {})
-        planned = [self._planned(run, paths, dataset) for run in runs]
-        name = checked_name(grid, "grid name") if grid else grid_name_for(paths, [run.name for run in runs])
-        if grid and paths.grid(name).folder.exists():
-            raise AlreadyExistsError(
-                f"There is a grid {grid!r} already. Give another name, or none to have one made."
-            )
-        write_grid(paths, GridRecord(name=name, grid=typed, runs=tuple(run.name for run in runs), created=now()))
+        typed = self._typed(project, version, assignments or {}, rules, grid)
+        reading = self._read(project, version, typed, most=MOST_RUNS)
+        if len(reading.runs) > MOST_UNASKED and not sure:
+            raise self._are_you_sure(project, version, assignments, rules, grid)
+        planned = self._planned(reading, paths, reading.runs)
+        names = tuple(entry.run.name for entry in planned)
+        name = checked_name(grid, "grid name") if grid else grid_name_for(paths, names)
+        write_grid(paths, GridRecord(name=name, grid=reading.grid, runs=names, created=now()))
         ahead = self._queue.waiting()
         jobs, already, fresh = [], [], []
         for entry in planned:
@@ -107,11 +178,9 @@ class Grids:
             elif job is not None:
                 jobs.append(job.id)
             else:
-                fresh.append(self._recorded(entry, name, paths))
+                fresh.append(self._recorded(entry, name, paths, turn))
         jobs += self._queue.add(fresh)
-        if not self._store.open_version(project, version).legacy:
-            settings = self._versions.settings(project, version)
-            self._versions.save_settings(project, version, replace(settings, options=typed.base, axes=typed.axes))
+        self._remember(project, version, reading.grid)
         return Submission(grid=name, jobs=tuple(jobs), already=tuple(already), ahead=ahead)
 
     def names(self, project: str, version: str) -> tuple[str, ...]:
@@ -134,41 +203,91 @@ class Grids:
             raise NotFoundError("This version has no grid yet: submit one first.")
         return newest[0]
 
-    def _grid(
-        self, project: str, version: str, assignments: Mapping[str, str]
-    ) -> tuple[Grid, tuple[Run, ...], Dataset]:
+    def _typed(
+        self, project: str, version: str, assignments: Mapping[str, str], rules: Rules | None, name: str | None
+    ) -> Grid:
+        """What is meant: what is stored of the grid of that name, else of the version, and what was typed."""
+        paths = self._versions.paths(project, version)
+        if name is not None and paths.grid(checked_name(name, "grid name")).record.is_file():
+            stored = read_grid(paths.grid(name)).grid
+            return grid_of(stored.base, stored.axes, assignments, rules or stored.rules)
         settings = self._versions.settings(project, version)
-        dataset = self._versions.dataset(project, version)
-        if not dataset.image_count:
-            raise DatasetNotUsableError(
-                f"{project} / {version} has no training images. Add some with "
-                f'`train-tools dataset import "{project}" "{version}" PATH`.'
-            )
-        grid = _with_real_base_models(grid_of(settings.options, settings.axes, assignments))
+        return grid_of(settings.options, settings.axes, assignments, rules or settings.rules)
+
+    def _read(self, project: str, version: str, grid: Grid, most: int = MOST_PLANNED) -> _Reading:
+        """The runs of a grid; when there are more than `most`, as many as that from all over it."""
+        grid = _with_real_base_models(grid)
         engine = self._engines["bundled"]
         base_models = {}
-        for path in values_of(grid, BASE_MODEL):
+        for path in grid.values(BASE_MODEL):
             engine.check_base_model(Path(path))
             base_models[path] = file_sha256(Path(path), self._outputs.cache)
+        if product_size(grid) > MOST_CELLS:
+            raise _too_many(product_size(grid))
+        cells: Iterable[Cell] = list(cells_of(grid)) if product_size(grid) <= most else cells_of(grid)
+        total = len(cells) if isinstance(cells, list) else sum(1 for _ in cells)
+        if total > MOST_RUNS:
+            raise _too_many(total)
+        spread = cells if isinstance(cells, list) else islice(cells_of(grid), 0, None, -(-total // most))
+        trained = _Datasets(self._versions, project, version)
         runs = runs_of(
-            _with_resolution(grid, settings.preparation),
-            dataset=dataset.content,
-            base_models=base_models,
-            engine=engine.name,
-            contract=engine.contract,
+            grid,
+            (trained.with_resolution(cell) for cell in spread),
+            Facts(
+                dataset=lambda cell: trained.of(cell).content,
+                base_models=base_models,
+                engine=engine.name,
+                contract=engine.contract,
+            ),
         )
-        paths = self._versions.paths(project, version)
-        return grid, tuple(replace(run, name=folder_of(paths, run)) for run in runs), dataset
+        folders = RunFolders(self._versions.paths(project, version))
+        return _Reading(
+            grid=grid,
+            runs=tuple(replace(run, name=folders.name_of(run)) for run in runs),
+            total=total if total > most else len(runs),
+            datasets=trained.by_content(),
+        )
 
-    def _planned(self, run: Run, version: VersionPaths, dataset: Dataset) -> PlannedRun:
-        count = self._engines[run.spec.engine].count_steps(run.options, dataset)
-        return PlannedRun(
-            run=run,
-            steps=count.steps,
-            epochs=count.epochs,
-            checkpoints=count.checkpoints,
-            done=is_trained(version.run(run.name)),
+    def _planned(self, reading: _Reading, version: VersionPaths, runs: Iterable[Run]) -> tuple[PlannedRun, ...]:
+        planned = []
+        for run in runs:
+            engine = self._engines[run.spec.engine]
+            count = engine.count_steps(engine_options(run.options), reading.dataset_of(run))
+            planned.append(
+                PlannedRun(
+                    run=run,
+                    steps=count.steps,
+                    epochs=count.epochs,
+                    checkpoints=count.checkpoints,
+                    done=is_trained(version.run(run.name)),
+                )
+            )
+        return tuple(planned)
+
+    def _are_you_sure(
+        self,
+        project: str,
+        version: str,
+        assignments: Mapping[str, str] | None,
+        rules: Rules | None,
+        grid: str | None,
+    ) -> ConfirmationWantedError:
+        plan = self.plan(project, version, assignments, rules=rules, grid=grid)
+        hours = (plan.seconds or 0) / 3600
+        time_text = f"{hours / 24:,.1f} days" if hours > 48 else f"{hours:,.1f} hours"
+        return ConfirmationWantedError(
+            f"This grid has {plan.total:,} runs: about {time_text} and {plan.disk_bytes / 1e9:,.0f} GB of disk, "
+            f"of which {plan.free_bytes / 1e9:,.0f} GB are free. Queue them all the same with --yes (sure), take "
+            "values out, or draw some of them with --random N."
         )
+
+    def _remember(self, project: str, version: str, grid: Grid) -> None:
+        """What the version's form opens with the next time."""
+        if self._store.open_version(project, version).legacy:
+            return
+        settings = self._versions.settings(project, version)
+        changed = replace(settings, options=grid.base, axes=grid.axes, rules=grid.rules)
+        self._versions.save_settings(project, version, changed)
 
     def _queued_again(self, paths: RunPaths) -> Job | None:
         """The run's job: as it is when unfinished, queued again when it had failed; None when there is none."""
@@ -177,49 +296,79 @@ class Grids:
             return None
         return self._queue.retry(job.id) if job.state.finished else replace(job, state=JobState.RUNNING)
 
-    def _recorded(self, entry: PlannedRun, grid: str, version: VersionPaths) -> NewJob:
-        work = costs.work_of(entry.run.options, Path(entry.run.base_model))
+    def _recorded(self, entry: PlannedRun, grid: str, version: VersionPaths, turn: Turn | None) -> NewJob:
+        work = costs.work_of(entry.run.options, entry.base)
         record = RunRecord(run=entry.run, grid=grid, steps=entry.steps, work=work, created=now())
         write_record(version.run(entry.run.name), record)
-        return training_job(self._outputs, version, record, title_of(version, entry.run))
+        return training_job(self._outputs, version, record, title_of(version, entry.run), turn)
 
     @property
     def _queue(self) -> Queue:
         return self._jobs.queue
 
-    @staticmethod
-    def _first_guess() -> costs.Pace:
-        return costs.FIRST_GUESS["gpu" if shutil.which("nvidia-smi") else "cpu"]
+
+class _Datasets:
+    """The datasets that the cells of a grid are trained on, each read once."""
+
+    def __init__(self, versions: Versions, project: str, version: str) -> None:
+        self._versions = versions
+        self._project = project
+        self._version = version
+        self._found: dict[tuple[Any, ...], Dataset] = {}
+        self._sizes: dict[str, str] = {}
+
+    def of(self, cell: Cell) -> Dataset:
+        """Raises DatasetNotUsableError when there is nothing to train on."""
+        key = tuple(cell.get(name) for name in ("dataset", "repeats", "captions"))
+        if key not in self._found:
+            version = cell.get("dataset") or self._version
+            dataset = self._versions.trained_on(self._project, version, cell)
+            if not dataset.image_count:
+                raise DatasetNotUsableError(
+                    f"{self._project} / {version} has no training images. Add some with "
+                    f'`train-tools dataset import "{self._project}" "{version}" PATH`.'
+                )
+            self._found[key] = dataset
+        return self._found[key]
+
+    def by_content(self) -> Mapping[str, Dataset]:
+        return {dataset.content: dataset for dataset in self._found.values()}
+
+    def with_resolution(self, cell: Cell) -> Cell:
+        """The cell with the size of its training images as resolution, unless it says another."""
+        if "resolution" in cell:
+            return cell
+        version = cell.get("dataset") or self._version
+        if version not in self._sizes:
+            size = self._versions.settings(self._project, version).preparation
+            self._sizes[version] = f"{size.width_px},{size.height_px}"
+        return {**cell, "resolution": self._sizes[version]}
 
 
-def _with_resolution(grid: Grid, size: Preparation) -> Grid:
-    """The grid with the size of the training images as its resolution, unless it says another."""
-    if "resolution" in grid.base or "resolution" in grid.axes:
-        return grid
-    return Grid(base={**grid.base, "resolution": f"{size.width_px},{size.height_px}"}, axes=grid.axes)
+def _too_many(runs: int) -> OptionValueError:
+    return OptionValueError(
+        f"This grid has {runs:,} runs; at most {MOST_RUNS:,} can be queued at once. Take some values out, or draw "
+        "some of them with --random N (sample)."
+    )
 
 
 def _with_real_base_models(grid: Grid) -> Grid:
     """The grid with absolute paths to base models that exist."""
-    if BASE_MODEL not in grid.base and BASE_MODEL not in grid.axes:
+    paths = grid.values(BASE_MODEL)
+    if not paths:
         raise BaseModelNotUsableError(
             "No base model is chosen. Give one with --base-model FILE (or --set "
             f"{BASE_MODEL}=FILE): a .safetensors checkpoint such as Stable Diffusion 1.5."
         )
-    if BASE_MODEL in grid.axes:
-        paths = tuple(_real_file(path) for path in grid.axes[BASE_MODEL])
-        return Grid(base=grid.base, axes={**grid.axes, BASE_MODEL: paths})
-    return Grid(base={**grid.base, BASE_MODEL: _real_file(grid.base[BASE_MODEL])}, axes=grid.axes)
+    return grid.with_values(BASE_MODEL, tuple(_real_file(path) for path in paths))
 
 
-def _real_file(text: str) -> str:
+def _real_file(text: str | Formula) -> str:
+    if isinstance(text, Formula):
+        raise BaseModelNotUsableError(f"The base model can't be computed: {text} is a formula. Give a path.")
     path = Path(text).expanduser().absolute()
     if not path.is_file():
         raise BaseModelNotUsableError(
             f"The base model {path} does not exist. Give the path of a .safetensors file."
         )
     return str(path)
-
-
-def values_of(grid: Grid, name: str) -> tuple[Any, ...]:
-    return grid.axes.get(name) or (grid.base[name],)

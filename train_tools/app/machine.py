@@ -65,7 +65,7 @@ class Machine:
 
     def _is_done(self) -> bool:
         """Nothing waits, runs or is paused."""
-        return not self._queue().jobs(states=UNFINISHED, limit=1)
+        return self._queue().paused is None and not self._queue().jobs(states=UNFINISHED, limit=1)
 
     def _is_to_be_kept_awake(self) -> bool:
         try:

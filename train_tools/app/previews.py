@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sd_contract.tensor_files import file_sha256
-from train_tools.app.grids import BASE_MODEL, Grids, values_of
+from sd_contract.tensors.tensor_files import file_sha256
+from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
 from train_tools.datasets.dataset import read_dataset
 from train_tools.errors import NotFoundError
-from train_tools.grids.runs import varied_in
+from train_tools.grids.record import read_grid
+from train_tools.grids.runs import BASE_MODEL, varied_in
 from train_tools.model.grid import Grid, Run
 from train_tools.model.job import NewJob
 from train_tools.model.paths import OutputsPaths, VersionPaths
@@ -21,7 +22,6 @@ from train_tools.model.preview import PreviewMatrix, PreviewSettings
 from train_tools.previews.kind import preview_job
 from train_tools.previews.matrix import BaseModelFile, LabelledCheckpoint, checked_settings, matrix_of
 from train_tools.runs.checkpoints import checkpoints_of
-from train_tools.runs.grids import read_grid
 from train_tools.runs.record import RunRecord, read_record
 
 
@@ -120,7 +120,7 @@ class Previews:
         return rows
 
     def _bases_of(self, grid: Grid) -> list[BaseModelFile]:
-        paths = [Path(path) for path in values_of(grid, BASE_MODEL)]
+        paths = [Path(path) for path in grid.values(BASE_MODEL)]
         return [
             BaseModelFile(path=path, sha256=file_sha256(path, self._outputs.cache))
             for path in paths

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from train_tools.datasets.dataset import read_dataset
 from train_tools.datasets.origin import import_images
 from train_tools.datasets.preparation import prepare
+from train_tools.datasets.variants import variant
 from train_tools.errors import InUseError
-from train_tools.model.dataset import Dataset, ImportReport, Preparation, PreparationReport
+from train_tools.model.dataset import CaptionPolicy, Dataset, ImportReport, Preparation, PreparationReport
 from train_tools.model.paths import VersionPaths
 from train_tools.model.project import VersionSettings
 from train_tools.projects.legacy import legacy_settings
@@ -51,6 +53,16 @@ class Versions:
 
     def dataset(self, project: str, version: str) -> Dataset:
         return read_dataset(self.paths(project, version))
+
+    def trained_on(self, project: str, version: str, options: Mapping[str, Any]) -> Dataset:
+        """The version's dataset as a run with these options takes it."""
+        captions = options.get("captions") or CaptionPolicy.AS_WRITTEN
+        return variant(self.dataset(project, version), options.get("repeats"), captions)
+
+    def trained_on_by(self, paths: VersionPaths, options: Mapping[str, Any]) -> Dataset:
+        """The dataset that a run of this version takes: its own, or that of another version of the project."""
+        project = paths.folder.parent.parent.name
+        return self.trained_on(project, options.get("dataset") or paths.folder.name, options)
 
     def import_images(
         self, project: str, version: str, sources: Sequence[Path], progress: Progress = silent

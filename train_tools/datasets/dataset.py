@@ -14,7 +14,7 @@ from train_tools.datasets.folders import folder_name, parsed
 from train_tools.datasets.pictures import picture_suffixes
 from train_tools.errors import DatasetNotUsableError, StorageError
 from train_tools.files import sha256_of
-from train_tools.model.dataset import Dataset, DatasetFolder, Rejected, TrainingImage
+from train_tools.model.dataset import CaptionPolicy, Dataset, DatasetFolder, Rejected, TrainingImage
 from train_tools.model.paths import VersionPaths
 
 
@@ -42,7 +42,7 @@ def _read(version: VersionPaths) -> Dataset:
     return Dataset(
         folders=folders,
         regularisation=regularisation,
-        content=_content_of(folders, regularisation),
+        content=content_of(folders, regularisation),
         problems=tuple(problems),
     )
 
@@ -108,11 +108,18 @@ def _caption_file(image: Path) -> Path:
     return image.with_suffix(".txt")
 
 
-def _content_of(folders: Sequence[DatasetFolder], regularisation: Sequence[DatasetFolder]) -> str:
+def content_of(folders: Sequence[DatasetFolder], regularisation: Sequence[DatasetFolder]) -> str:
     """Equal when a run would see the same: images, names (they decide the order), captions, repeats, classes."""
     items = [
-        [regularises, folder.repeats, folder.class_name, image.path.name, _sha256(image.path), _spelt(image)]
-        for regularises, group in ((False, folders), (True, regularisation))
+        [
+            is_reg,
+            folder.repeats,
+            folder.class_name,
+            image.path.name,
+            _sha256(image.path),
+            _seen(folder, image),
+        ]
+        for is_reg, group in ((False, folders), (True, regularisation))
         for folder in group
         for image in folder.images
     ]
@@ -120,9 +127,13 @@ def _content_of(folders: Sequence[DatasetFolder], regularisation: Sequence[Datas
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def _spelt(image: TrainingImage) -> str | None:
-    """The caption; None without a file: the trainer then takes the class, but not for an empty file."""
-    return image.caption if image.caption or _caption_file(image.path).is_file() else None
+def _seen(folder: DatasetFolder, image: TrainingImage) -> str | None:
+    """The caption as the folder's policy makes it; None where the trainer takes the class: without a file, but not
+    for an empty one."""
+    if folder.captions is CaptionPolicy.CLASS_ONLY or not (image.caption or _caption_file(image.path).is_file()):
+        return None
+    is_first = folder.captions is CaptionPolicy.CLASS_FIRST
+    return f"{folder.class_name}, {image.caption}" if is_first else image.caption
 
 
 def _sha256(path: Path) -> str:

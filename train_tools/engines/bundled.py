@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import sd_contract
 from sd_contract.attempt import Attempt, Result
-from sd_contract.base_model import SCRIPTS as SCRIPTS_OF_FAMILIES
-from sd_contract.base_model import cpu_threads, inspect_trainable
-from sd_contract.buckets import place
-from sd_contract.checkpoints import SaveSchedule
+from sd_contract.base_models.base_model import SCRIPTS as SCRIPTS_OF_FAMILIES
+from sd_contract.base_models.base_model import cpu_threads, inspect_trainable
 from sd_contract.datasets import CollectedDataset, DatasetConfig, DatasetItem, Subset, collected_from, to_toml
 from sd_contract.datasets import Dataset as TrainedDataset
 from sd_contract.datasets.description import dataset_defaults, refuse_what_excludes, subset_defaults
 from sd_contract.errors import ContractError, DatasetError
-from sd_contract.image_sizes import Size, image_size
+from sd_contract.images.buckets import place
+from sd_contract.images.image_sizes import Size, image_size
 from sd_contract.options import Settings, settings_from
+from sd_contract.output.checkpoints import SaveSchedule
 from sd_contract.steps import plan_steps
 from train_tools.errors import BaseModelNotUsableError, DatasetNotUsableError, OptionValueError
 from train_tools.files import write_toml
-from train_tools.model.dataset import Dataset
+from train_tools.model.dataset import CaptionPolicy, Dataset, DatasetFolder
 from train_tools.model.job import JobState, Verdict
 from train_tools.model.paths import RunPaths
 from train_tools.options.config import config_table
@@ -31,6 +32,8 @@ from train_tools.runs.engine import AttemptFiles, Exit, Launch, RunFiles, StepCo
 
 SCRIPTS = Path(sd_contract.__file__).parent.parent
 CAPTION_SUFFIX = ".txt"
+NO_CAPTION_SUFFIX = ".no-caption"
+"""No file ends so: the trainer then takes the class."""
 RESOLUTION = 512, 512
 """Of the training images when none is set."""
 
@@ -134,6 +137,20 @@ def _collected(settings: Settings, dataset: Dataset) -> CollectedDataset:
     """The images as the trainer will find them: what it counts batches by. Their sizes are looked at only for
     buckets."""
     (trained,) = _dataset_config(settings, dataset).datasets
+    return _collected_once(dataset.content, trained, _Uncompared(dataset))
+
+
+@dataclass(frozen=True)
+class _Uncompared:
+    """A dataset that is known by its content hash beside it."""
+
+    dataset: Dataset = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _collected_once(content: str, trained: TrainedDataset, of: _Uncompared) -> CollectedDataset:
+    """The runs of a grid mostly see the same images in the same way."""
+    dataset = of.dataset
     images = [image.path for folder in (*dataset.folders, *dataset.regularisation) for image in folder.images]
     by_folder = {subset.image_dir: subset for subset in trained.subsets}
     try:
@@ -174,6 +191,15 @@ def _dataset_config(settings: Settings, dataset: Dataset) -> DatasetConfig:
     return config
 
 
+def _captions(folder: DatasetFolder) -> dict[str, str]:
+    """What a subset is told so that the trainer sees the folder's captions by its policy."""
+    if folder.captions is CaptionPolicy.CLASS_ONLY:
+        return {"caption_extension": NO_CAPTION_SUFFIX}
+    if folder.captions is CaptionPolicy.CLASS_FIRST:
+        return {"caption_prefix": f"{folder.class_name},"}
+    return {}
+
+
 def _dataset(settings: Settings, dataset: Dataset) -> TrainedDataset:
     subsets = [
         Subset(
@@ -184,6 +210,7 @@ def _dataset(settings: Settings, dataset: Dataset) -> TrainedDataset:
                 "class_tokens": folder.class_name,
                 "caption_extension": CAPTION_SUFFIX,
                 "is_reg": is_reg,
+                **_captions(folder),
             }
         )
         for folders, is_reg in ((dataset.folders, False), (dataset.regularisation, True))

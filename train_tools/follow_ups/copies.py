@@ -45,6 +45,7 @@ def copy_job(outputs: OutputsPaths, training: Job) -> NewJob:
         folder=run.copies.relative_to(outputs.folder).as_posix(),
         subject={"grid": training.subject.get("grid", "")},
         attempt=last_attempt(run.copies),
+        priority=training.priority,
     )
 
 

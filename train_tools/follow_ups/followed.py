@@ -84,6 +84,7 @@ class Wishes:
             folder=folder.relative_to(self._outputs.folder).as_posix(),
             subject=news.subject(str(job.subject.get("grid", ""))),
             attempt=last_attempt(folder),
+            priority=job.priority,
         )
 
     def _read(self) -> UserSettings | None:

@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train_tools.errors import OptionValueError
+from train_tools.grids.cells import SEED, Cell
 from train_tools.model.grid import Grid, Run, RunSpec, run_name
 from train_tools.options.table import canonical_options
 
-MOST_RUNS = 1000
+BASE_MODEL = "pretrained_model_name_or_path"
 
 
-def runs_of(
-    grid: Grid, *, dataset: str, base_models: Mapping[str, str], engine: str, contract: int
-) -> tuple[Run, ...]:
-    """The runs, first axis outermost. `base_models` gives the file hash of each base model's path.
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What decides a run's result besides its options."""
 
-    Cells that mean the same run (a value that is another's default, say) are one run.
-    """
-    if len(grid) > MOST_RUNS:
-        raise OptionValueError(
-            f"This grid has {len(grid):,} runs; at most {MOST_RUNS:,} can be queued at once. Take some values out."
-        )
+    dataset: Callable[[Cell], str]
+    """The content hash of the dataset that a cell is trained on."""
+    base_models: Mapping[str, str]
+    """The file hash of each base model's path."""
+    engine: str
+    contract: int
+
+
+def runs_of(grid: Grid, cells: Iterable[Cell], facts: Facts) -> tuple[Run, ...]:
+    """The runs of cells of the grid. Cells that mean the same run (a value that is another's default, say) are one
+    run."""
     runs: dict[str, Run] = {}
-    for options in grid.cells():
-        path = str(options["pretrained_model_name_or_path"])
+    for options in cells:
+        path = str(options[BASE_MODEL])
         spec = RunSpec(
             options=canonical_options(options),
-            dataset=dataset,
-            base_model=base_models[path],
-            engine=engine,
-            contract=contract,
+            dataset=facts.dataset(options),
+            base_model=facts.base_models[path],
+            engine=facts.engine,
+            contract=facts.contract,
         )
-        varied = varied_in(grid, options)
-        name = run_name(spec, Path(path).stem, varied)
-        runs.setdefault(spec.fingerprint, Run(name=name, spec=spec, varied=varied, options=options))
+        if spec.fingerprint not in runs:
+            varied = varied_in(grid, options)
+            name = run_name(spec, Path(path).stem, varied)
+            runs[spec.fingerprint] = Run(name=name, spec=spec, varied=varied, options=options)
     return tuple(runs.values())
 
 
 def varied_in(grid: Grid, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes a run of the grid differ from its neighbours, as people read it."""
-    return {name: _shown(name, options.get(name)) for name in grid.axes}
+    """What makes a run of the grid differ from its neighbours, as people read it. An option that only some runs
+    have is told of those."""
+    by_seed = (SEED,) if grid.rules.seeds > 1 or grid.rules.other_seed else ()
+    names = dict.fromkeys((*grid.axes, *by_seed))
+    return {name: _shown(name, options[name]) for name in names if name in options}
 
 
 def _shown(name: str, value: Any) -> Any:
-    if name == "pretrained_model_name_or_path":
+    if name == BASE_MODEL:
         return Path(str(value)).stem
     return " ".join(str(item) for item in value) if isinstance(value, tuple) else value

@@ -34,8 +34,10 @@ class Exit:
     stopped: bool = False
     """It was asked to stop, or had to be killed."""
     reason: str = ""
-    slot_busy: bool = False
-    """Nothing was started: another job has the slot."""
+    started: bool = True
+    """False = nothing was: another job has the slot, say. `reason` tells."""
+    memory: str = ""
+    """What GPU memory is still in use after a stop, in words; empty when it is free."""
 
 
 class JobKind(Protocol):

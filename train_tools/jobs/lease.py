@@ -80,6 +80,14 @@ def held(path: Path) -> bool:
     return False
 
 
+def noted(path: Path) -> str:
+    """What the holder of a lease has noted in it."""
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def state_folder() -> Path:
     """Where leases and slots of this user lie: on a local disk, shared by all outputs folders of the machine."""
     import platformdirs
@@ -100,3 +108,7 @@ def others_at_work(queue_id: str) -> bool:
 
 def worker_lease(queue_id: str) -> Path:
     return state_folder() / "leases" / queue_id / "worker.lock"
+
+
+def service_lease(queue_id: str) -> Path:
+    return state_folder() / "leases" / queue_id / "service.lock"

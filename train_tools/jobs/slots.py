@@ -1,15 +1,19 @@
-"""Slots: one per GPU, or one for the CPU. A job runs in a slot; a slot is locked as long as its job lives."""
+"""Slots: one per GPU, or some for the CPU. A job runs in a slot; a slot is locked as long as its job lives."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from train_tools.errors import OptionValueError
+from train_tools.jobs.gpu import gpus
 from train_tools.jobs.lease import Lease, held, state_folder
+
+CPU = "cpu"
+GPUS, CPU_SLOTS = "TRAIN_TOOLS_GPUS", "TRAIN_TOOLS_CPU_SLOTS"
+MOST_CPU_SLOTS = 64
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,12 @@ class Slot:
     name: str
 
     @property
+    def is_gpu(self) -> bool:
+        return self.name.partition("-")[0] != CPU
+
+    @property
     def environment(self) -> Mapping[str, str]:
-        if self.name == "cpu":
+        if not self.is_gpu:
             return {"CUDA_VISIBLE_DEVICES": ""}
         return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": self.name}
 
@@ -52,16 +60,37 @@ class Slot:
         return bool(last) and held(Path(last))
 
 
-def slots_of_this_machine() -> tuple[Slot, ...]:
-    """One slot per NVIDIA GPU, else the CPU."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return (Slot("cpu"),)
-    try:
-        listing = subprocess.run(
-            [program, "-L"], capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        listing = ""
-    uuids = re.findall(r"^GPU \d+:.*\(UUID: (GPU-[0-9a-fA-F-]+)\)", listing, re.MULTILINE)
-    return tuple(Slot(uuid) for uuid in uuids) or (Slot("cpu"),)
+def slots_of_this_machine(
+    environment: Mapping[str, str] = os.environ, cpu_slots: int | None = None
+) -> tuple[Slot, ...]:
+    """One slot per NVIDIA GPU, else as many for the CPU as are asked for (`cpu_slots`, TRAIN_TOOLS_CPU_SLOTS; 1).
+
+    `TRAIN_TOOLS_GPUS` names the GPUs that may be used, by the beginnings of their UUIDs with commas between them;
+    `none` = the CPU. Raises OptionValueError for one that this machine does not have.
+    """
+    chosen = [name.strip() for name in environment.get(GPUS, "").split(",") if name.strip()]
+    there = gpus() if chosen != ["none"] else ()
+    for name in chosen if chosen != ["none"] else ():
+        if not any(_is_called(uuid, name) for uuid in there):
+            raise OptionValueError(
+                f"{GPUS} names {name!r}, and this machine has {', '.join(there) or 'no GPU'}. Give UUIDs with "
+                "commas between them, as `nvidia-smi -L` shows them, or `none` for the CPU."
+            )
+    used = [uuid for uuid in there if not chosen or any(_is_called(uuid, name) for name in chosen)]
+    if used:
+        return tuple(Slot(uuid) for uuid in used)
+    wanted = environment.get(CPU_SLOTS, "1") if cpu_slots is None else str(cpu_slots)
+    return tuple(Slot(f"{CPU}-{n}" if n > 1 else CPU) for n in range(1, _cpu_slots(wanted) + 1))
+
+
+def _is_called(uuid: str, name: str) -> bool:
+    return uuid.lower().startswith(name.lower())
+
+
+def _cpu_slots(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_CPU_SLOTS:
+        raise OptionValueError(
+            f"{text!r} CPU slots (--cpu-slots, {CPU_SLOTS}) can't be used: how many jobs may run at a time on the "
+            f"CPU, from 1 to {MOST_CPU_SLOTS}."
+        )
+    return int(text)

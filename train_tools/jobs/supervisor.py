@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sd_contract.attempt import Attempt
+from train_tools.jobs.gpu import GpuMemory
 from train_tools.jobs.kind import Exit
 from train_tools.jobs.lease import Lease
 from train_tools.jobs.queue import Queue
@@ -76,7 +77,8 @@ def read_exit(paths: AttemptPaths) -> Exit | None:
             code=fields["code"],
             stopped=fields["stopped"],
             reason=fields["reason"],
-            slot_busy=fields.get("slot_busy", False),
+            started=fields.get("started", True),
+            memory=fields.get("memory", ""),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -97,7 +99,7 @@ class Supervisor:
             return
         slot = Slot(self.order.slot).take(Path(self.order.lease))
         if slot is None:
-            write_exit(self.paths, Exit(code=None, slot_busy=True, reason="another job has the slot"))
+            write_exit(self.paths, Exit(code=None, started=False, reason="another job has the slot"))
             return
         if not Queue(Path(self.order.database)).start(self.order.job, self.order.attempt):
             print(f"Attempt {self.order.attempt} is no longer the current one.", file=sys.stderr)
@@ -105,6 +107,7 @@ class Supervisor:
         write_exit(self.paths, self._run_tree(lease))
 
     def _run_tree(self, lease: Lease) -> Exit:
+        memory = GpuMemory(self.order.slot) if Slot(self.order.slot).is_gpu else None
         with self.paths.log.open("ab", buffering=0) as log:
             try:
                 tree = ProcessTree(
@@ -117,10 +120,11 @@ class Supervisor:
                 )
             except OSError as error:
                 return Exit(code=127, reason=f"{self.order.command[0]} could not be started: {error}")
-            return self._follow(tree)
+            return self._follow(tree, memory)
 
-    def _follow(self, tree: ProcessTree) -> Exit:
-        """Waits until no process of the tree is left. The launcher's death is not the run's end."""
+    def _follow(self, tree: ProcessTree, memory: GpuMemory | None) -> Exit:
+        """Waits until no process of the tree is left. The launcher's death is not the run's end; after a stop the
+        GPU's memory is to be seen to be free."""
         stop = StopLadder(tree, self.attempt, self.order.stop_grace_s)
         while (code := tree.wait(POLL_S)) is None:
             stop.climb()
@@ -131,11 +135,13 @@ class Supervisor:
                 kill_bearers(self.order.cookie)
             stop.climb()
             time.sleep(POLL_S)
-        return Exit(code=code, stopped=stop.asked)
+        left = memory.left_behind() if memory is not None and stop.asked else ""
+        return Exit(code=code, stopped=stop.asked, memory=left)
 
 
 class StopLadder:
-    """Stop politely, then firmly: the stop file, then terminate, then kill."""
+    """Stop politely, then firmly: the stop file, then terminate, then kill. Who wants it at once begins at the
+    top; a process that listens has as long as its epoch takes when that is what was asked."""
 
     def __init__(
         self,
@@ -157,9 +163,12 @@ class StopLadder:
 
     def climb(self) -> None:
         """Takes the next step when its time has come; does nothing as long as nobody asked."""
-        now = self._clock()
-        if self._asked_at is None:
-            self._asked_at = now if self._attempt.stop_requested else None
+        now, mode = self._clock(), self._attempt.stop_mode
+        if mode == "now":
+            self._tree.kill()
+        elif self._asked_at is None:
+            patient = mode is None or (mode == "epoch" and self._grace_s > 0)
+            self._asked_at = None if patient else now
         elif self._terminated_at is None:
             if now - self._asked_at >= self._grace_s:
                 self._tree.terminate()

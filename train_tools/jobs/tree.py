@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -57,13 +58,16 @@ class ProcessTree:
         )
         if self._job is not None:
             _put_into_job(self._job, self.launcher)
+        self._ended = threading.Event()
+        threading.Thread(target=self._wait_for_launcher, daemon=True).start()
 
     def wait(self, timeout_s: float) -> int | None:
-        """The launcher's exit code, or None when it still runs after `timeout_s`."""
-        try:
-            return self.launcher.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
+        """The launcher's exit code, or None when it still runs after `timeout_s`. Its end is seen at once."""
+        return self.launcher.returncode if self._ended.wait(timeout_s) else None
+
+    def _wait_for_launcher(self) -> None:
+        self.launcher.wait()
+        self._ended.set()
 
     def terminate(self) -> None:
         """Asks every process to end."""

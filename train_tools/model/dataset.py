@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from train_tools.errors import DatasetNotUsableError
@@ -83,6 +84,14 @@ class TrainingImage:
     caption: str
 
 
+class CaptionPolicy(StrEnum):
+    """What a run makes of the captions that are written."""
+
+    AS_WRITTEN = "as_written"
+    CLASS_ONLY = "class_only"
+    CLASS_FIRST = "class_first"
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatasetFolder:
     """One `<repeats>_<class>` folder."""
@@ -91,6 +100,7 @@ class DatasetFolder:
     repeats: int
     class_name: str
     images: tuple[TrainingImage, ...] = field(default=())
+    captions: CaptionPolicy = CaptionPolicy.AS_WRITTEN
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 LONGEST_LABEL_BYTES = 60
@@ -24,20 +23,73 @@ SHORT_NAMES = {
 """How run labels abbreviate the options that everybody sweeps (S1-44)."""
 
 
+@dataclass(frozen=True)
+class Formula:
+    """A value that is computed from other options of the same run: `unet_lr/2`. Written with `=` before it."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return f"={self.text}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What makes a grid less, or more, than the product of its axes."""
+
+    zipped: tuple[tuple[str, ...], ...] = ()
+    """Axes that go together: the first value of one with the first of the others."""
+    only_when: Mapping[str, str] = field(default_factory=dict)
+    """Options that are set only in runs that meet a condition; elsewhere they keep the default."""
+    exclude: tuple[str, ...] = ()
+    """Conditions of runs that are left out."""
+    sample: int = 0
+    """How many of the runs are drawn at random; 0 = all."""
+    sample_seed: int = 0
+    seeds: int = 1
+    """How many runs each cell gets, with seeds that follow one another."""
+    other_seed: bool = False
+    """Adds the first run with another seed, so that effects can be compared with chance."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Base options plus the axes that vary: the cartesian product, first axis outermost."""
+    """Base options plus the axes that vary: the cartesian product, first axis outermost, as the rules say. Values
+    are typed, or formulas."""
 
     base: Mapping[str, Any]
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    rules: Rules = field(default_factory=Rules)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What was understood in another way than it was typed, in words."""
 
-    def __len__(self) -> int:
-        return math.prod(len(values) for values in self.axes.values())
+    def values(self, name: str) -> tuple[Any, ...]:
+        """All values an option takes; none where it is not set."""
+        if name in self.axes:
+            return self.axes[name]
+        return (self.base[name],) if name in self.base else ()
 
-    def cells(self) -> Iterator[Mapping[str, Any]]:
-        """The options of each run."""
-        for values in itertools.product(*self.axes.values()):
-            yield {**self.base, **dict(zip(self.axes, values, strict=True))}
+    def with_values(self, name: str, values: tuple[Any, ...]) -> Grid:
+        """The grid with other values of an option, one or several."""
+        base = {key: value for key, value in self.base.items() if key != name}
+        axes = {key: value for key, value in self.axes.items() if key != name}
+        if len(values) == 1:
+            return replace(self, base={**base, name: values[0]}, axes=axes)
+        return replace(self, base=base, axes={key: values if key == name else axes[key] for key in self.axes})
+
+
+def stored_value(value: Any) -> Any:
+    """A value as a TOML file holds it: formulas as text, tuples as lists."""
+    if isinstance(value, Formula):
+        return str(value)
+    return [stored_value(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def value_stored(value: Any) -> Any:
+    """The value that a TOML file holds."""
+    if isinstance(value, str) and value.startswith("="):
+        return Formula(value[1:])
+    return tuple(value_stored(item) for item in value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +108,7 @@ class RunSpec:
     contract: int
     """Version of the engine's contract: raised when the same options would give another result."""
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The run's identity: equal when the results would be, however the values were spelt."""
         identity = {
@@ -72,6 +124,8 @@ class RunSpec:
 
 def canonical(value: Any) -> Any:
     """The value as JSON that keeps types apart: 1 and 1.0 differ only where the option's type does."""
+    if isinstance(value, Formula):
+        return {"formula": value.text}
     if isinstance(value, float):
         return {"float": (value + 0.0).hex()}  # -0.0 is 0.0
     if isinstance(value, tuple | list):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from train_tools.model.grid import Run
 
@@ -17,6 +18,10 @@ class PlannedRun:
     checkpoints: int
     done: bool = False
 
+    @property
+    def base(self) -> Path:
+        return Path(self.run.base_model)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -25,6 +30,9 @@ class Plan:
     project: str
     version: str
     runs: tuple[PlannedRun, ...]
+    """Of very large grids only some, from all over it; the costs are those of all."""
+    total: int
+    """How many runs the grid has."""
     images: int
     pictures: int
     """Previews that would be rendered."""
@@ -33,6 +41,8 @@ class Plan:
     """Where the estimate comes from, in words."""
     disk_bytes: int
     free_bytes: int
+    notes: tuple[str, ...] = ()
+    """What was understood in another way than it was typed."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -40,8 +50,29 @@ class Plan:
         return tuple(planned for planned in self.runs if not planned.done)
 
     @property
+    def runs_to_train(self) -> int:
+        return round(len(self.to_train) * self._share)
+
+    @property
     def steps(self) -> int:
-        return sum(planned.steps for planned in self.to_train)
+        return round(sum(planned.steps for planned in self.to_train) * self._share)
+
+    @property
+    def _share(self) -> float:
+        """How many runs each of those that were looked at stands for."""
+        return self.total / max(1, len(self.runs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """When the runs of a grid have their turn in the queue."""
+
+    priority: int = 0
+    """Jobs of a higher one go first."""
+    not_before: float | None = None
+    """When they may start at the earliest, in seconds since the epoch."""
+    stop_after_failures: int = 0
+    """When so many runs have failed, those that still wait are taken out; 0 = never."""
 
 
 @dataclass(frozen=True, kw_only=True)

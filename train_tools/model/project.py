@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from train_tools.model.dataset import Preparation
+from train_tools.model.grid import Rules
 from train_tools.model.paths import ProjectPaths, VersionPaths
 from train_tools.model.preview import PreviewSettings
 
@@ -50,6 +51,8 @@ class VersionSettings:
     """Typed values of engine options, by option name; what isn't here is the engine's default."""
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """Options that took several values in the grid planned last, first axis outermost."""
+    rules: Rules = field(default_factory=Rules)
+    """The rules of that grid."""
     previews: PreviewSettings = field(default_factory=PreviewSettings)
 
 

@@ -10,8 +10,9 @@ from functools import cache
 from typing import Any
 
 from sd_contract.errors import OptionError
-from sd_contract.options import OPTIONS, OptionSpec, check, option, parse
+from sd_contract.options import OPTIONS, OptionSpec, checked, option, parsed
 from train_tools.errors import OptionValueError
+from train_tools.model.dataset import CaptionPolicy
 
 
 class Danger(StrEnum):
@@ -40,7 +41,12 @@ _SET_BY_APP = {
     "output_dir",
     "output_name",
     "logging_dir",
-    "config_file",
+    "log_with",
+    "log_prefix",
+    "log_tracker_name",
+    "log_tracker_config",
+    "log_config",
+    "console_log_file",
     "dataset_config",
     "train_data_dir",
     "reg_data_dir",
@@ -82,6 +88,8 @@ NO_PART_OF_THE_RESULT = frozenset(
         "skip_until_initial_step",
         "state_every_n_steps",
         "state_every_n_minutes",
+        "console_log_level",
+        "console_log_simple",
     }
 )
 """Options whose value does not decide the result: the base model counts by its hash, not by its path."""
@@ -106,10 +114,44 @@ _LABELS = {
 }
 
 
+DATASET_OPTIONS = (
+    OptionSpec(
+        name="dataset",
+        type="str",
+        default="",
+        group="dataset",
+        help="the version of the project whose training images are used; empty = this one",
+    ),
+    OptionSpec(
+        name="repeats",
+        type="int",
+        default=None,
+        minimum=1,
+        group="dataset",
+        help="how often each training image is drawn an epoch, instead of what its folder says",
+    ),
+    OptionSpec(
+        name="captions",
+        type="str",
+        default=CaptionPolicy.AS_WRITTEN.value,
+        choices=tuple(policy.value for policy in CaptionPolicy),
+        group="dataset",
+        help="the captions as they are written, the class alone, or the class before what is written",
+    ),
+)
+"""What no trainer knows: which training images a run takes, and how. They count by the dataset's content."""
+
+
 @cache
 def bundled_options() -> Mapping[str, Option]:
-    """The table by name, in the engine's order."""
-    return {spec.name: _option(spec) for spec in OPTIONS}
+    """The table by name: ours for datasets, then the engine's in its order."""
+    return {spec.name: _option(spec) for spec in (*DATASET_OPTIONS, *OPTIONS)}
+
+
+def engine_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that the trainer is told."""
+    ours = {spec.name for spec in DATASET_OPTIONS}
+    return {name: value for name, value in options.items() if name not in ours}
 
 
 def _option(spec: OptionSpec) -> Option:
@@ -146,21 +188,37 @@ def _nearest(name: str) -> str:
     return f' (Is "{by_label[near[0]]}" meant?)' if near else ""
 
 
+def is_numeric(name: str) -> str:
+    """ "int" or "float" for an option whose values are numbers, "floats" for lists of them; "" for any other."""
+    kind = settable(name).spec.type
+    return {"int": "int", "float": "float", "int_or_float": "float", "floats": "floats"}.get(kind, "")
+
+
+def is_list(name: str) -> bool:
+    """Whether one value of the option is a list."""
+    return settable(name).spec.type in ("strings", "floats")
+
+
+def default_of(name: str) -> Any:
+    """What an option is where nobody sets it."""
+    return settable(name).spec.default
+
+
 def value_from_text(name: str, text: str) -> Any:
     """The typed value of one item of a list. Raises OptionValueError naming the option and what is allowed."""
-    settable(name)
+    spec = settable(name).spec
     try:
-        return parse(name, text)
+        return parsed(spec, text)
     except OptionError as error:
         raise OptionValueError(str(error)) from error
 
 
 def checked_value(name: str, value: Any) -> Any:
     """A typed value as the engine takes it: lists as tuples, whole numbers as floats where those are wanted."""
-    settable(name)
+    spec = settable(name).spec
     _refuse_what_is_no_text(name, value)
     try:
-        return check(name, tuple(value) if isinstance(value, list) else value)
+        return checked(spec, tuple(value) if isinstance(value, list) else value)
     except OptionError as error:
         raise OptionValueError(str(error)) from error
 
@@ -174,9 +232,9 @@ def _refuse_what_is_no_text(name: str, value: Any) -> None:
 
 def canonical_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a result: checked values, defaults left out, sorted by name."""
-    checked = {name: checked_value(name, value) for name, value in options.items()}
+    values = {name: checked_value(name, value) for name, value in engine_options(options).items()}
     return {
-        name: checked[name]
-        for name in sorted(checked)
-        if name not in NO_PART_OF_THE_RESULT and checked[name] != bundled_options()[name].spec.default
+        name: values[name]
+        for name in sorted(values)
+        if name not in NO_PART_OF_THE_RESULT and values[name] != bundled_options()[name].spec.default
     }

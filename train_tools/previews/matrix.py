@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from sd_contract.errors import CheckpointError
-from sd_contract.tensor_files import data_sha256, file_sha256, read_header
+from sd_contract.tensors.tensor_files import data_sha256, file_sha256, read_header
 from train_tools.errors import OptionValueError
 from train_tools.files import link_or_copy, storage_error
 from train_tools.model.checkpoint import Checkpoint

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 from train_tools.errors import StorageError
 from train_tools.model.dataset import Preparation
+from train_tools.model.grid import stored_value, value_stored
 from train_tools.model.paths import VersionPaths
 from train_tools.model.preview import PreviewSettings
 from train_tools.model.project import VersionSettings
+from train_tools.model.rules import rules_in, rules_table
 from train_tools.projects.legacy import is_legacy, legacy_settings
 from train_tools.projects.records import change_record, read_record
 
@@ -31,12 +33,14 @@ def read_settings(version: VersionPaths) -> VersionSettings:
 def write_settings(version: VersionPaths, settings: VersionSettings) -> None:
     """Replaces the settings in version.toml; what else is in the file stays."""
     record = read_record(version.record)
+    options = {name: value for name, value in settings.options.items() if value is not None}
     change_record(
         version.record,
         {
             "preparation": {**_table(record, "preparation", version.record), **asdict(settings.preparation)},
-            "options": {name: value for name, value in settings.options.items() if value is not None},
-            "axes": dict(settings.axes),
+            "options": {name: stored_value(value) for name, value in options.items()},
+            "axes": {name: stored_value(values) for name, values in settings.axes.items()},
+            "rules": rules_table(settings.rules),
             "previews": {**_table(record, "previews", version.record), **asdict(settings.previews)},
         },
     )
@@ -50,8 +54,9 @@ def settings_in(record: Mapping[str, Any], where: Path) -> VersionSettings:
             raise _not_usable(where, "axes", name, values, "a list with at least one value")
     return VersionSettings(
         preparation=_read(Preparation, record, "preparation", where),
-        options={name: _frozen(value) for name, value in _table(record, "options", where).items()},
-        axes={name: tuple(_frozen(value) for value in values) for name, values in axes.items()},
+        options={name: value_stored(value) for name, value in _table(record, "options", where).items()},
+        axes={name: tuple(value_stored(value) for value in values) for name, values in axes.items()},
+        rules=rules_in(_table(record, "rules", where), where),
         previews=_read(PreviewSettings, record, "previews", where),
     )
 
@@ -109,7 +114,3 @@ _TYPES: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
     "tuple[float, ...]": ("a list of numbers", _list_of(_is_number), lambda value: tuple(map(float, value))),
 }
 """For each type a setting can have: what is allowed in words, whether a value is, the value as we keep it."""
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -9,7 +9,7 @@ from pathlib import Path
 import sd_contract
 import train_tools
 from sd_contract.attempt import EVENTS_VARIABLE, Attempt
-from sd_contract.base_model import cpu_threads
+from sd_contract.base_models.base_model import cpu_threads
 from train_tools.previews.renderer import Launch, RenderRequest, write_request
 
 PROCESS = "train_tools.renderers.diffusers_process"

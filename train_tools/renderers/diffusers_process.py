@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sd_contract.base_model import inspect_trainable
+from sd_contract.base_models.base_model import inspect_trainable
 from train_tools.errors import OptionValueError, TrainToolsError
 from train_tools.model.preview import Picture
 from train_tools.previews.renderer import RenderRequest

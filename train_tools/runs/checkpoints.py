@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from sd_contract.errors import CheckpointError
-from sd_contract.tensor_files import verify_safetensors
+from sd_contract.tensors.tensor_files import verify_safetensors
 from train_tools.files import link_or_copy, storage_error
 from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.paths import RunPaths

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, Event, Tail
-from sd_contract.states import newest_state
+from sd_contract.output.states import newest_state
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
+from train_tools.failures.diagnosis import UNKNOWN, Evidence, diagnose
+from train_tools.files import last_lines
 from train_tools.jobs.kind import Exit, Launch, attempts_in, last_attempt
 from train_tools.model.dataset import Dataset
 from train_tools.model.grid import Run
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
+from train_tools.model.plan import Turn
+from train_tools.options.table import engine_options
 from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
 from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
+from train_tools.runs.false_starts import given_up
 from train_tools.runs.record import RunRecord, read_record
 
 TRAIN = "train"
+LINES_LOOKED_AT = 200
+"""Of the log of an attempt that ended without a word."""
 
 
-def training_job(outputs: OutputsPaths, version: VersionPaths, record: RunRecord, title: str) -> NewJob:
+def training_job(
+    outputs: OutputsPaths, version: VersionPaths, record: RunRecord, title: str, turn: Turn | None = None
+) -> NewJob:
     """The job for a run whose record is written."""
+    turn = turn or Turn()
     paths = version.run(record.run.name)
     return NewJob(
         kind=TRAIN,
@@ -32,6 +44,10 @@ def training_job(outputs: OutputsPaths, version: VersionPaths, record: RunRecord
         subject={"grid": record.grid, "label": record.run.label, "work": record.work},
         total_steps=record.steps,
         attempt=last_attempt(paths.folder),
+        priority=turn.priority,
+        not_before=turn.not_before,
+        grid=version.grid(record.grid).folder.relative_to(outputs.folder).as_posix(),
+        stop_after_failures=turn.stop_after_failures,
     )
 
 
@@ -50,7 +66,7 @@ class TrainingJob:
         outputs: OutputsPaths,
         engines: Mapping[str, Engine],
         *,
-        dataset_of: Callable[[VersionPaths], Dataset],
+        dataset_of: Callable[[VersionPaths, Mapping[str, Any]], Dataset],
         previews_of: Callable[[VersionPaths, RunRecord], NewJob | None],
     ) -> None:
         self._outputs = outputs
@@ -62,7 +78,7 @@ class TrainingJob:
         run, version = RunPaths(folder), VersionPaths(folder.parent.parent)
         record = read_record(run)
         engine = self._engine(record)
-        dataset = self._dataset_of(version)
+        dataset = self._dataset_of(version, record.run.options)
         if dataset.content != record.run.spec.dataset:
             raise DatasetNotUsableError(
                 "The dataset was changed after this run was queued, so it would no longer be the run that was "
@@ -73,7 +89,7 @@ class TrainingJob:
         engine.write(
             RunFiles(
                 paths=run,
-                options=record.run.options,
+                options=engine_options(record.run.options),
                 base_model=base_model,
                 dataset=dataset,
                 output_name=output_name(version),
@@ -99,6 +115,9 @@ class TrainingJob:
     def judge(self, job: Job, folder: Path, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
         run = RunPaths(folder)
         verdict = self._engine(read_record(run)).judge(attempt, exit_, result)
+        if verdict.state is JobState.QUEUED:
+            ended = given_up(run, AttemptPaths(attempt.folder), exit_) or verdict
+            return _in_words(ended, attempt, exit_)
         if verdict.state is JobState.DONE:
             self._withdraw(result, run)
             problems = publish_all(AttemptPaths(attempt.folder).output, run)
@@ -141,6 +160,15 @@ def _story(run: RunPaths) -> Iterator[Event]:
         yield from events
         if not any(isinstance(event, AttemptStarted) and event.from_step for event in events):
             return
+
+
+def _in_words(verdict: Verdict, attempt: Attempt, exit_: Exit) -> Verdict:
+    """The verdict on a trainer that ended without a word of its own: its log may have one."""
+    log = last_lines(AttemptPaths(attempt.folder).log, LINES_LOOKED_AT)
+    diagnosis = diagnose(Evidence(log=log, exit_=exit_))
+    if diagnosis.name == UNKNOWN:
+        return verdict
+    return replace(verdict, message=f"{diagnosis.happened} {verdict.message}".strip())
 
 
 def output_name(version: VersionPaths) -> str:

@@ -13,14 +13,23 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from train_tools.app import USER_ERRORS
-from train_tools.errors import AlreadyExistsError, JobMoveError, NotFoundError, StorageError
+from train_tools.errors import (
+    AlreadyExistsError,
+    ConfirmationWantedError,
+    JobMoveError,
+    NotFoundError,
+    NotNowError,
+    StorageError,
+)
 from train_tools.server.thumbnails import NotAPictureError
 
 STATUS: Mapping[type[Exception], int] = {
     NotFoundError: 404,
     AlreadyExistsError: 409,
     JobMoveError: 409,
+    ConfirmationWantedError: 409,
     NotAPictureError: 415,
+    NotNowError: 503,
     StorageError: 500,
 }
 """Every other user error is 400."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from lora_engine.maths.streams import Streams
 from sd_contract.datasets import CollectedDataset, Dataset, DatasetItem
-from sd_contract.image_sizes import Size
+from sd_contract.images.image_sizes import Size
 from sd_contract.steps import StepPlan
 
 SHARED_ORDER = Streams(0)

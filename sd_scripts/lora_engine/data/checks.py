@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from PIL import Image
 
 from lora_engine.data.faces import face_in_name
+from lora_engine.data.truncation import is_cut_short
 from sd_contract.datasets import CollectedDataset
-from sd_contract.datasets.images import some
 from sd_contract.errors import DatasetError
+from sd_contract.images.image_files import some
 from sd_contract.options import Settings
 
 CACHE_VARIABLE = "TRAIN_TOOLS_CACHE"
@@ -20,13 +21,17 @@ USUAL_STEP = 64
 
 
 def refuse_unreadable_images(datasets: Iterable[CollectedDataset]) -> None:
-    """DatasetError for the first file that is no image by its first bytes; its pixels are not read yet."""
+    """DatasetError for the first file that is no image by its first bytes, or ends before its picture does; its
+    pixels are not decoded yet."""
     for item in (item for collected in datasets for item in collected.items):
         for image in filter(None, (item.image, item.mask)):
             try:
                 Image.open(image).close()
+                cut_short = is_cut_short(image)
             except (OSError, Image.DecompressionBombError) as error:
                 raise DatasetError(f"image {image} can't be read ({error}). Replace or remove it.") from error
+            if cut_short:
+                raise DatasetError(f"image {image} is cut short: its end is missing. Copy or download it again.")
 
 
 def refuse_odd_buckets(datasets: Iterable[CollectedDataset], family: str) -> None:

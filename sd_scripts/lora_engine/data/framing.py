@@ -8,7 +8,7 @@ from random import Random
 from lora_engine.data.faces import Face, face_in_name
 from lora_engine.maths.streams import Streams
 from sd_contract.datasets import DatasetItem
-from sd_contract.image_sizes import Size
+from sd_contract.images.image_sizes import Size
 
 HUE_SHIFT = 8 / 180
 """The most by which colours turn, as a part of the circle."""

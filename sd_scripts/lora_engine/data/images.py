@@ -11,9 +11,9 @@ from PIL.Image import Resampling, Transpose
 from torch import Tensor
 
 from lora_engine.data.framing import Framing, Tint
-from sd_contract.buckets import CELL
 from sd_contract.errors import DatasetError
-from sd_contract.image_sizes import Size, image_orientation
+from sd_contract.images.buckets import CELL
+from sd_contract.images.image_sizes import Size, image_orientation
 
 UPRIGHT = {
     2: Transpose.FLIP_LEFT_RIGHT,

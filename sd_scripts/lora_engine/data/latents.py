@@ -23,7 +23,7 @@ from lora_engine.errors import TrainingError
 from lora_engine.maths.streams import Streams
 from sd_contract.datasets import CollectedDataset, DatasetItem
 from sd_contract.errors import CheckpointError
-from sd_contract.tensor_files import file_sha256, verify_safetensors
+from sd_contract.tensors.tensor_files import file_sha256, verify_safetensors
 
 ENCODER_VERSION = 2
 LIMIT = 30.0, 20.0

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from sd_contract.base_model import BaseModel
+from sd_contract.base_models.base_model import BaseModel
 
 
 @dataclass(frozen=True, eq=False)

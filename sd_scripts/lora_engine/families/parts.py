@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lora_engine.families.weights import Find
-from sd_contract.base_model import BaseModel
+from sd_contract.base_models.base_model import BaseModel
 from sd_contract.errors import BaseModelError
 
 

@@ -14,7 +14,7 @@ from lora_engine.families.family import ImageSize, TextStates
 from lora_engine.families.parts import final_layer_norm, make_text_encoder, make_unet, make_vae
 from lora_engine.families.tokens import END_ID, chunks_of, joined_states, make_tokenizer, stressed
 from lora_engine.families.weights import Find, Tensors, file_parts, open_parts
-from sd_contract.base_model import BaseModel
+from sd_contract.base_models.base_model import BaseModel
 from sd_contract.errors import OptionError
 
 
@@ -115,8 +115,8 @@ def load(
     dtype: torch.dtype = torch.float32,
     tokenizer_folder: Path | None = None,
 ) -> StableDiffusion1:
-    """Loads all parts of an SD1 model that `sd_contract.base_model` has inspected. BaseModelError when tensors are
-    missing or don't fit, or when no CLIP vocabulary is found."""
+    """Loads all parts of an SD1 model that `sd_contract.base_models.base_model` has inspected. BaseModelError when
+    tensors are missing or don't fit, or when no CLIP vocabulary is found."""
     tokenizer = make_tokenizer(tokenizer_folder, base.path.parent)
     return StableDiffusion1.assembled(base, open_parts(base), tokenizer, device, dtype)
 

@@ -14,7 +14,7 @@ from lora_engine.families.sd1 import StableDiffusion1, device_of, keep_fewer_act
 from lora_engine.families.sd2 import OPEN_CLIP_PAD
 from lora_engine.families.tokens import END_ID, Chunks, chunks_of, joined_states, stressed
 from lora_engine.families.weights import Find
-from sd_contract.base_model import BaseModel
+from sd_contract.base_models.base_model import BaseModel
 
 BEFORE_LAST = -2
 

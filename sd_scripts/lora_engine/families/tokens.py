@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sd_contract.vocabulary import END, START, find_vocabulary
+from sd_contract.base_models.vocabulary import END, START, find_vocabulary
 
 MODEL_LENGTH = 77
 BEGIN_ID, END_ID = 49406, 49407

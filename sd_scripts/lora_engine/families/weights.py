@@ -9,12 +9,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sd_contract import model_folders
-from sd_contract.base_model import PICKLED_SUFFIXES, BaseModel
+from sd_contract.base_models import model_folders
+from sd_contract.base_models.base_model import PICKLED_SUFFIXES, BaseModel
+from sd_contract.base_models.layouts import (
+    CLIP,
+    OPEN_CLIP,
+    UNET,
+    VAE,
+    Place,
+    clip_path,
+    open_clip_place,
+    unet_path,
+    vae_path,
+)
 from sd_contract.errors import BaseModelError, CheckpointError
-from sd_contract.layouts import CLIP, OPEN_CLIP, UNET, VAE, Place, clip_path, open_clip_place, unet_path, vae_path
-from sd_contract.pickled_files import read_shapes, state_dict
-from sd_contract.tensor_files import verify_safetensors
+from sd_contract.tensors.pickled_files import read_shapes, state_dict
+from sd_contract.tensors.tensor_files import verify_safetensors
 
 Tensors = Mapping[str, Tensor]
 Find = Callable[[str], Tensor]

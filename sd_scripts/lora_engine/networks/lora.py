@@ -17,8 +17,8 @@ from lora_engine.maths.streams import Streams
 from lora_engine.networks.dropout import Dropout
 from sd_contract.errors import CheckpointError
 from sd_contract.networks import SD, NetworkPlan, Rank
-from sd_contract.tensor_files import verify_safetensors
-from sd_contract.tensor_names import ALPHA, DOWN, UP, Part, lora_name
+from sd_contract.tensors.tensor_files import verify_safetensors
+from sd_contract.tensors.tensor_names import ALPHA, DOWN, UP, Part, lora_name
 
 TARGET_CLASSES: Mapping[Part, frozenset[str]] = {
     "text_encoder": frozenset({"CLIPAttention", "CLIPMLP"}),

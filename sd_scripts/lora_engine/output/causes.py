@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sd_contract.base_model import BaseModel
+from sd_contract.base_models.base_model import BaseModel
 from sd_contract.options import Settings
 
 ADVICE = "Use a smaller train_batch_size or resolution, gradient_checkpointing, or mixed_precision."

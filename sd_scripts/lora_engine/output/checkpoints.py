@@ -13,8 +13,15 @@ from torch import Tensor
 
 from lora_engine.data.batches import Step
 from lora_engine.output.reporting import Reporter
-from sd_contract.checkpoints import CheckpointName, RunFacts, SaveSchedule, hashes, model_spec, training_metadata
 from sd_contract.errors import CheckpointError
+from sd_contract.output.checkpoints import (
+    CheckpointName,
+    RunFacts,
+    SaveSchedule,
+    hashes,
+    model_spec,
+    training_metadata,
+)
 
 PRECISIONS = {None: torch.float32, "float": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 Collect = Callable[[torch.dtype], Mapping[str, Tensor]]

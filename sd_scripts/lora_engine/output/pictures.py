@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lora_engine.families import Family, TextStates
-from sd_contract.base_model import BaseModel
+from sd_contract.base_models.base_model import BaseModel
 from sd_contract.errors import OptionError
 
 if TYPE_CHECKING:

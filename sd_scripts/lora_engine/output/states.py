@@ -1,5 +1,5 @@
 """Saves and reads the state of a run: what the recipe hands over as a tree of tensors and values, in the
-folders of `sd_contract.states`."""
+folders of `sd_contract.output.states`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from lora_engine.data.batches import Step
 from lora_engine.output.reporting import Reporter
 from lora_engine.output.trees import join, split
-from sd_contract.checkpoints import CheckpointName, RunFacts, SaveSchedule
 from sd_contract.errors import StateError
-from sd_contract.states import StateManifest, read_manifest, remove_state, write_state
+from sd_contract.output.checkpoints import CheckpointName, RunFacts, SaveSchedule
+from sd_contract.output.states import StateManifest, read_manifest, remove_state, write_state
 
 KEPT = 2
 VALUES = "values.json"
@@ -115,11 +115,11 @@ class States:
             read_manifest(folder)
         except StateError:
             return
-        self._reporter.say(f"removing old state: {folder}")
+        self._reporter.note(f"removing old state: {folder}")
         remove_state(folder)
 
     def _write(self, folder: Path, step: Step) -> bool:
-        self._reporter.say(f"saving state: {folder}")
+        self._reporter.note(f"saving state: {folder}")
         try:
             write_state(folder, self._manifest(step), _writers(self._collect()))
         except OSError as error:

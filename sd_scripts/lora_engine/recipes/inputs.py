@@ -21,8 +21,8 @@ from lora_engine.families import Family, ImageSize, TextStates
 from lora_engine.job import Job
 from lora_engine.maths.streams import Streams
 from lora_engine.output.reporting import Reporter
-from sd_contract.buckets import CELL
 from sd_contract.datasets import CollectedDataset, DatasetItem
+from sd_contract.images.buckets import CELL
 from sd_contract.options import Settings
 
 

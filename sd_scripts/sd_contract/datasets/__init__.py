@@ -9,9 +9,10 @@ from pathlib import Path
 from sd_contract.datasets.config_file import dataset_config_from, read_dataset_config, to_toml
 from sd_contract.datasets.description import Dataset, DatasetConfig, Subset, refuse_what_excludes
 from sd_contract.datasets.folders import datasets_from_folders
-from sd_contract.datasets.images import IMAGE_SUFFIXES, list_images
-from sd_contract.datasets.items import CollectedDataset, DatasetItem, balanced_repeats, collect, collected_from
+from sd_contract.datasets.items import CollectedDataset, DatasetItem, collect, collected_from
+from sd_contract.datasets.regularisation import balanced_repeats
 from sd_contract.errors import DatasetError
+from sd_contract.images.image_files import IMAGE_SUFFIXES, list_images
 from sd_contract.options.settings import Settings
 
 __all__ = [

@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sd_contract.buckets import BucketRule, place
 from sd_contract.errors import DatasetError
-from sd_contract.image_sizes import Size
+from sd_contract.images.buckets import BucketRule, place
+from sd_contract.images.image_sizes import Size
 from sd_contract.options.settings import Settings
 from sd_contract.options.table import supported
 

@@ -15,8 +15,8 @@ from sd_contract.datasets.description import (
     refuse_what_excludes,
     subset_defaults,
 )
-from sd_contract.datasets.images import list_images, some
 from sd_contract.errors import DatasetError
+from sd_contract.images.image_files import list_images, some
 from sd_contract.options.settings import Settings
 
 

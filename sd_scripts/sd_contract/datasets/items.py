@@ -9,13 +9,14 @@ from functools import cached_property
 from math import ceil
 from pathlib import Path
 
-from sd_contract.buckets import Placement, place
 from sd_contract.datasets.captions import caption_of
 from sd_contract.datasets.description import Dataset, Subset
-from sd_contract.datasets.images import IMAGE_SUFFIXES, left_out, list_images, some
 from sd_contract.datasets.metadata_file import read_metadata_file
+from sd_contract.datasets.regularisation import balanced_repeats, regularisation_warnings
 from sd_contract.errors import DatasetError
-from sd_contract.image_sizes import Size, image_size
+from sd_contract.images.buckets import Placement, place
+from sd_contract.images.image_files import IMAGE_SUFFIXES, left_out, list_images, some
+from sd_contract.images.image_sizes import Size, image_size
 
 TOO_SMALL = 2.0
 """An image that is enlarged by more is told."""
@@ -68,10 +69,11 @@ class CollectedDataset:
 
 
 def collect(dataset: Dataset) -> CollectedDataset:
-    """The images of all subsets. DatasetError for a folder that is missing or empty, or a file that is no
-    image."""
+    """The images of all subsets. DatasetError for a folder that is missing or empty, a file that is no image, or
+    when there is nothing but regularisation images."""
     warnings: list[str] = []
     items = [item for subset in dataset.subsets for item in _items(subset, dataset, warnings)]
+    warnings += regularisation_warnings(dataset, items)
     return collected_from(dataset, items, warnings)
 
 
@@ -86,20 +88,6 @@ def collected_from(
     repeats = balanced_repeats([item.repeats for item in kept], sum(item.repeats for item in drawn))
     balanced = [replace(item, repeats=count) for item, count in zip(kept, repeats, strict=True) if count]
     return CollectedDataset(dataset=dataset, items=(*drawn, *balanced), warnings=tuple(warnings))
-
-
-def balanced_repeats(repeats: Sequence[int], wanted: int) -> list[int]:
-    """How often each regularisation image is drawn so that together they reach `wanted` training images:
-    first each with its own repeats, then once more each in turn; images left over are not drawn."""
-    counts, total = [0] * len(repeats), 0
-    for position, own in enumerate(repeats):
-        if total < wanted:
-            counts[position], total = own, total + own
-    while counts and total < wanted:
-        for position in range(len(counts)):
-            if total < wanted:
-                counts[position], total = counts[position] + 1, total + 1
-    return counts
 
 
 def _items(subset: Subset, dataset: Dataset, warnings: list[str]) -> list[DatasetItem]:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sd_contract.datasets.images import IMAGE_SUFFIXES
 from sd_contract.errors import DatasetError
+from sd_contract.images.image_files import IMAGE_SUFFIXES
 
 JSON_LINES = ".jsonl"
 

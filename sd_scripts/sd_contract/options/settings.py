@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +18,7 @@ from sd_contract.options.groups import (
     BucketOptions,
     CaptionOptions,
     DatasetOptions,
+    LoggingOptions,
     LossOptions,
     MetadataOptions,
     ModelOptions,
@@ -41,7 +42,7 @@ from sd_contract.options.table import (
     parse_words,
     supported,
 )
-from sd_contract.tensor_names import Part
+from sd_contract.tensors.tensor_names import Part
 
 COMMAND_LINE = "command line"
 RESOLUTION = re.compile(r"\s*(\d+)\s*(?:,\s*(\d+)\s*)?")
@@ -65,6 +66,7 @@ class Settings:
     samples: SampleOptions = field(default_factory=SampleOptions)
     metadata: MetadataOptions = field(default_factory=MetadataOptions)
     state: StateOptions = field(default_factory=StateOptions)
+    logging: LoggingOptions = field(default_factory=LoggingOptions)
 
     def __post_init__(self) -> None:
         network, output = self.network, self.output
@@ -98,10 +100,9 @@ class Settings:
                 f'full_bf16 needs mixed_precision = "bf16"; it is "{self.training.mixed_precision}". Set both.'
             )
         self._refuse_unequal_rates()
-        if output.output_name and Path(output.output_name).name != output.output_name:
-            raise OptionError(
-                f"output_name = {output.output_name!r} is not a plain file name. Put the folder in output_dir."
-            )
+        name = output.output_name
+        if name and (Path(name).name != name or "\\" in name):
+            raise OptionError(f"output_name = {name!r} is not a plain file name. Put the folder in output_dir.")
 
     def _refuse_unequal_rates(self) -> None:
         name, arguments = self.optimizer.optimizer, network_arguments(self.network)
@@ -171,21 +172,38 @@ def parse_resolution(text: str) -> tuple[int, int]:
 def settings_from(values: Mapping[str, object], where: str = "") -> Settings:
     """Settings with these values and every other option's default. OptionError names the key and `where`."""
     checked = {name: check(name, value, where) for name, value in values.items()}
-    return Settings(**{group: _group(cls, checked) for group, cls in GROUPS.items()})
+    by_group: dict[str, dict[str, Value]] = {group: {} for group in GROUPS}
+    for name, value in checked.items():
+        by_group[option(name).group][name] = value
+    return Settings(**{group: cls(**by_group[group]) for group, cls in GROUPS.items()})
 
 
-def _group(cls: type, values: Mapping[str, Value]) -> Any:
-    return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+@dataclass(frozen=True)
+class CommandLine:
+    """What a command line gives: values of options, the file with further ones, and whether that file is to be
+    written instead of read."""
+
+    values: Mapping[str, Value]
+    config_file: Path | None
+    output_config: bool
+
+
+def read_command_line(arguments: Sequence[str]) -> CommandLine:
+    """The words of a command line as checked values. Reads no file."""
+    given = vars(build_parser().parse_args(arguments))
+    config_file, output_config = given.pop("config_file", None), given.pop("output_config", False)
+    values = {
+        name: True if words is True else parse_words(name, _listed(words), COMMAND_LINE)
+        for name, words in given.items()
+    }
+    return CommandLine(values, _with_suffix(Path(config_file)) if config_file else None, output_config)
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
     """Settings from a command line and the `--config_file` it names; the command line wins."""
-    given = vars(build_parser().parse_args(arguments))
-    config_file = given.pop("config_file", None)
-    values = read_config_file(Path(config_file)) if config_file else {}
-    for name, words in given.items():
-        values[name] = words if words is True else parse_words(name, _listed(words), COMMAND_LINE)
-    return settings_from(values)
+    line = read_command_line(arguments)
+    values = read_config_file(line.config_file) if line.config_file else {}
+    return settings_from({**values, **line.values})
 
 
 def require(settings: Settings, names: Iterable[str]) -> None:
@@ -200,8 +218,7 @@ def require(settings: Settings, names: Iterable[str]) -> None:
 
 def read_config_file(path: Path) -> dict[str, object]:
     """Checked values from a flat TOML file; one level of sections is allowed and their names mean nothing."""
-    if path.suffix != ".toml":
-        path = path.with_name(path.name + ".toml")
+    path = _with_suffix(path)
     where = str(path)
     values: dict[str, object] = {}
     for key, value in _flat(_toml(path), where):
@@ -209,6 +226,10 @@ def read_config_file(path: Path) -> dict[str, object]:
             raise OptionError(f"{where}: option {key!r} stands there twice. Remove one of them.")
         values[key] = value
     return {key: check(key, value, where) for key, value in values.items() if not _unsupported_default(key, value)}
+
+
+def _with_suffix(path: Path) -> Path:
+    return path if path.suffix == ".toml" else path.with_name(path.name + ".toml")
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -264,6 +285,9 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=42, width=width),
     )
     parser.add_argument("--config_file", metavar="FILE", help="TOML file with options; the command line wins")
+    parser.add_argument(
+        "--output_config", action="store_true", help="write the other options into that file and train nothing"
+    )
     for group in GROUPS:
         section = parser.add_argument_group(group)
         for spec in OPTIONS:

@@ -61,6 +61,8 @@ def _options() -> tuple[OptionSpec, ...]:
 
 OPTIONS: tuple[OptionSpec, ...] = _options()
 _BY_NAME: Mapping[str, OptionSpec] = {spec.name: spec for spec in OPTIONS}
+ON_COMMAND_LINE = ("config_file", "output_config")
+"""Options of kohya's that mean nothing inside a file."""
 
 
 @cache
@@ -88,6 +90,8 @@ def option(name: str, where: str = "") -> OptionSpec:
     source."""
     if name in _BY_NAME:
         return _BY_NAME[name]
+    if name in ON_COMMAND_LINE:
+        raise OptionError(f"{_prefix(where)}option {name!r} has a meaning only on the trainer's command line.")
     if name in kohya_options():
         raise OptionError(
             f"{_prefix(where)}option {name!r} is not supported by the bundled engine yet. "
@@ -99,37 +103,48 @@ def option(name: str, where: str = "") -> OptionSpec:
 def check(name: str, value: object, where: str = "") -> Value:
     """The canonical form of a typed value. OptionError when the option does not take it; nothing is coerced
     except whole numbers where a number is wanted, and one number where a list of numbers is."""
-    spec = option(name, where)
+    return checked(option(name, where), value, where)
+
+
+def checked(spec: OptionSpec, value: object, where: str = "") -> Value:
+    """`check` for an option that need not be in the table."""
     if value is None and spec.default is None:
         return None
     canonical = _CANONICAL[spec.type](value)
     if canonical is None:
-        raise OptionError(f"{_prefix(where)}{name} = {_written(value)}: {WANTED[spec.type]} is wanted.")
+        raise OptionError(f"{_prefix(where)}{spec.name} = {_written(value)}: {WANTED[spec.type]} is wanted.")
     _check_minimum(spec, canonical, where)
     return _choice(spec, canonical, where) if spec.choices else canonical
 
 
 def parse(name: str, text: str, where: str = "") -> Value:
     """The value that a user's text means, as on the command line; a list's items are separated by spaces."""
-    spec = option(name, where)
+    return parsed(option(name, where), text, where)
+
+
+def parsed(spec: OptionSpec, text: str, where: str = "") -> Value:
+    """`parse` for an option that need not be in the table."""
     if spec.type in ("strings", "floats"):
         try:
             words = shlex.split(text)
         except ValueError as error:
-            raise OptionError(f"{_prefix(where)}{name} = {text}: a quotation mark is not closed.") from error
-        return parse_words(name, words, where)
-    return parse_words(name, [text], where)
+            raise OptionError(f"{_prefix(where)}{spec.name} = {text}: a quotation mark is not closed.") from error
+        return _from_words(spec, words, where)
+    return _from_words(spec, [text], where)
 
 
 def parse_words(name: str, words: Sequence[str], where: str = "") -> Value:
     """The value that the words after `--name` mean. OptionError when they mean none."""
-    spec = option(name, where)
+    return _from_words(option(name, where), words, where)
+
+
+def _from_words(spec: OptionSpec, words: Sequence[str], where: str) -> Value:
     try:
         value = _FROM_WORDS[spec.type](words)
     except ValueError as error:
         wanted = WANTED[spec.type].removesuffix(", without quotes")
-        raise OptionError(f"{_prefix(where)}{name} = {' '.join(words)}: {wanted} is wanted.") from error
-    return check(name, value, where)
+        raise OptionError(f"{_prefix(where)}{spec.name} = {' '.join(words)}: {wanted} is wanted.") from error
+    return checked(spec, value, where)
 
 
 def _choice(spec: OptionSpec, value: Value, where: str) -> Value:

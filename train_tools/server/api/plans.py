@@ -3,26 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import APIRouter
+from pydantic import Field
 
-from train_tools.model.plan import Plan
+from train_tools.app import App
+from train_tools.model.grid import Rules
+from train_tools.model.plan import Plan, Turn
 from train_tools.server.answers import Answer, Question
 from train_tools.server.api.context import TheApp
 
 router = APIRouter(prefix="/projects/{project}/versions/{version}", tags=["plans"])
 
 
+class RulesQuestion(Question):
+    """What makes a grid less, or more, than the product of its axes."""
+
+    zipped: tuple[tuple[str, ...], ...] = ()
+    only_when: Mapping[str, str] = {}
+    exclude: tuple[str, ...] = ()
+    sample: int = Field(0, ge=0)
+    sample_seed: int = 0
+    seeds: int = Field(1, ge=1)
+    other_seed: bool = False
+
+
 class Assignments(Question):
-    """Option names with what was typed: one value, or several with commas. What isn't named keeps
-    its stored value."""
+    """Option names with what was typed: one value, several with commas, a range, a formula. What isn't named keeps
+    its stored value; so do the rules, unless some are given."""
 
     assignments: Mapping[str, str] = {}
+    extra: str = ""
+    """Further options as a trainer's command line takes them."""
+    rules: RulesQuestion | None = None
+    grid: str | None = None
+    """A grid's name: one that is there is taken up again, else it is given. Without one, one is made."""
+
+    def asked(self, app: App) -> dict[str, Any]:
+        """What the plan, the count and the order are made from."""
+        rules = Rules(**self.rules.model_dump()) if self.rules else None
+        return {
+            "assignments": {**self.assignments, **app.grids.assignments_in(self.extra)},
+            "rules": rules,
+            "grid": self.grid,
+        }
 
 
 class Order(Assignments):
-    grid: str | None = None
-    """The grid's name; without one, one is made."""
+    sure: bool = False
+    """Very many runs are queued only for those who are."""
+    priority: int = 0
+    """Jobs of a higher one go first."""
+    not_before: float | None = None
+    """When they may start at the earliest, in seconds since the epoch."""
+    stop_after_failures: int = Field(0, ge=0)
+    """When so many runs have failed, those that still wait are taken out; 0 = never."""
+
+
+class CountAnswer(Answer):
+    runs: int
+    exact: bool
+    """False where excluded and equal runs are counted too: then there are at most so many."""
 
 
 class PlannedRunAnswer(Answer):
@@ -37,6 +79,8 @@ class PlanAnswer(Answer):
     runs: int
     """Runs that would be trained; `done` ones are not trained again."""
     done: int
+    total: int
+    """Runs of the whole grid; of a very large one, `planned` lists only some."""
     steps: int
     images: int
     pictures: int
@@ -44,6 +88,7 @@ class PlanAnswer(Answer):
     seconds_from: str
     disk_bytes: int
     free_bytes: int
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
     planned: tuple[PlannedRunAnswer, ...]
 
@@ -58,20 +103,33 @@ class SubmissionAnswer(Answer):
 @router.post("/plan")
 def plan(project: str, version: str, asked: Assignments, app: TheApp) -> PlanAnswer:
     """What the runs would cost. Changes nothing."""
-    return _plan(app.grids.plan(project, version, asked.assignments))
+    return _plan(app.grids.plan(project, version, **asked.asked(app)))
+
+
+@router.post("/plan/count")
+def count(project: str, version: str, asked: Assignments, app: TheApp) -> CountAnswer:
+    """How many runs there would be: quick enough for every key that is typed."""
+    counted = app.grids.count(project, version, **asked.asked(app))
+    return CountAnswer(runs=counted.runs, exact=counted.exact)
 
 
 @router.post("/runs", status_code=201)
 def submit(project: str, version: str, order: Order, app: TheApp) -> SubmissionAnswer:
     """Queues the runs that are neither done nor queued already."""
-    done = app.grids.submit(project, version, order.assignments, order.grid)
+    turn = Turn(
+        priority=order.priority,
+        not_before=order.not_before,
+        stop_after_failures=order.stop_after_failures,
+    )
+    done = app.grids.submit(project, version, **order.asked(app), turn=turn, sure=order.sure)
     return SubmissionAnswer(grid=done.grid, jobs=done.jobs, already=done.already, ahead=done.ahead)
 
 
 def _plan(plan: Plan) -> PlanAnswer:
     return PlanAnswer(
-        runs=len(plan.to_train),
-        done=len(plan.runs) - len(plan.to_train),
+        runs=plan.runs_to_train,
+        done=plan.total - plan.runs_to_train,
+        total=plan.total,
         steps=plan.steps,
         images=plan.images,
         pictures=plan.pictures,
@@ -79,6 +137,7 @@ def _plan(plan: Plan) -> PlanAnswer:
         seconds_from=plan.seconds_from,
         disk_bytes=plan.disk_bytes,
         free_bytes=plan.free_bytes,
+        notes=plan.notes,
         warnings=plan.warnings,
         planned=tuple(
             PlannedRunAnswer(

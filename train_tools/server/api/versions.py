@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from train_tools.model.dataset import Preparation
+from train_tools.model.grid import Formula
 from train_tools.model.project import VersionSettings
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import TheApp
@@ -71,8 +72,8 @@ def _settings(stored: VersionSettings) -> SettingsAnswer:
 
 
 def typed(values: Sequence[Any]) -> str:
-    """Values as a comma list that reads back as the same values."""
-    return ", ".join(_item(_word(value)) for value in values)
+    """Values and formulas as a list that reads back as the same."""
+    return ", ".join(str(value) if isinstance(value, Formula) else _item(_word(value)) for value in values)
 
 
 def _word(value: Any) -> str:
@@ -84,5 +85,5 @@ def _word(value: Any) -> str:
 
 
 def _item(word: str) -> str:
-    plain = word.strip() == word and word and not set(word) & set(',"')
+    plain = word.strip() == word and word and not set(word) & set(',"') and not word.startswith("=")
     return word if plain else '"' + word.replace('"', '""') + '"'

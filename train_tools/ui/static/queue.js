@@ -79,13 +79,14 @@ class Row {
     this.bar = h("progress", { max: 1, "aria-label": `Progress of ${job.title}` });
     this.facts = h("span.facts", {});
     this.message = h("p.message", {});
+    this.why = h("p.message.why", {});
     this.stop = h("button.quiet", { type: "button", "aria-label": `Stop ${job.title}`, onclick: () => this.act("cancel") }, "Stop");
     this.retry = h("button.quiet", { type: "button", "aria-label": `Retry ${job.title}`, onclick: () => this.act("retry") }, "Retry");
     this.log = h("pre", { tabindex: "0" });
     this.details = h("details", { ontoggle: () => this.details.open && this.readLog() }, h("summary", {}, "Log"), this.log);
     const head = h("div.head", {}, this.sign, this.title, this.state, this.stop, this.retry);
     const foot = h("div.foot", {}, this.facts, this.details);
-    this.element = h("li.job", { "data-job": job.id }, head, this.bar, this.message, foot);
+    this.element = h("li.job", { "data-job": job.id }, head, this.bar, this.message, this.why, foot);
   }
 
   show(job) {
@@ -97,6 +98,8 @@ class Row {
     this.bar.value = job.progress;
     say(this.facts, facts(job, moving));
     say(this.message, job.message);
+    this.failed = job.state === "failed";
+    if (!this.failed) say(this.why, "");
     this.stop.hidden = !job.can_cancel;
     this.retry.hidden = !job.can_retry;
     this.details.hidden = job.attempt === 0;
@@ -113,9 +116,18 @@ class Row {
     }
   }
 
+  /** Says why it failed; answers with the end of its log. */
+  async readFailure() {
+    const failure = await ask(`jobs/${this.id}/failure`);
+    const code = failure.exit_code === null ? "" : `Exit code ${failure.exit_code}. `;
+    const happened = failure.happened === failure.message ? "" : `${failure.happened} `;
+    say(this.why, `${code}${happened}${failure.advice}`);
+    return { text: failure.tail };
+  }
+
   async readLog() {
     try {
-      const { text } = await ask(`jobs/${this.id}/log?lines=40`);
+      const { text } = this.failed ? await this.readFailure() : await ask(`jobs/${this.id}/log?lines=40`);
       say(this.log, text.trim() || "The log is empty.");
     } catch (error) {
       say(this.log, error.message);

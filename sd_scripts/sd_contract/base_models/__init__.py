@@ -1,0 +1,1 @@
+"""Base models: what a file or folder holds, told by its names and shapes, and the text vocabulary."""

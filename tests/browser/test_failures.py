@@ -1,0 +1,30 @@
+"""What a user sees of a training that failed."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_first_page import claimed
+from train_tools.jobs.kind import Exit
+from train_tools.jobs.supervisor import write_exit
+from train_tools.model.job import JobState, NewJob, Verdict
+from train_tools.model.paths import AttemptPaths
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_failed_training_says_its_exit_code_what_happened_and_what_to_do(page: Page, house) -> None:
+    queue = house.app.jobs.queue
+    queue.add([NewJob(kind="train", title="starved", folder="projects/starved")])
+    job = claimed(queue, "starved")
+    paths = AttemptPaths.of(house.app.outputs.folder / job.folder, job.attempt)
+    paths.folder.mkdir(parents=True)
+    paths.log.write_text("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB\n")
+    write_exit(paths, Exit(code=1))
+    queue.finish(job.id, job.attempt, Verdict(state=JobState.FAILED, message="The trainer ended."))
+    page.get_by_role("tab", name="Queue").click()
+    row = page.locator(f"[data-job='{job.id}']")
+    expect(row).to_contain_text("Exit code 1. The memory of the graphics card ran out.")
+    expect(row).to_contain_text("batch size 1")
+    expect(row.locator("pre")).to_contain_text("Tried to allocate 2 GiB")
