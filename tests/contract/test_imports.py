@@ -22,7 +22,7 @@ ROOMS = {
     "datasets": {"projects", "options", "jobs", "model", "sd_contract"},
     "failures": {"jobs", "options", "model", "sd_contract"},
     "runs": {"failures", "jobs", "projects", "options", "model", "sd_contract"},
-    "follow_ups": {"jobs", "machine", "runs", "settings", "model", "sd_contract"},
+    "follow_ups": {"jobs", "machine", "previews", "runs", "settings", "model", "sd_contract"},
     "previews": {"jobs", "projects", "options", "model", "sd_contract"},
     "engines": {"runs", "options", "model", "sd_contract"},
     "renderers": {"previews", "model", "sd_contract"},

@@ -111,7 +111,13 @@ class App:
 
     def _followed(self, kinds: Sequence[JobKind]) -> Sequence[JobKind]:
         """Kinds of job after which copies and news are wanted; news of news are not."""
-        wishes = Wishes(self.outputs, lambda: self.jobs.queue, self.settings.read, self._secrets)
+        wishes = Wishes(
+            self.outputs,
+            lambda: self.jobs.queue,
+            self.settings.read,
+            self._secrets,
+            previews_wanted=self.previews.are_made_after_training,
+        )
         return [Followed(kind, wishes) for kind in kinds]
 
 

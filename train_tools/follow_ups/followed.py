@@ -14,9 +14,10 @@ from train_tools.jobs.kind import Exit, JobKind, Launch, last_attempt
 from train_tools.jobs.queue import Queue
 from train_tools.machine.notification import notification
 from train_tools.model.job import Job, JobState, NewJob, Verdict
-from train_tools.model.paths import JobPaths, OutputsPaths
+from train_tools.model.paths import JobPaths, OutputsPaths, VersionPaths
 from train_tools.model.settings import Occasion, UserSettings
-from train_tools.runs.training import TRAIN
+from train_tools.previews.kind import KIND as PREVIEW
+from train_tools.runs.training import PREVIEWS, TRAIN
 from train_tools.settings.secrets import Secrets
 
 
@@ -33,11 +34,23 @@ class Wishes:
         queue: Callable[[], Queue],
         settings: Callable[[], UserSettings],
         secrets: Secrets,
+        previews_wanted: Callable[[VersionPaths], bool],
     ) -> None:
         self._outputs = outputs
         self._queue = queue
         self._settings = settings
         self._secrets = secrets
+        self._previews_wanted = previews_wanted
+
+    def of_its_own(self, job: Job, own: Sequence[NewJob]) -> list[NewJob]:
+        """Of the jobs that a kind asks for itself those that are wanted: previews only where the order, or else
+        the version, says so."""
+        return [follow_up for follow_up in own if follow_up.kind != PREVIEW or self._is_rendered(job)]
+
+    def _is_rendered(self, job: Job) -> bool:
+        ordered = job.subject.get(PREVIEWS)
+        version = self._outputs.version_holding(job.folder)
+        return self._previews_wanted(version) if ordered is None and version is not None else ordered is not False
 
     def after(self, job: Job, verdict: Verdict, own: Sequence[NewJob]) -> list[NewJob]:
         """Further jobs, besides the `own` ones of its kind. A job that somebody cancelled wants none."""
@@ -115,5 +128,5 @@ class Followed:
         return self._kind.judge(job, folder, attempt, exit_, result)
 
     def follow_ups(self, job: Job, folder: Path, verdict: Verdict) -> Sequence[NewJob]:
-        own = self._kind.follow_ups(job, folder, verdict)
+        own = self._wishes.of_its_own(job, self._kind.follow_ups(job, folder, verdict))
         return (*own, *self._wishes.after(job, verdict, own))
