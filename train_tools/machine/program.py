@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 PATIENCE_S = 10.0
+_NO_WINDOW = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ def run(program: Program, timeout_s: float = PATIENCE_S) -> str:
             capture_output=True,
             timeout=timeout_s,
             check=False,
+            creationflags=_NO_WINDOW,
         )
     except subprocess.TimeoutExpired:
         return f"{name} did not answer within {timeout_s:g} s"
