@@ -13,8 +13,10 @@ from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
 from train_tools.app.previews import Previews
+from train_tools.app.records import Records
 from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
+from train_tools.app.successors import Successors
 from train_tools.app.versions import Progress, Versions, silent
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import NotFoundError, TrainToolsError
@@ -58,6 +60,8 @@ class App:
         self.versions = Versions(self.store, self.jobs.working_in)
         self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
         self.runs = Runs(outputs, self.store, self.jobs)
+        self.records = Records(outputs, self.versions, self.runs, self.engines)
+        self.successors = Successors(outputs, self.jobs, self.runs, self.records)
         self.previews = Previews(outputs, self.versions, self.jobs, self.grids)
 
     @property

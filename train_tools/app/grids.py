@@ -12,6 +12,7 @@ from typing import Any
 from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
+from train_tools.datasets.manifests import keep_manifest
 from train_tools.errors import (
     BaseModelNotUsableError,
     ConfirmationWantedError,
@@ -26,10 +27,11 @@ from train_tools.grids.runs import BASE_MODEL, Facts, runs_of
 from train_tools.jobs.queue import Queue
 from train_tools.model.dataset import Dataset
 from train_tools.model.grid import Formula, Grid, Rules, Run
-from train_tools.model.job import Job, JobState, NewJob
+from train_tools.model.job import Job, JobState
 from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Plan, PlannedRun, Submission, Turn
+from train_tools.model.provenance import Provenance
 from train_tools.options.table import engine_options
 from train_tools.previews.matrix import picture_count
 from train_tools.projects.store import ProjectStore
@@ -37,6 +39,7 @@ from train_tools.runs import costs
 from train_tools.runs.checkpoints import is_trained
 from train_tools.runs.engine import Engine
 from train_tools.runs.folders import RunFolders
+from train_tools.runs.provenance import provenance_of
 from train_tools.runs.record import RunRecord, now, write_record
 from train_tools.runs.training import TRAIN, title_of, training_job
 
@@ -173,6 +176,7 @@ class Grids:
         write_grid(paths, GridRecord(name=name, grid=reading.grid, runs=names, created=now()))
         ahead = self._queue.waiting()
         jobs, already, fresh = [], [], []
+        made_with = provenance_of(self._engines["bundled"])
         for entry in planned:
             job = None if entry.done else self._queued_again(paths.run(entry.run.name))
             if entry.done or (job is not None and job.state is not JobState.QUEUED):
@@ -180,7 +184,8 @@ class Grids:
             elif job is not None:
                 jobs.append(job.id)
             else:
-                fresh.append(self._recorded(entry, name, paths, turn))
+                record = self._recorded(entry, name, paths, reading.dataset_of(entry.run), made_with)
+                fresh.append(training_job(self._outputs, paths, record, title_of(paths, record), turn))
         jobs += self._queue.add(fresh)
         self._remember(project, version, reading.grid)
         return Submission(grid=name, jobs=tuple(jobs), already=tuple(already), ahead=ahead)
@@ -298,11 +303,21 @@ class Grids:
             return None
         return self._queue.retry(job.id) if job.state.finished else replace(job, state=JobState.RUNNING)
 
-    def _recorded(self, entry: PlannedRun, grid: str, version: VersionPaths, turn: Turn | None) -> NewJob:
-        work = costs.work_of(entry.run.options, entry.base)
-        record = RunRecord(run=entry.run, grid=grid, steps=entry.steps, work=work, created=now())
+    @staticmethod
+    def _recorded(
+        entry: PlannedRun, grid: str, version: VersionPaths, dataset: Dataset, made_with: Provenance
+    ) -> RunRecord:
+        record = RunRecord(
+            run=entry.run,
+            grid=grid,
+            steps=entry.steps,
+            work=costs.work_of(entry.run.options, entry.base),
+            created=now(),
+            made_with=made_with,
+            dataset_files=keep_manifest(version, dataset),
+        )
         write_record(version.run(entry.run.name), record)
-        return training_job(self._outputs, version, record, title_of(version, entry.run), turn)
+        return record
 
     @property
     def _queue(self) -> Queue:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from train_tools.commands.border import AsJson, ProjectName, StartTime, VersionName, start_time, the_app, told
+from train_tools.commands.border import AsJson, ProjectName, StartTime, VersionName, the_app, told
 from train_tools.commands.queue import work_off
 
 if TYPE_CHECKING:
@@ -132,11 +133,13 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Queue the runs of a grid that are not done yet."""
+    from train_tools.commands.moments import moment
     from train_tools.model.plan import Turn
     from train_tools.terminal import print_json, print_plan, print_submission, say
 
     app = the_app()
-    turn = Turn(priority=priority, not_before=start_time(at), stop_after_failures=stop_after, previews=rendered)
+    not_before = moment(at, datetime.now()) if at else None
+    turn = Turn(priority=priority, not_before=not_before, stop_after_failures=stop_after, previews=rendered)
     rules = _rules(zipped, only_when, exclude, sample, sample_seed, seeds, other_seed, no_rules)
     assignments = _assignments(app, settings, extra, base_model)
     if not as_json:

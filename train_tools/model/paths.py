@@ -87,6 +87,10 @@ class VersionPaths:
     def regularisation(self) -> Path:
         return self.folder / "dataset" / "reg"
 
+    def manifest(self, content: str) -> Path:
+        """The files of the dataset that had this content, one by one."""
+        return self.folder / "dataset" / "manifests" / f"{content[:12]}.json"
+
     @property
     def trains(self) -> Path:
         return self.folder / "trains"
@@ -114,6 +118,11 @@ class GridPaths:
     @property
     def record(self) -> Path:
         return self.folder / "grid.toml"
+
+    @property
+    def joined(self) -> Path:
+        """Names of runs that are shown with the grid, though they are none of its cells."""
+        return self.folder / "joined"
 
     @property
     def matrix(self) -> Path:
@@ -147,6 +156,11 @@ class RunPaths:
     def previews(self) -> Path:
         """The folder of the job that renders this run's previews; the images lie by their checkpoints."""
         return self.folder / "previews"
+
+    @property
+    def by_hand(self) -> RunPaths:
+        """What the command for this run reads and writes when a person gives it: nothing of the run itself."""
+        return RunPaths(self.folder / "by-hand")
 
     @property
     def copies(self) -> Path:
@@ -194,6 +208,11 @@ class AttemptPaths:
     @property
     def exit(self) -> Path:
         return self.folder / "exit.json"
+
+    @property
+    def machine(self) -> Path:
+        """Where and with what it ran."""
+        return self.folder / "machine.json"
 
     @property
     def output(self) -> Path:

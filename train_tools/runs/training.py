@@ -16,7 +16,6 @@ from train_tools.failures.diagnosis import UNKNOWN, Evidence, diagnose
 from train_tools.files import last_lines
 from train_tools.jobs.kind import Exit, Launch, attempts_in, last_attempt
 from train_tools.model.dataset import Dataset
-from train_tools.model.grid import Run
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Turn
@@ -24,6 +23,7 @@ from train_tools.options.table import engine_options
 from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
 from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
 from train_tools.runs.false_starts import given_up
+from train_tools.runs.machine import machine_here, write_machine
 from train_tools.runs.record import RunRecord, read_record
 
 TRAIN = "train"
@@ -45,7 +45,7 @@ def training_job(
         folder=paths.folder.relative_to(outputs.folder).as_posix(),
         subject={
             "grid": record.grid,
-            "label": record.run.label,
+            "label": record.label,
             "work": record.work,
             **({} if turn.previews is None else {PREVIEWS: turn.previews}),
         },
@@ -58,9 +58,9 @@ def training_job(
     )
 
 
-def title_of(version: VersionPaths, run: Run) -> str:
+def title_of(version: VersionPaths, record: RunRecord) -> str:
     """What the queue calls the training of a run."""
-    return f"{version.folder.parent.parent.name} / {version.folder.name}: {run.label}"
+    return f"{version.folder.parent.parent.name} / {version.folder.name}: {record.label}"
 
 
 class TrainingJob:
@@ -93,6 +93,7 @@ class TrainingJob:
             )
         base_model = Path(record.run.base_model)
         engine.check_base_model(base_model)
+        write_machine(AttemptPaths(attempt.folder), machine_here(job.slot or "", engine, base_model))
         engine.write(
             RunFiles(
                 paths=run,
@@ -138,7 +139,9 @@ class TrainingJob:
         run, version = RunPaths(folder), VersionPaths(folder.parent.parent)
         if verdict.state is JobState.CANCELLED or not checkpoints_of(run):
             return ()
-        previews = self._previews_of(version, read_record(run))
+        record = read_record(run)
+        grid = job.subject.get("grid", record.grid)  # a run may be asked for again by another grid
+        previews = self._previews_of(version, replace(record, grid=grid))
         return (previews,) if previews else ()
 
     @staticmethod

@@ -20,6 +20,7 @@ from train_tools.server.api import (
     plans,
     projects,
     queue,
+    runs,
     settings,
     versions,
 )
@@ -34,6 +35,7 @@ RESOURCES = (
     queue,
     jobs,
     failures,
+    runs,
     matrices,
     checkpoints,
     pictures,
