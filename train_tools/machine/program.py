@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 PATIENCE_S = 10.0
+if sys.platform == "win32":
+    NO_WINDOW = subprocess.CREATE_NO_WINDOW
+else:
+    NO_WINDOW = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +46,7 @@ def run(program: Program, timeout_s: float = PATIENCE_S) -> str:
             capture_output=True,
             timeout=timeout_s,
             check=False,
+            creationflags=NO_WINDOW,
         )
     except subprocess.TimeoutExpired:
         return f"{name} did not answer within {timeout_s:g} s"

@@ -1,4 +1,5 @@
 // Everything that runs, waits or has ended, as it goes.
+import { Afterwards } from "./afterwards.js";
 import { ask, Feed } from "./api.js";
 import { h, Island, say } from "./island.js";
 import { count, duration, number } from "./words.js";
@@ -16,7 +17,8 @@ class Jobs extends Island {
     this.openedFailure = null;
     this.note = h("p.note", { role: "status" });
     this.groups = GROUPS.map(([title]) => new Group(title));
-    this.root.append(this.note, ...this.groups.map((group) => group.element));
+    this.afterwards = new Afterwards(this);
+    this.root.append(this.note, this.afterwards.element, ...this.groups.map((group) => group.element));
     this.feed = new Feed(this, () => "jobs", (answer) => this.show(answer.jobs), (error) => say(this.note, error.message));
   }
 
@@ -29,6 +31,7 @@ class Jobs extends Island {
       members.forEach((job) => left.delete(job.id));
     }
     for (const id of left) this.rows.delete(id);
+    this.afterwards.offered = jobs.some((job) => job.finished_at === null);
     this.openNewestFailure(jobs.find((job) => job.state === "failed"));
   }
 
