@@ -114,9 +114,10 @@ class Grids:
         *,
         rules: Rules | None = None,
         grid: str | None = None,
+        previews: bool | None = None,
     ) -> Plan:
         """What the version's options (or those of the grid of that name) would do, with `assignments` (option ->
-        expression) over them. `rules` take the place of the stored ones."""
+        expression) over them. `rules` take the place of the stored ones, `previews` of the version's switch."""
         paths = self._versions.paths(project, version)
         reading = self._read(project, version, self._typed(project, version, assignments or {}, rules, grid))
         settings = self._versions.settings(project, version)
@@ -125,7 +126,8 @@ class Grids:
         share = reading.total / max(1, len(reading.runs))
         pace = costs.measured_pace(self._queue.jobs(states=(JobState.DONE,), limit=500)) or costs.first_guess()
         checkpoints = sum(entry.checkpoints for entry in to_train)
-        pictures = picture_count(settings.previews, checkpoints) if checkpoints else 0
+        rendered = settings.previews.after_training if previews is None else previews
+        pictures = picture_count(settings.previews, checkpoints) if checkpoints and rendered else 0
         area = settings.previews.width_px * settings.previews.height_px
         seconds = sum(
             pace.seconds(entry.steps, costs.work_of(entry.run.options, entry.base)) for entry in to_train

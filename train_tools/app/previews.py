@@ -84,6 +84,12 @@ class Previews:
             jobs += [waiting.id] if waiting and not waiting.state.finished else self._jobs.queue.add([job])
         return Submission(grid=record.name, jobs=tuple(jobs), ahead=ahead)
 
+    def are_made_after_training(self, version: VersionPaths) -> bool:
+        """The version's switch (S1-50)."""
+        return self._versions.settings(
+            version.folder.parent.parent.name, version.folder.name
+        ).previews.after_training
+
     def after_run(self, version: VersionPaths, record: RunRecord) -> NewJob | None:
         """The job that renders a finished run's previews."""
         return preview_job(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,13 @@ class OutputsPaths:
 
     def project(self, name: str) -> ProjectPaths:
         return ProjectPaths(self.projects / name)
+
+    def version_holding(self, job_folder: str) -> VersionPaths | None:
+        """The version that a job's folder (relative to this one) lies in."""
+        parts = PurePosixPath(job_folder).parts
+        if len(parts) < 4 or (parts[0], parts[2]) != (self.projects.name, "versions"):
+            return None
+        return self.project(parts[1]).version(parts[3])
 
 
 @dataclass(frozen=True)
@@ -155,8 +162,24 @@ class RunPaths:
         """What the command for this run reads and writes when a person gives it: nothing of the run itself."""
         return RunPaths(self.folder / "by-hand")
 
+    @property
+    def copies(self) -> Path:
+        """The folder of the job that copies this run's checkpoints to where they are used."""
+        return self.folder / "copies"
+
     def images_of(self, checkpoint: str) -> Path:
         return self.folder / checkpoint / "images"
+
+
+@dataclass(frozen=True)
+class JobPaths:
+    """The folder of a job of any kind."""
+
+    folder: Path
+
+    def news(self, way: str) -> Path:
+        """The folder of the job that makes its end known."""
+        return self.folder / "news" / way
 
 
 @dataclass(frozen=True)

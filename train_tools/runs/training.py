@@ -29,6 +29,8 @@ from train_tools.runs.machine import machine_here, write_machine
 from train_tools.runs.record import RunRecord, read_record
 
 TRAIN = "train"
+PREVIEWS = "previews"
+"""What a job's subject calls an order that says whether its run is rendered afterwards."""
 LINES_LOOKED_AT = 200
 """Of the log of an attempt that ended without a word."""
 
@@ -43,7 +45,12 @@ def training_job(
         kind=TRAIN,
         title=title,
         folder=paths.folder.relative_to(outputs.folder).as_posix(),
-        subject={"grid": record.grid, "label": record.label, "work": record.work},
+        subject={
+            "grid": record.grid,
+            "label": record.label,
+            "work": record.work,
+            **({} if turn.previews is None else {PREVIEWS: turn.previews}),
+        },
         total_steps=record.steps,
         attempt=last_attempt(paths.folder),
         priority=turn.priority,

@@ -14,6 +14,7 @@ from train_tools.server.api import (
     datasets,
     failures,
     jobs,
+    machine,
     matrices,
     pictures,
     plans,
@@ -39,6 +40,7 @@ RESOURCES = (
     checkpoints,
     pictures,
     settings,
+    machine,
 )
 
 MountPage = Callable[[FastAPI, App], None]

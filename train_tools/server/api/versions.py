@@ -31,6 +31,11 @@ class SettingsAnswer(Answer):
     preparation: PreparationAnswer
     assignments: Mapping[str, str]
     """Every stored option with its values as one would type them."""
+    previews_after_training: bool
+
+
+class PreviewsChange(Question):
+    after_training: bool
 
 
 class PreparationChange(Question):
@@ -57,6 +62,13 @@ def change_preparation(project: str, version: str, change: PreparationChange, ap
     return _settings(changed)
 
 
+@router.patch("/settings/previews")
+def change_previews(project: str, version: str, change: PreviewsChange, app: TheApp) -> SettingsAnswer:
+    """Whether a run that has ended is rendered by itself."""
+    app.versions.render_after_training(project, version, change.after_training)
+    return _settings(app.versions.settings(project, version))
+
+
 def _changed(preparation: Preparation, change: PreparationChange) -> Preparation:
     return replace(preparation, **change.model_dump(exclude_none=True))
 
@@ -66,4 +78,5 @@ def _settings(stored: VersionSettings) -> SettingsAnswer:
     return SettingsAnswer(
         preparation=PreparationAnswer(**asdict(stored.preparation)),
         assignments={name: typed(values) for name, values in several.items() if None not in values},
+        previews_after_training=stored.previews.after_training,
     )
