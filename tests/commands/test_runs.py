@@ -58,3 +58,33 @@ def test_a_reproduction_is_queued_with_the_command_that_compares(say):
 def test_a_run_that_is_not_there_is_told(say, command):
     refused(say(*command, "nothing"), "There is no run 'nothing'", "train-tools jobs")
     refused(say(*command[:1], 77, *command[1:]), "There is no job 77")
+
+
+def test_a_clone_is_queued_beside_the_original(say):
+    made = say("clone", 1, "--set", "learning_rate=1e-3,1e-5", "--json").json
+    assert (len(made["jobs"]), made["grid"], made["failed"]) == (2, "grid-001", False)
+    assert "learning_rate=0.001" in say("jobs").out
+    assert "1 job queued" in say("clone", 1, "--set", "network_dim=32").out
+    refused(say("clone", 1), "needs something to change", "--set")
+
+
+def test_less_memory_says_what_it_takes_less_of(say):
+    told = say("less-memory", 2)
+    assert told.code == 0
+    assert "gradient checkpointing" in told.out
+
+
+def test_a_suggestion_tells_its_reasons_and_the_command_that_queues_it(say):
+    told = say("suggest", 1, "--because", "burnt")
+    assert told.code == 0
+    assert "by heart" in told.out
+    command = told.out.rpartition("train-tools ")[2].split()
+    assert command[:2] == ["clone", "1"]
+    before = len(say("jobs", "--json").json)
+    assert say(*command).code == 0
+    assert len(say("jobs", "--json").json) == before + 1
+    assert say("suggest", 1, "--because", "sad").code == 2
+
+
+def test_what_is_no_checkpoint_can_not_be_gone_on_from(say):
+    refused(say("continue", 1, "--epochs", 2), "is no checkpoint of", "none yet")

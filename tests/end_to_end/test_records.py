@@ -80,3 +80,18 @@ def test_checkpoints_that_are_not_the_same_are_told_apart(trained: tuple[App, in
     found = compare_files(early, late)
     assert found.differing > 0
     assert 0 < found.largest < 1
+
+
+def test_a_checkpoint_is_gone_on_from_with_its_own_weights(
+    trained: tuple[App, int], command_line: CommandLine
+) -> None:
+    app, job = trained
+    original = app.runs.find(str(job)).paths.folder
+    [made] = command_line.json("continue", str(original / "it's-v1.safetensors"), "--epochs", "1")["jobs"]
+    assert app.jobs.worker().run(until=lambda: app.jobs.get(made).state.finished)
+    assert app.jobs.get(made).state == "done", app.jobs.log(made)
+    [final] = app.runs.find(str(made)).paths.folder.glob("*.safetensors")
+    went_on = compare_files(original / "it's-v1.safetensors", final)
+    began_anew = compare_files(original / "it's-v1-000001.safetensors", final)
+    assert went_on.problem == ""
+    assert 0 < went_on.largest < began_anew.largest

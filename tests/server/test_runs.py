@@ -58,3 +58,35 @@ def test_nothing_outside_of_the_outputs_folder_is_shown(
         ):
             refused(answer, 404)
     elsewhere.jobs.queue.close()
+
+
+def test_a_run_is_cloned_with_other_options(api: httpx.Client, app: App, jobs: tuple[int, ...]) -> None:
+    asked = {"run": str(jobs[0]), "assignments": {"learning_rate": "1e-3, 1e-4"}, "unset": ["seed"]}
+    answer = api.post("/runs/clone", json=asked)
+    assert (answer.status_code, len(answer.json()["jobs"]), answer.json()["grid"]) == (201, 2, "grid-001")
+    made = app.runs.find(str(answer.json()["jobs"][0])).record.run.options
+    assert "seed" not in made
+    wrong = api.post("/runs/clone", json={"run": str(jobs[0]), "assignments": {"network_dim": "x"}})
+    assert "network_dim" in refused(wrong, 400)
+
+
+def test_less_memory_is_taken(api: httpx.Client, jobs: tuple[int, ...]) -> None:
+    answer = api.post("/runs/less-memory", json={"run": str(jobs[0])})
+    assert answer.status_code == 201
+    assert "gradient checkpointing" in answer.json()["says"][0]
+
+
+def test_a_suggestion_is_told_as_one_would_type_it(api: httpx.Client, jobs: tuple[int, ...]) -> None:
+    asked = {"run": jobs[0], "because": "burnt"}
+    answer = api.get("/runs/suggestion", params=asked).json()
+    assert all(change["reason"] and isinstance(change["value"], str) for change in answer["changes"])
+    changes = {change["name"]: change["value"] for change in answer["changes"]}
+    assert api.post("/runs/clone", json={"run": str(jobs[0]), "assignments": changes}).status_code == 201
+    assert refused(api.get("/runs/suggestion", params={**asked, "because": "sad"}), 422)
+
+
+def test_a_checkpoint_of_ours_alone_can_be_gone_on_from(api: httpx.Client, jobs: tuple[int, ...]) -> None:
+    assert "There is no run" in refused(
+        api.post("/runs/continue", json={"checkpoint": str(POCKET), "epochs": 2}), 404
+    )
+    assert refused(api.post("/runs/continue", json={"checkpoint": str(jobs[0]), "epochs": True}), 422)

@@ -61,7 +61,7 @@ class App:
         self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
-        self.successors = Successors(outputs, self.jobs, self.runs, self.records)
+        self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(outputs, self.versions, self.jobs, self.grids)
 
     @property

@@ -22,6 +22,7 @@ from train_tools.errors import (
 )
 from train_tools.grids.cells import Cell, Count, cells_of, count_cells, product_size
 from train_tools.grids.expressions import assignments_in, assignments_of, grid_of
+from train_tools.grids.joined import join
 from train_tools.grids.record import GridRecord, grid_name_for, grids_of, read_grid, write_grid
 from train_tools.grids.runs import BASE_MODEL, Facts, runs_of
 from train_tools.jobs.queue import Queue
@@ -31,7 +32,7 @@ from train_tools.model.job import Job, JobState
 from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Plan, PlannedRun, Submission, Turn
-from train_tools.model.provenance import Provenance
+from train_tools.model.provenance import Origin
 from train_tools.options.table import engine_options
 from train_tools.previews.matrix import picture_count
 from train_tools.projects.store import ProjectStore
@@ -174,21 +175,24 @@ class Grids:
         names = tuple(entry.run.name for entry in planned)
         name = checked_name(grid, "grid name") if grid else grid_name_for(paths, names)
         write_grid(paths, GridRecord(name=name, grid=reading.grid, runs=names, created=now()))
-        ahead = self._queue.waiting()
-        jobs, already, fresh = [], [], []
-        made_with = provenance_of(self._engines["bundled"])
-        for entry in planned:
-            job = None if entry.done else self._queued_again(paths.run(entry.run.name))
-            if entry.done or (job is not None and job.state is not JobState.QUEUED):
-                already.append(entry.run.name)
-            elif job is not None:
-                jobs.append(job.id)
-            else:
-                record = self._recorded(entry, name, paths, reading.dataset_of(entry.run), made_with)
-                fresh.append(training_job(self._outputs, paths, record, title_of(paths, record), turn))
-        jobs += self._queue.add(fresh)
+        submission = self._queued(reading, planned, paths, name, turn=turn)
         self._remember(project, version, reading.grid)
-        return Submission(grid=name, jobs=tuple(jobs), already=tuple(already), ahead=ahead)
+        return submission
+
+    def submit_beside(self, paths: VersionPaths, grid: Grid, origin: Origin, beside: str) -> Submission:
+        """Queues runs that come of another one and shows them with the grid that one is in. What the version's
+        form opens with stays as it is."""
+        reading = self._read(paths.folder.parent.parent.name, paths.folder.name, grid)
+        if reading.total > MOST_UNASKED:
+            raise OptionValueError(
+                f"{reading.total:,} runs are too many to stand beside one: submit them as a grid."
+            )
+        planned = self._planned(reading, paths, reading.runs)
+        cells = read_grid(paths.grid(beside)).runs
+        for entry in planned:
+            if entry.run.name not in cells:
+                join(paths.grid(beside), entry.run.name)
+        return self._queued(reading, planned, paths, beside, origin=origin)
 
     def names(self, project: str, version: str) -> tuple[str, ...]:
         return tuple(record.name for record in grids_of(self._versions.paths(project, version)))
@@ -271,6 +275,37 @@ class Grids:
             )
         return tuple(planned)
 
+    def _queued(
+        self,
+        reading: _Reading,
+        planned: Iterable[PlannedRun],
+        paths: VersionPaths,
+        grid: str,
+        *,
+        turn: Turn | None = None,
+        origin: Origin | None = None,
+    ) -> Submission:
+        """Queues those of the runs that are neither done nor queued."""
+        ahead = self._queue.waiting()
+        jobs, already, fresh = [], [], []
+        made_with = provenance_of(self._engines["bundled"])
+        for entry in planned:
+            job = None if entry.done else self._queued_again(paths.run(entry.run.name))
+            if entry.done or (job is not None and job.state is not JobState.QUEUED):
+                already.append(entry.run.name)
+            elif job is not None:
+                jobs.append(job.id)
+            else:
+                record = replace(
+                    self._recorded(entry, grid, paths, reading.dataset_of(entry.run)),
+                    made_with=made_with,
+                    origin=origin,
+                )
+                write_record(paths.run(entry.run.name), record)
+                fresh.append(training_job(self._outputs, paths, record, title_of(paths, record), turn))
+        jobs += self._queue.add(fresh)
+        return Submission(grid=grid, jobs=tuple(jobs), already=tuple(already), ahead=ahead)
+
     def _are_you_sure(
         self,
         project: str,
@@ -304,20 +339,15 @@ class Grids:
         return self._queue.retry(job.id) if job.state.finished else replace(job, state=JobState.RUNNING)
 
     @staticmethod
-    def _recorded(
-        entry: PlannedRun, grid: str, version: VersionPaths, dataset: Dataset, made_with: Provenance
-    ) -> RunRecord:
-        record = RunRecord(
+    def _recorded(entry: PlannedRun, grid: str, version: VersionPaths, dataset: Dataset) -> RunRecord:
+        return RunRecord(
             run=entry.run,
             grid=grid,
             steps=entry.steps,
             work=costs.work_of(entry.run.options, entry.base),
             created=now(),
-            made_with=made_with,
             dataset_files=keep_manifest(version, dataset),
         )
-        write_record(version.run(entry.run.name), record)
-        return record
 
     @property
     def _queue(self) -> Queue:

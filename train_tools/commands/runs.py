@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import asdict
 from math import isfinite
@@ -11,11 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from train_tools.commands.border import AsJson, the_app, told
+from train_tools.commands.grids import submission_object
 from train_tools.commands.queue import work_until
+from train_tools.model.suggestion import Symptom
 
 if TYPE_CHECKING:
     from train_tools.app import App
+    from train_tools.app.successors import Succession
     from train_tools.model.difference import Change, Comparison, Difference
+    from train_tools.model.job import Job
 
 commands = typer.Typer()
 
@@ -92,6 +97,105 @@ def reproduce(
         print_json({"job": again.job, "run": name, "surroundings": again.surroundings, "notes": again.notes})
     else:
         say(f"When it is done: train-tools diff {again.original.folder.name} {name} --checkpoints")
+
+
+SetOptions = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUES", help="An option with another value; several make several runs."),
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Work until they and their previews are done.")]
+
+
+@commands.command()
+@told
+def clone(
+    run: RunName,
+    settings: SetOptions = None,
+    unset: Annotated[
+        list[str] | None, typer.Option("--unset", metavar="KEY", help="An option to go back to its default.")
+    ] = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Queue a run again with other options, beside the original."""
+    app = the_app()
+    _tell_succession(
+        app, app.successors.clone(run, app.grids.assignments_of(settings or ()), unset or ()), wait, as_json
+    )
+
+
+@commands.command("less-memory")
+@told
+def less_memory(run: RunName, wait: Wait = False, as_json: AsJson = False) -> None:
+    """Queue a run that ran out of memory with the next step that takes less; again takes one more."""
+    app = the_app()
+    _tell_succession(app, app.successors.less_memory(run), wait, as_json)
+
+
+@commands.command("continue")
+@told
+def continue_from(
+    checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="A LoRA file in a run's folder.")],
+    epochs: Annotated[int, typer.Option("--epochs", help="How many epochs to train on.")],
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Queue a new run that goes on from a checkpoint's weights."""
+    app = the_app()
+    _tell_succession(app, app.successors.continue_from(checkpoint, epochs), wait, as_json)
+
+
+@commands.command()
+@told
+def suggest(
+    run: RunName,
+    because: Annotated[Symptom, typer.Option("--because", help="What is wrong with the result.")],
+    as_json: AsJson = False,
+) -> None:
+    """What to change in the next run, and why. Nothing is queued."""
+    from train_tools.model.expressions import typed
+    from train_tools.terminal import print_json, print_table, say
+
+    suggested = the_app().successors.suggest(run, because)
+    if as_json:
+        print_json({"changes": suggested.changes, "advice": suggested.advice})
+        return
+    words = {proposal.name: typed((proposal.value,)) for proposal in suggested.changes}
+    print_table(
+        ("option", "value", "because"),
+        [(each.name, words[each.name], each.reason) for each in suggested.changes],
+    )
+    for sentence in suggested.advice:
+        say(sentence)
+    if words:
+        settings = " ".join(f"--set {shlex.quote(f'{name}={text}')}" for name, text in words.items())
+        say(f"To queue it: train-tools clone {shlex.quote(run)} {settings}")
+
+
+def _tell_succession(app: App, made: Succession, wait: bool, as_json: bool) -> None:
+    from train_tools.terminal import print_json, print_submission, say
+
+    submission = made.submission
+    if not as_json:
+        for change in made.says:
+            say(f"With {change}.")
+        print_submission(submission)
+    failed = _wait_for(app, made, as_json) if wait else False
+    if as_json:
+        print_json({**submission_object(submission), "says": made.says, "failed": failed})
+    if failed:
+        raise typer.Exit(1)
+
+
+def _wait_for(app: App, made: Succession, quiet: bool) -> bool:
+    """Works until the runs and their previews have ended. True when one of them failed."""
+
+    def jobs() -> list[Job]:
+        in_grid = app.grids.jobs(made.project, made.version.folder.name, made.submission.grid)
+        return [job for job in in_grid if {job.id, job.parent} & set(made.submission.jobs)]
+
+    work_until(app, lambda: all(job.state.finished for job in jobs()), quiet)
+    return any(job.state == "failed" for job in jobs())
 
 
 def _tell_result(app: App, original: str, again: str, job: int, as_json: bool) -> None:

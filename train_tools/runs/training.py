@@ -11,6 +11,7 @@ from typing import Any
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, Event, Tail
 from sd_contract.output.states import newest_state
+from sd_contract.tensors.tensor_files import data_sha256
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
 from train_tools.failures.diagnosis import UNKNOWN, Evidence, diagnose
 from train_tools.files import last_lines
@@ -19,6 +20,7 @@ from train_tools.model.dataset import Dataset
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Turn
+from train_tools.model.provenance import Descent
 from train_tools.options.table import engine_options
 from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
 from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
@@ -91,6 +93,7 @@ class TrainingJob:
                 "The dataset was changed after this run was queued, so it would no longer be the run that was "
                 "asked for. Submit the grid again: only what differs is trained."
             )
+        _refuse_other_weights(record)
         base_model = Path(record.run.base_model)
         engine.check_base_model(base_model)
         write_machine(AttemptPaths(attempt.folder), machine_here(job.slot or "", engine, base_model))
@@ -170,6 +173,18 @@ def _story(run: RunPaths) -> Iterator[Event]:
         yield from events
         if not any(isinstance(event, AttemptStarted) and event.from_step for event in events):
             return
+
+
+def _refuse_other_weights(record: RunRecord) -> None:
+    """A continuation is queued for the weights that a file had then; its path alone says nothing."""
+    if record.origin is None or record.origin.how is not Descent.CONTINUATION:
+        return
+    file = Path(str(record.run.options.get("network_weights")))
+    if data_sha256(file) != record.origin.tensors_sha256:
+        raise TrainToolsError(
+            f"{file} does not hold the weights any more that this run was to go on from. Continue from it again: "
+            "that makes a new run."
+        )
 
 
 def _in_words(verdict: Verdict, attempt: Attempt, exit_: Exit) -> Verdict:

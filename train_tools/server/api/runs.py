@@ -3,12 +3,17 @@ its job's number, the name of its folder, or its path below the outputs folder."
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
 
 from fastapi import APIRouter
+from pydantic import StrictInt
 
 from train_tools.app import App
+from train_tools.app.successors import Succession
 from train_tools.model.difference import Change, Comparison, Difference
+from train_tools.model.expressions import typed
+from train_tools.model.suggestion import Symptom
 from train_tools.server.answers import Answer, Question
 from train_tools.server.api.context import TheApp
 
@@ -99,6 +104,81 @@ def reproduce(asked: RunQuestion, app: TheApp) -> ReproductionAnswer:
         original=again.original.folder.name,
         surroundings=difference_answer(again.surroundings),
         notes=again.notes,
+    )
+
+
+class CloneQuestion(RunQuestion):
+    assignments: Mapping[str, str] = {}
+    """Option names with what one would type: one value, or several for several runs."""
+    unset: tuple[str, ...] = ()
+    """Options that go back to their defaults."""
+
+
+class ContinueQuestion(Question):
+    checkpoint: str
+    """The path of a LoRA file in a run's folder."""
+    epochs: StrictInt
+
+
+class SuccessionAnswer(Answer):
+    grid: str
+    jobs: tuple[int, ...]
+    already: tuple[str, ...]
+    ahead: int
+    says: tuple[str, ...]
+    """What was changed, in words."""
+
+
+class ProposalAnswer(Answer):
+    name: str
+    value: str
+    """As one would type it."""
+    reason: str
+
+
+class SuggestionAnswer(Answer):
+    symptom: Symptom
+    changes: tuple[ProposalAnswer, ...]
+    advice: tuple[str, ...]
+    """What no option can do."""
+
+
+@router.post("/clone", status_code=201)
+def clone(asked: CloneQuestion, app: TheApp) -> SuccessionAnswer:
+    """Queues the run again with other options, beside the original."""
+    return _succession(app.successors.clone(own(app, asked.run), asked.assignments, asked.unset))
+
+
+@router.post("/less-memory", status_code=201)
+def less_memory(asked: RunQuestion, app: TheApp) -> SuccessionAnswer:
+    """Queues the run with the next step that takes less memory."""
+    return _succession(app.successors.less_memory(own(app, asked.run)))
+
+
+@router.post("/continue", status_code=201)
+def continue_from(asked: ContinueQuestion, app: TheApp) -> SuccessionAnswer:
+    """Queues a new run that goes on from a checkpoint's weights."""
+    return _succession(app.successors.continue_from(asked.checkpoint, asked.epochs))
+
+
+@router.get("/suggestion")
+def suggestion(run: str, because: Symptom, app: TheApp) -> SuggestionAnswer:
+    """What to change in the next run, and why. Queues nothing."""
+    suggested = app.successors.suggest(own(app, run), because)
+    return SuggestionAnswer(
+        symptom=suggested.symptom,
+        changes=tuple(
+            ProposalAnswer(name=each.name, value=typed((each.value,)), reason=each.reason)
+            for each in suggested.changes
+        ),
+        advice=suggested.advice,
+    )
+
+
+def _succession(made: Succession) -> SuccessionAnswer:
+    queued = made.submission
+    return SuccessionAnswer(
+        grid=queued.grid, jobs=queued.jobs, already=queued.already, ahead=queued.ahead, says=made.says
     )
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from train_tools.model.dataset import Preparation
-from train_tools.model.grid import Formula
+from train_tools.model.expressions import typed
 from train_tools.model.project import VersionSettings
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import TheApp
@@ -82,21 +80,3 @@ def _settings(stored: VersionSettings) -> SettingsAnswer:
         assignments={name: typed(values) for name, values in several.items() if None not in values},
         previews_after_training=stored.previews.after_training,
     )
-
-
-def typed(values: Sequence[Any]) -> str:
-    """Values and formulas as a list that reads back as the same."""
-    return ", ".join(str(value) if isinstance(value, Formula) else _item(_word(value)) for value in values)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple | list):
-        return shlex.join(_word(part) for part in value)
-    return str(value)
-
-
-def _item(word: str) -> str:
-    plain = word.strip() == word and word and not set(word) & set(',"') and not word.startswith("=")
-    return word if plain else '"' + word.replace('"', '""') + '"'
