@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sd_contract.attempt import Attempt
+from train_tools.files import storage_error
 from train_tools.jobs.gpu import GpuMemory
 from train_tools.jobs.kind import Exit
 from train_tools.jobs.lease import Lease
@@ -59,11 +60,14 @@ def read_order(paths: AttemptPaths) -> Order:
 def write_exit(paths: AttemptPaths, exit_: Exit) -> None:
     """Writes exit.json so that it survives a power cut whole, or is not there."""
     temporary = paths.exit.with_suffix(".json.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump({**asdict(exit_), "format": 1, "ended_at": time.time()}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(paths.exit)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump({**asdict(exit_), "format": 1, "ended_at": time.time()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(paths.exit)
+    finally:
+        temporary.unlink(missing_ok=True)
     if sys.platform != "win32":
         folder = os.open(paths.folder, os.O_RDONLY)
         os.fsync(folder)
@@ -97,9 +101,13 @@ class Supervisor:
         if lease is None:
             print(f"The lease {self.order.lease} is held: another process has this job.", file=sys.stderr)
             return
-        slot = Slot(self.order.slot).take(Path(self.order.lease))
+        try:
+            slot = Slot(self.order.slot).take(Path(self.order.lease))
+            reason = "another job has the slot"
+        except OSError as error:
+            slot, reason = None, str(storage_error(Slot(self.order.slot).path, error))
         if slot is None:
-            write_exit(self.paths, Exit(code=None, started=False, reason="another job has the slot"))
+            write_exit(self.paths, Exit(code=None, started=False, reason=reason))
             return
         if not Queue(Path(self.order.database)).start(self.order.job, self.order.attempt):
             print(f"Attempt {self.order.attempt} is no longer the current one.", file=sys.stderr)
