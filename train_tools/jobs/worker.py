@@ -8,7 +8,6 @@ import math
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +23,8 @@ from train_tools.jobs.kind import Exit, JobKind
 from train_tools.jobs.lease import Lease, job_lease, worker_lease
 from train_tools.jobs.queue import Queue
 from train_tools.jobs.slots import Slot, slots_of_this_machine
+from train_tools.jobs.standby import Standby
 from train_tools.jobs.supervisor import Order, write_order
-from train_tools.jobs.tree import APART
 from train_tools.jobs.watch import NoWatch, Watch
 from train_tools.model.job import Job, JobState, NewJob, Stop, Verdict, Wish
 from train_tools.model.paths import AttemptPaths
@@ -71,6 +70,7 @@ class Worker:
         self.follows: dict[int, Follow] = {}
         self._wake = threading.Event()
         self._slot_busy_until: dict[str, float] = {}
+        self._standby = Standby(outputs)
         self._reason = ""
         self._said = ""
         self._lacked_at = -math.inf
@@ -92,6 +92,7 @@ class Worker:
             raise
         finally:
             self.watch.ended()
+            self._standby.dismiss()
             with contextlib.suppress(NotNowError):
                 self.queue.note_waits("")
             lease.release()
@@ -182,6 +183,8 @@ class Worker:
             started = True
         if self.queue.waiting() and not (self.follows or self._reason):
             self._reason = "Another outputs folder of this machine uses what these jobs need."
+        if self.follows and self.queue.waiting():
+            self._standby.stand_by()
         return started
 
     def _obstacle(self) -> str:
@@ -256,7 +259,7 @@ class Worker:
                 stop_grace_s=launch.stop_grace_s,
             ),
         )
-        return self._supervisor(paths)
+        return self._supervised(paths)
 
     def _no_start(self, paths: AttemptPaths, error: Exception) -> Verdict:
         """How an attempt is judged that could not be started. What passes is tried again, at the job's place."""
@@ -269,16 +272,8 @@ class Worker:
         """What every process of an attempt bears in its environment."""
         return f"{self.queue.id}/{job.id}/{job.attempt}"
 
-    def _supervisor(self, paths: AttemptPaths) -> subprocess.Popen[bytes]:
-        with paths.supervisor_log.open("ab") as log:
-            process: subprocess.Popen[bytes] = subprocess.Popen(
-                [sys.executable, "-m", "train_tools.jobs.supervisor", str(paths.folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                creationflags=APART,
-                start_new_session=True,
-            )
+    def _supervised(self, paths: AttemptPaths) -> subprocess.Popen[bytes]:
+        process = self._standby.supervise(paths.folder)
         threading.Thread(target=self._wake_at_end_of, args=(process,), daemon=True).start()
         return process
 
