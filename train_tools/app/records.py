@@ -13,7 +13,7 @@ from train_tools.datasets.manifests import changes_between, files_of, read_manif
 from train_tools.errors import TrainToolsError
 from train_tools.files import storage_error
 from train_tools.model.difference import Change, Comparison, Difference
-from train_tools.model.paths import OutputsPaths
+from train_tools.model.paths import OutputsPaths, RunPaths
 from train_tools.options.table import engine_options
 from train_tools.runs.comparison import compare_runs
 from train_tools.runs.differences import RunFacts, difference_of, surroundings_changed
@@ -67,7 +67,7 @@ class Records:
         found = self._runs.find_own(asked)
         engine = self.engine_of(found)
         dataset = self._versions.trained_on_by(found.version, found.record.run.options)
-        base_model, by_hand = Path(found.record.run.base_model), found.paths.by_hand
+        base_model, by_hand = Path(found.record.run.base_model), RunPaths(found.paths.by_hand)
         engine.check_base_model(base_model)
         files = AttemptFiles(
             output=output.expanduser().absolute() if output else by_hand.folder / "out",
