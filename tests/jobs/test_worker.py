@@ -170,6 +170,13 @@ def test_events_become_the_row(outputs, queue):
     assert job.started_at <= job.steps_started_at <= job.finished_at
 
 
+def test_the_pace_begins_at_the_first_step_that_the_attempt_tells_of(outputs, queue):
+    script = STEPS + "for step in (5, 6): log.emit(StepDone(step, 6))"
+    queue.add([script_job("a", script)])
+    assert work(outputs)
+    assert (queue.get(1).first_step, queue.get(1).step) == (5, 6)
+
+
 def test_two_slots_run_two_jobs_at_a_time(outputs, queue):
     wait_for_the_other = "\n".join(
         (

@@ -11,7 +11,7 @@ from lora_engine.maths.optimizers import (
     optimizer_name,
     refuse_missing_device,
     set_learning_rate,
-    used_rate,
+    used_rates,
 )
 from sd_contract.errors import OptionError
 from sd_contract.options import optimizer_arguments, settings_from
@@ -89,27 +89,27 @@ def test_adafactor_chooses_its_own_rate_unless_told_otherwise():
     weight, optimizer = made("AdaFactor", rate=123.0)
     steps(weight, optimizer, 1)
     assert (weight.detach() - 0.05).abs().max() < 0.01
-    assert used_rate(optimizer, 1) == 0.01
+    assert used_rates(optimizer, 1)[-1].known == 0.01
 
     weight, optimizer = made("AdaFactor", "relative_step=False", "scale_parameter=False", rate=0.02)
     steps(weight, optimizer, 1)
     torch.testing.assert_close((weight.detach() - 0.05).square().mean().sqrt().item(), 0.02, rtol=1e-3, atol=0)
-    assert used_rate(optimizer, 1) == 0.02
+    assert used_rates(optimizer, 1)[-1].known == 0.02
 
 
 def test_warming_adafactor_up_implies_the_relative_step():
     _, optimizer = made("AdaFactor", "warmup_init=True", "relative_step=False")
 
     assert optimizer.param_groups[0]["lr"] is None
-    assert used_rate(optimizer, 100) == pytest.approx(1e-4)
+    assert used_rates(optimizer, 100)[-1].known == pytest.approx(1e-4)
 
 
 def test_prodigy_finds_the_size_of_its_steps():
     weight, optimizer = made("Prodigy", "d_coef=2.0", "use_bias_correction=True", "safeguard_warmup=True")
-    first = used_rate(optimizer, 1)
+    first = used_rates(optimizer, 1)[-1].known
     steps(weight, optimizer, 100)
 
-    assert used_rate(optimizer, 100) > 100 * first
+    assert used_rates(optimizer, 100)[-1].known > 100 * first
 
 
 def test_learning_rates_differ_between_groups():
@@ -121,7 +121,7 @@ def test_learning_rates_differ_between_groups():
     set_learning_rate(optimizer, 0.5)
 
     assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.2]
-    assert used_rate(optimizer, 1) == 0.2
+    assert used_rates(optimizer, 1)[-1].known == 0.2
 
 
 def test_eight_bits_without_a_gpu_are_an_error_that_names_the_way_out():

@@ -10,21 +10,9 @@ from lora_engine.recipes.lora import train_lora
 from sd_contract.attempt import Attempt
 from sd_contract.errors import StateError
 from sd_contract.output.states import newest_state, read_manifest, verify_state
+from tests.lora_engine.stopping import StopsAt
 
 COURSE = ("--max_train_steps", "6", "--learning_rate", "1e-3", "--network_dim", "3", "--network_alpha", "0.7")
-
-
-class StopsAt(Reporter):
-    """Is asked to stop while it does a certain step."""
-
-    def __init__(self, step):
-        super().__init__(None)
-        self._last = step
-
-    def step_done(self, step, *facts):
-        super().step_done(step, *facts)
-        if step == self._last:
-            self.request_stop()
 
 
 class FileAsksAt(Reporter):

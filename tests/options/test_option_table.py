@@ -38,7 +38,8 @@ def test_options_that_name_code_or_files_are_marked():
 
 
 @pytest.mark.parametrize(
-    "name", ["output_dir", "output_name", "dataset_config", "train_data_dir", "caption_extension"]
+    "name",
+    ["output_dir", "output_name", "dataset_config", "train_data_dir", "caption_extension", "console_log_file"],
 )
 def test_an_option_that_the_app_sets_is_refused(name):
     with pytest.raises(OptionValueError, match=f"{name} can't be set: Train Tools chooses it"):

@@ -105,7 +105,7 @@ class Follow:
                 self._facts["phase"] = name
             case StepDone():
                 if not self._stepping:
-                    self._facts["steps_started_at"] = time.time()
+                    self._facts.update(steps_started_at=time.time(), first_step=event.step)
                 self._stepping = True
                 self._facts.update(step=event.step, total_steps=event.total_steps, phase="")
                 if event.loss is not None:

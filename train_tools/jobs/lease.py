@@ -100,6 +100,12 @@ def job_lease(queue_id: str, job_id: int) -> Path:
     return state_folder() / "leases" / queue_id / f"{job_id}.lock"
 
 
+def others_at_work(queue_id: str) -> bool:
+    """Whether a worker or a job of another outputs folder of this user lives on this machine."""
+    leases = (state_folder() / "leases").glob("*/*.lock")
+    return any(held(lease) for lease in leases if lease.parent.name != queue_id)
+
+
 def worker_lease(queue_id: str) -> Path:
     return state_folder() / "leases" / queue_id / "worker.lock"
 

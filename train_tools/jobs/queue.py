@@ -126,7 +126,7 @@ class Queue:
             row = db.execute(
                 "update job set state='starting', attempt=attempt+1, slot=?, host=?, wish=null, stop=null,"
                 " phase='starting', step=0, loss=null, message='', exit_code=null, not_before=null, started_at=?,"
-                " finished_at=null, steps_started_at=null"
+                " finished_at=null, steps_started_at=null, first_step=1"
                 " where id=(select id from job where state='queued' and (not_before is null or not_before<=?)"
                 f" order by {ORDER} limit 1) and not exists(select 1 from meta where key=?) returning *",
                 (slot, host, self._clock(), self._clock(), PAUSED),
@@ -138,7 +138,7 @@ class Queue:
         return self._change(id_, attempt, (JobState.STARTING,), {"state": JobState.RUNNING})
 
     def progress(self, id_: int, attempt: int, **facts: Any) -> bool:
-        """Writes step, total_steps, loss, phase or steps_started_at. False = no longer mine, stop."""
+        """Writes step, total_steps, loss, phase, steps_started_at or first_step. False = no longer mine, stop."""
         return self._change(id_, attempt, ACTIVE, facts, lasting=False)
 
     def finish(

@@ -132,7 +132,7 @@ class Worker:
 
     def _tell_watch(self) -> bool:
         """Whether the watch lets the worker go."""
-        if self.follows or self.queue.waiting():
+        if self.follows or (self.queue.waiting() and self.queue.paused is None):
             self.watch.busy()
             return True
         return self.watch.idle()

@@ -41,7 +41,12 @@ _SET_BY_APP = {
     "output_dir",
     "output_name",
     "logging_dir",
-    "config_file",
+    "log_with",
+    "log_prefix",
+    "log_tracker_name",
+    "log_tracker_config",
+    "log_config",
+    "console_log_file",
     "dataset_config",
     "train_data_dir",
     "reg_data_dir",
@@ -83,6 +88,8 @@ NO_PART_OF_THE_RESULT = frozenset(
         "skip_until_initial_step",
         "state_every_n_steps",
         "state_every_n_minutes",
+        "console_log_level",
+        "console_log_simple",
     }
 )
 """Options whose value does not decide the result: the base model counts by its hash, not by its path."""

@@ -14,18 +14,34 @@ from train_tools.server.api import (
     datasets,
     failures,
     jobs,
+    machine,
     matrices,
     pictures,
     plans,
     projects,
     queue,
+    runs,
     settings,
     versions,
 )
 from train_tools.server.security import API, Access, Gate
 from train_tools.server.thumbnails import Thumbnails
 
-RESOURCES = (projects, versions, datasets, plans, queue, jobs, failures, matrices, checkpoints, pictures, settings)
+RESOURCES = (
+    projects,
+    versions,
+    datasets,
+    plans,
+    queue,
+    jobs,
+    failures,
+    runs,
+    matrices,
+    checkpoints,
+    pictures,
+    settings,
+    machine,
+)
 
 MountPage = Callable[[FastAPI, App], None]
 """Adds pages to the server; what is behind the gate is all they need to know."""

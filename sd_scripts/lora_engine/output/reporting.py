@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from time import monotonic
+from typing import IO, Literal
 
 from lora_engine.errors import Stopped
 from sd_contract.attempt import Attempt, StopMode
+from sd_contract.errors import OptionError
 from sd_contract.events import (
     AttemptStarted,
     CheckpointSaved,
@@ -19,6 +23,39 @@ from sd_contract.events import (
     StepDone,
     Warned,
 )
+from sd_contract.options import LoggingOptions
+from sd_contract.options.groups import LEVELS
+
+
+class Console:
+    """Where messages for people go: phases and states (INFO) to stdout, warnings to stderr, unless the options say
+    otherwise. OptionError when their file can't be written."""
+
+    def __init__(self, options: LoggingOptions) -> None:
+        self._least = LEVELS.index(options.console_log_level or "INFO")
+        self._simple = options.console_log_simple
+        self._file = _begun(Path(options.console_log_file)) if options.console_log_file else None
+
+    def tell(self, level: Literal["INFO", "WARNING"], message: str) -> None:
+        if LEVELS.index(level) < self._least:
+            return
+        stream = self._file or (sys.stdout if self._simple or level == "INFO" else sys.stderr)
+        try:
+            stream.write(f"{message}\n")
+            stream.flush()
+        except OSError as error:
+            if self._file is None:
+                raise
+            self.close()
+            self.tell("WARNING", f"warning: console_log_file can't be written any more: {error.strerror}.")
+            self.tell(level, message)
+
+    def close(self) -> None:
+        """Messages go to the console from now on."""
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # what it could not take before is still in its buffer
+                file.close()
 
 
 class Reporter:
@@ -30,6 +67,7 @@ class Reporter:
         self.files: list[str] = []
         self._attempt = attempt
         self._events = EventLog(attempt.events) if attempt else None
+        self._console = Console(LoggingOptions())
         self._phase = ""
         self._begun = False
         self._signalled = False
@@ -50,17 +88,25 @@ class Reporter:
         self._begun = True
         self._events.emit(event)
 
+    def use_console(self, options: LoggingOptions) -> None:
+        """From now on messages go where these options want them. OptionError when that can't be."""
+        self._console = Console(options)
+
     def say(self, line: str) -> None:
-        """A line on stdout, at once even into a pipe."""
+        """A line of those that programs look for: always on stdout, at once even into a pipe."""
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
+
+    def note(self, message: str) -> None:
+        """A message for people."""
+        self._console.tell("INFO", message)
 
     def phase(self, name: str) -> None:
         """Begins a stretch of work without steps. Raises Stopped when that is what the user wants instead."""
         self.go_on_or_stop()
         self._phase = name
         self.emit(PhaseStarted(name))
-        self.say(name)
+        self.note(name)
         self._last_step_at = monotonic()
 
     @property
@@ -70,7 +116,7 @@ class Reporter:
 
     def warn(self, message: str) -> None:
         self.emit(Warned(message))
-        sys.stderr.write(f"warning: {message}\n")
+        self._console.tell("WARNING", f"warning: {message}")
 
     def step_done(self, step: int, epoch: int, loss: float | None, learning_rate: float) -> None:
         self.step = step
@@ -118,5 +164,15 @@ class Reporter:
             raise Stopped
 
     def close(self) -> None:
+        self._console.close()
         if self._events:
             self._events.close()
+
+
+def _begun(path: Path) -> IO[str]:
+    try:
+        return path.open("w", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise OptionError(
+            f"console_log_file = {path} can't be written ({error.strerror}). Choose another file."
+        ) from error

@@ -115,11 +115,11 @@ class States:
             read_manifest(folder)
         except StateError:
             return
-        self._reporter.say(f"removing old state: {folder}")
+        self._reporter.note(f"removing old state: {folder}")
         remove_state(folder)
 
     def _write(self, folder: Path, step: Step) -> bool:
-        self._reporter.say(f"saving state: {folder}")
+        self._reporter.note(f"saving state: {folder}")
         try:
             write_state(folder, self._manifest(step), _writers(self._collect()))
         except OSError as error:

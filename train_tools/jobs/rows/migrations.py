@@ -62,7 +62,11 @@ def m002_order(db: sqlite3.Connection) -> None:
     db.execute("create index job_position on job(position)")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_jobs, m002_order)
+def m003_first_step(db: sqlite3.Connection) -> None:
+    db.execute("alter table job add column first_step integer not null default 1")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_jobs, m002_order, m003_first_step)
 
 
 def migrate(db: sqlite3.Connection) -> int:

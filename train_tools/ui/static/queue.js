@@ -1,4 +1,5 @@
 // Everything that runs, waits or has ended, as it goes.
+import { Afterwards } from "./afterwards.js";
 import { ask, Feed } from "./api.js";
 import { h, Island, say } from "./island.js";
 import { count, duration, number } from "./words.js";
@@ -16,7 +17,8 @@ class Jobs extends Island {
     this.openedFailure = null;
     this.note = h("p.note", { role: "status" });
     this.groups = GROUPS.map(([title]) => new Group(title));
-    this.root.append(this.note, ...this.groups.map((group) => group.element));
+    this.afterwards = new Afterwards(this);
+    this.root.append(this.note, this.afterwards.element, ...this.groups.map((group) => group.element));
     this.feed = new Feed(this, () => "jobs", (answer) => this.show(answer.jobs), (error) => say(this.note, error.message));
   }
 
@@ -29,6 +31,7 @@ class Jobs extends Island {
       members.forEach((job) => left.delete(job.id));
     }
     for (const id of left) this.rows.delete(id);
+    this.afterwards.offered = jobs.some((job) => job.finished_at === null);
     this.openNewestFailure(jobs.find((job) => job.state === "failed"));
   }
 
@@ -80,11 +83,13 @@ class Row {
     this.facts = h("span.facts", {});
     this.message = h("p.message", {});
     this.why = h("p.message.why", {});
-    this.stop = h("button.quiet", { type: "button", "aria-label": `Stop ${job.title}`, onclick: () => this.act("cancel") }, "Stop");
-    this.retry = h("button.quiet", { type: "button", "aria-label": `Retry ${job.title}`, onclick: () => this.act("retry") }, "Retry");
+    this.stop = h("button.quiet", { type: "button", "aria-label": `Stop ${job.title}`, onclick: () => this.act(`jobs/${this.id}/cancel`) }, "Stop");
+    this.retry = h("button.quiet", { type: "button", "aria-label": `Retry ${job.title}`, onclick: () => this.act(`jobs/${this.id}/retry`) }, "Retry");
+    const takeLess = () => this.act("runs/less-memory", { run: String(this.id) });
+    this.less = h("button.quiet", { type: "button", hidden: true, "aria-label": `Retry ${job.title} with less memory`, onclick: takeLess }, "Retry with less memory");
     this.log = h("pre", { tabindex: "0" });
     this.details = h("details", { ontoggle: () => this.details.open && this.readLog() }, h("summary", {}, "Log"), this.log);
-    const head = h("div.head", {}, this.sign, this.title, this.state, this.stop, this.retry);
+    const head = h("div.head", {}, this.sign, this.title, this.state, this.stop, this.less, this.retry);
     const foot = h("div.foot", {}, this.facts, this.details);
     this.element = h("li.job", { "data-job": job.id }, head, this.bar, this.message, this.why, foot);
   }
@@ -100,6 +105,7 @@ class Row {
     say(this.message, job.message);
     this.failed = job.state === "failed";
     if (!this.failed) say(this.why, "");
+    if (!this.failed) this.less.hidden = true;
     this.stop.hidden = !job.can_cancel;
     this.retry.hidden = !job.can_retry;
     this.details.hidden = job.attempt === 0;
@@ -107,9 +113,9 @@ class Row {
     this.attempt = job.attempt;
   }
 
-  async act(what) {
+  async act(path, body) {
     try {
-      await ask(`jobs/${this.id}/${what}`, { method: "POST" });
+      await ask(path, { method: "POST", body });
       this.acted(null);
     } catch (error) {
       this.acted(error);
@@ -122,6 +128,7 @@ class Row {
     const code = failure.exit_code === null ? "" : `Exit code ${failure.exit_code}. `;
     const happened = failure.happened === failure.message ? "" : `${failure.happened} `;
     say(this.why, `${code}${happened}${failure.advice}`);
+    this.less.hidden = !failure.next_steps.some((step) => step.action === "less-memory");
     return { text: failure.tail };
   }
 
