@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.jobs.script_job import script_job, script_worker
-from train_tools.jobs.lease import Lease, job_lease, others_at_work
+from train_tools.jobs.lease import Lease, job_lease, others_at_work, service_lease
 from train_tools.jobs.queue import UNFINISHED, Queue
 from train_tools.machine.night import Night
 from train_tools.machine.shutdown import ShutdownWish
@@ -88,3 +88,9 @@ def test_work_of_another_folder_is_seen(outputs, queue):
     other.release()
     own.release()
     assert not others_at_work(queue.id)
+
+
+def test_a_page_of_another_folder_that_is_open_is_no_work(queue):
+    served = Lease.take(service_lease("another"))
+    assert not others_at_work(queue.id)
+    served.release()

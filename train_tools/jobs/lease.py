@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import IO
 
+SERVICE = "service.lock"
 LOCKED_BYTE = 1 << 30
 """On Windows a lock is on a place in the file: one and the same for all, far behind what is ever noted."""
 
@@ -103,7 +104,8 @@ def job_lease(queue_id: str, job_id: int) -> Path:
 def others_at_work(queue_id: str) -> bool:
     """Whether a worker or a job of another outputs folder of this user lives on this machine."""
     leases = (state_folder() / "leases").glob("*/*.lock")
-    return any(held(lease) for lease in leases if lease.parent.name != queue_id)
+    others = (lease for lease in leases if lease.parent.name != queue_id and lease.name != SERVICE)
+    return any(held(lease) for lease in others)
 
 
 def worker_lease(queue_id: str) -> Path:
@@ -111,4 +113,4 @@ def worker_lease(queue_id: str) -> Path:
 
 
 def service_lease(queue_id: str) -> Path:
-    return state_folder() / "leases" / queue_id / "service.lock"
+    return state_folder() / "leases" / queue_id / SERVICE
