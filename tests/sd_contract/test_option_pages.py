@@ -5,6 +5,7 @@ from pathlib import Path
 
 import sd_contract
 from sd_contract.options import OPTIONS, kohya_options, supported
+from sd_contract.options.groups import OPTIMIZERS
 
 PAGE = Path(sd_contract.__file__).parent.parent / "README.md"
 
@@ -29,3 +30,8 @@ def test_what_the_page_calls_not_supported_is_not_supported():
 
     assert {"dataset_class", "validation_split"} <= listed
     assert [name for name in listed if supported(name)] == []
+
+
+def test_the_page_says_which_optimizer_is_left_out_and_why():
+    assert "- optimizer `DAdaptAdan`: the package's step is not that" in PAGE.read_text(encoding="utf-8")
+    assert "DAdaptAdan" not in OPTIMIZERS

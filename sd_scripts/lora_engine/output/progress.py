@@ -4,6 +4,7 @@ not made to wait at each step."""
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from lora_engine.data.batches import Step
 from lora_engine.errors import NotANumberError
-from lora_engine.output.reporting import Reporter
+from lora_engine.output.reporting import Console, Reporter
 
 MOST_PENDING = 16
 Explain = Callable[[str, int, float, Sequence[float]], str]
@@ -41,7 +42,7 @@ class Progress:
         self._explain = explain
         self._recent: deque[float] = deque(maxlen=steps_per_epoch)
         self._pending: deque[_Pending] = deque()
-        self._bar: Any = tqdm(total=total_steps, desc="steps", smoothing=0)
+        self._bar: Any = tqdm(total=total_steps, desc="steps", smoothing=0, file=Console(sys.stderr))
 
     @property
     def window(self) -> list[float]:

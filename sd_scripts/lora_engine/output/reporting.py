@@ -4,9 +4,12 @@ Also where a request to stop arrives: the attempt's `stop` file, or a signal. Kn
 
 from __future__ import annotations
 
+import errno
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from time import monotonic
+from typing import IO, Any
 
 from lora_engine.errors import Stopped
 from sd_contract.attempt import Attempt
@@ -19,6 +22,37 @@ from sd_contract.events import (
     StepDone,
     Warned,
 )
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def unless_full() -> Iterator[None]:
+    """Goes on where the disk has no room: what a run tells is worth less than the run."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+
+
+class Console:
+    """Stdout or stderr, which may be a log on a full disk; otherwise the stream itself."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with unless_full():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with unless_full():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class Reporter:
@@ -46,14 +80,20 @@ class Reporter:
         if self._events is None:
             return
         if not self._begun and not isinstance(event, AttemptStarted):
-            self._events.emit(AttemptStarted())
+            self._tell(AttemptStarted())
         self._begun = True
-        self._events.emit(event)
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        assert self._events is not None
+        with unless_full():
+            self._events.emit(event)
 
     def say(self, line: str) -> None:
         """A line on stdout, at once even into a pipe."""
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        console = Console(sys.stdout)
+        console.write(f"{line}\n")
+        console.flush()
 
     def phase(self, name: str) -> None:
         """Begins a stretch of work without steps. Raises Stopped when that is what the user wants instead."""
@@ -70,7 +110,7 @@ class Reporter:
 
     def warn(self, message: str) -> None:
         self.emit(Warned(message))
-        sys.stderr.write(f"warning: {message}\n")
+        Console(sys.stderr).write(f"warning: {message}\n")
 
     def step_done(self, step: int, epoch: int, loss: float | None, learning_rate: float) -> None:
         self.step = step
@@ -110,4 +150,5 @@ class Reporter:
 
     def close(self) -> None:
         if self._events:
-            self._events.close()
+            with unless_full():
+                self._events.close()
