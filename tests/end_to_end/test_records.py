@@ -12,7 +12,9 @@ import pytest
 
 from tests.end_to_end.conftest import DEMO, POCKET, CommandLine, python_path
 from train_tools.app import App, open_app
+from train_tools.failures.diagnosis import UNKNOWN, Evidence, diagnose
 from train_tools.runs.comparison import compare_files
+from train_tools.runs.training import LINES_LOOKED_AT
 
 OPTIONS = {
     "pretrained_model_name_or_path": str(POCKET),
@@ -40,6 +42,13 @@ def trained(command_line: CommandLine) -> Any:
         assert app.jobs.get(job).state == "done", app.jobs.log(job)
         yield app, job
         app.jobs.queue.close()
+
+
+def test_the_log_of_a_sound_training_shows_no_sign_of_trouble(trained: tuple[App, int]) -> None:
+    app, job = trained
+    log = app.jobs.log(job, LINES_LOOKED_AT)
+    assert len(log) > 100
+    assert diagnose(Evidence(log=log)).name == UNKNOWN
 
 
 def test_the_pasted_command_trains_the_same_checkpoints(

@@ -8,6 +8,7 @@ from lora_engine.job import read_job
 from lora_engine.output.reporting import Reporter
 from lora_engine.recipes.lora import train_lora
 from sd_contract.attempt import Attempt
+from sd_contract.base_models.base_model import SCRIPTS
 from sd_contract.errors import StateError
 from sd_contract.output.states import newest_state, read_manifest, verify_state
 from tests.lora_engine.stopping import StopsAt
@@ -29,12 +30,12 @@ class FileAsksAt(Reporter):
 
 
 @pytest.fixture
-def train(tiny_model, dataset, tmp_path, capfd):
-    def run(*options, name="lora", reporter=None, seed=("--seed", "7")):
-        words = [*COURSE, *seed, "--pretrained_model_name_or_path", str(tiny_model)]
+def train(tiny_models, dataset, tmp_path, capfd):
+    def run(*options, name="lora", reporter=None, seed=("--seed", "7"), family="sd1"):
+        words = [*COURSE, *seed, "--pretrained_model_name_or_path", str(tiny_models[family])]
         words += ["--dataset_config", str(dataset), "--output_dir", str(tmp_path / "out"), "--output_name", name]
         reporter = reporter or Reporter(None)
-        train_lora(read_job([*words, *map(str, options)]), reporter)
+        train_lora(read_job([*words, *map(str, options)], SCRIPTS[family]), reporter)
         return reporter
 
     return run
@@ -62,6 +63,39 @@ def test_a_stopped_run_goes_on_at_its_exact_step(train, tmp_path, options):
 
     assert stopped.files == ["halted-step00000003.safetensors"]
     assert resumed.files == ["halted.safetensors"]
+    assert_equal_weights(tmp_path / "out" / "whole.safetensors", tmp_path / "out" / "halted.safetensors")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--optimizer_type", "Lion"),
+        ("--optimizer_type", "SGDNesterov"),
+        ("--optimizer_type", "Prodigy", "--learning_rate", "1"),
+        ("--optimizer_type", "DAdaptAdam", "--learning_rate", "1"),
+        ("--optimizer_type", "DAdaptSGD", "--learning_rate", "1"),
+        ("--optimizer_type", "DAdaptLion", "--learning_rate", "1"),
+        ("--optimizer_type", "AdaFactor"),
+        ("--optimizer_type", "AdaFactor", "--optimizer_args", "relative_step=False", "scale_parameter=False"),
+        ("--network_dropout", "0.2", "--noise_offset", "0.1", "--noise_offset_random_strength"),
+        ("--network_args", "conv_dim=2", "rank_dropout=0.3", "module_dropout=0.2", "--scale_weight_norms", "0.1"),
+    ],
+    ids=lambda options: " ".join(options[1:3]),
+)
+def test_every_optimizer_and_dropout_goes_on_as_if_nothing_had_been(train, tmp_path, options):
+    train(*options, name="whole")
+    train(*options, name="halted", reporter=StopsAt(3))
+    train(*options, "--resume", tmp_path / "out" / "halted-step00000003-state", name="halted")
+
+    assert_equal_weights(tmp_path / "out" / "whole.safetensors", tmp_path / "out" / "halted.safetensors")
+
+
+@pytest.mark.parametrize("family", ["sd2", "sdxl"])
+def test_the_other_families_go_on_too(train, tmp_path, family):
+    train(name="whole", family=family)
+    train(name="halted", reporter=StopsAt(3), family=family)
+    train("--resume", tmp_path / "out" / "halted-step00000003-state", name="halted", family=family)
+
     assert_equal_weights(tmp_path / "out" / "whole.safetensors", tmp_path / "out" / "halted.safetensors")
 
 

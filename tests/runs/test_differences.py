@@ -8,7 +8,7 @@ from tests.runs.records import MADE_WITH, OPTIONS, record
 from train_tools.model.difference import Change
 from train_tools.model.paths import AttemptPaths, RunPaths
 from train_tools.model.provenance import Gpu, Machine
-from train_tools.runs.differences import Evidence, difference_of, surroundings_changed
+from train_tools.runs.differences import RunFacts, difference_of, surroundings_changed
 from train_tools.runs.machine import write_machine
 from train_tools.runs.record import RunRecord, write_record
 
@@ -20,8 +20,8 @@ def with_options(**options: object) -> RunRecord:
     return replace(made, run=replace(made.run, options={**OPTIONS, **options}))
 
 
-def evidence(record: RunRecord, machine: Machine | None = None) -> Evidence:
-    return Evidence(record=record, machine=machine)
+def evidence(record: RunRecord, machine: Machine | None = None) -> RunFacts:
+    return RunFacts(record=record, machine=machine)
 
 
 def told(changes: tuple[Change, ...]) -> list[tuple[str, str, str]]:
@@ -136,6 +136,6 @@ def test_evidence_is_that_of_the_newest_attempt_that_wrote_some(run: RunPaths, a
         paths.folder.mkdir(parents=True)
         if number < 3:
             write_machine(paths, replace(HERE, threads=number))
-    found = Evidence.of(run)
+    found = RunFacts.of(run)
     assert found.record == record()
     assert (found.machine.threads if found.machine else 0) == min(attempts, 2)

@@ -13,10 +13,10 @@ from train_tools.datasets.manifests import changes_between, files_of, read_manif
 from train_tools.errors import TrainToolsError
 from train_tools.files import storage_error
 from train_tools.model.difference import Change, Comparison, Difference
-from train_tools.model.paths import OutputsPaths
+from train_tools.model.paths import OutputsPaths, RunPaths
 from train_tools.options.table import engine_options
 from train_tools.runs.comparison import compare_runs
-from train_tools.runs.differences import Evidence, difference_of, surroundings_changed
+from train_tools.runs.differences import RunFacts, difference_of, surroundings_changed
 from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
 from train_tools.runs.pasted import pasted
 from train_tools.runs.provenance import provenance_of
@@ -49,7 +49,7 @@ class Records:
         """What differs between two runs: options, files of the dataset, code, packages, machine."""
         one, other = self._runs.find(before), self._runs.find(after)
         return difference_of(
-            Evidence.of(one.paths), Evidence.of(other.paths), dataset=tuple(_dataset_changes(one, other))
+            RunFacts.of(one.paths), RunFacts.of(other.paths), dataset=tuple(_dataset_changes(one, other))
         )
 
     def comparison(self, before: str, after: str) -> Comparison:
@@ -59,7 +59,7 @@ class Records:
     def surroundings(self, found: FoundRun) -> Difference:
         """What is not as it was when the run was made, as far as that is known before it is made again."""
         engine = self.engine_of(found)
-        return surroundings_changed(Evidence.of(found.paths), engine.contract, provenance_of(engine))
+        return surroundings_changed(RunFacts.of(found.paths), engine.contract, provenance_of(engine))
 
     def command(self, asked: str, output: Path | None = None) -> PastedCommand:
         """The command that trains the run, for the shell of this system. It reads and writes in a folder of its
@@ -67,7 +67,7 @@ class Records:
         found = self._runs.find_own(asked)
         engine = self.engine_of(found)
         dataset = self._versions.trained_on_by(found.version, found.record.run.options)
-        base_model, by_hand = Path(found.record.run.base_model), found.paths.by_hand
+        base_model, by_hand = Path(found.record.run.base_model), RunPaths(found.paths.by_hand)
         engine.check_base_model(base_model)
         files = AttemptFiles(
             output=output.expanduser().absolute() if output else by_hand.folder / "out",

@@ -26,7 +26,7 @@ from train_tools.runs.record import RunRecord, read_record
 from train_tools.runs.rescan import finished_runs
 from train_tools.runs.training import LINES_LOOKED_AT, TRAIN, title_of, training_job
 
-ENDED_BADLY = (JobState.FAILED, JobState.LOST, JobState.CANCELLED)
+ENDED_BADLY = (JobState.FAILED, JobState.LOST)
 LINES_SHOWN = 40
 """Of the log of a failed job."""
 

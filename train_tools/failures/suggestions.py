@@ -1,5 +1,5 @@
-"""What to change in the next run, by what is wrong with the last one's pictures (S0-42 to S0-44, S1-53, S1-54):
-a table changes, each with its reason. Nothing here queues anything."""
+"""What to change in the next run, by what is wrong with the last one's pictures: a table from symptoms to changes,
+each with its reason (S0-42, S0-43, S0-44, S1-53, S1-54). Nothing here queues anything."""
 
 from __future__ import annotations
 

@@ -158,9 +158,9 @@ class RunPaths:
         return self.folder / "previews"
 
     @property
-    def by_hand(self) -> RunPaths:
+    def by_hand(self) -> Path:
         """What the command for this run reads and writes when a person gives it: nothing of the run itself."""
-        return RunPaths(self.folder / "by-hand")
+        return self.folder / "by-hand"
 
     @property
     def copies(self) -> Path:

@@ -21,14 +21,14 @@ HEX_SHOWN = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class RunFacts:
     """What is written down about a run, and about the newest attempt at it."""
 
     record: RunRecord
     machine: Machine | None
 
     @classmethod
-    def of(cls, run: RunPaths) -> Evidence:
+    def of(cls, run: RunPaths) -> RunFacts:
         machines = [read_machine(attempt) for attempt in reversed(attempts_in(run.folder))]
         return cls(record=read_record(run), machine=next(filter(None, machines), None))
 
@@ -44,7 +44,7 @@ class Evidence:
         return () if self.made_with else (f"what {name} was made with is not written down (format 1)",)
 
 
-def difference_of(before: Evidence, after: Evidence, dataset: tuple[Change, ...] = ()) -> Difference:
+def difference_of(before: RunFacts, after: RunFacts, dataset: tuple[Change, ...] = ()) -> Difference:
     """What differs between two runs. `dataset` are the changes of files, where both lists of files are there."""
     notes = [*before.gap, *after.gap]
     if before.record.run.spec.dataset != after.record.run.spec.dataset and not dataset:
@@ -59,7 +59,7 @@ def difference_of(before: Evidence, after: Evidence, dataset: tuple[Change, ...]
     )
 
 
-def surroundings_changed(run: Evidence, contract: int, now: Provenance) -> Difference:
+def surroundings_changed(run: RunFacts, contract: int, now: Provenance) -> Difference:
     """What is not as it was when the run was made. The machine is not asked about: that of the next attempt is not
     known yet."""
     contracts = _changes({"contract": run.record.run.spec.contract}, {"contract": contract})
@@ -95,7 +95,7 @@ def _base_model(record: RunRecord) -> str:
     return f"{record.run.base_model} ({record.run.spec.base_model[:HEX_SHOWN]})"
 
 
-def _code(before: Evidence, after: Evidence) -> Iterator[Change]:
+def _code(before: RunFacts, after: RunFacts) -> Iterator[Change]:
     specs = before.record.run.spec, after.record.run.spec
     yield from _changes(*({"engine": spec.engine, "contract": spec.contract} for spec in specs))
     yield from _programs(before.made_with, after.made_with)
