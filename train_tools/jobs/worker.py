@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from sd_contract.attempt import EVENTS_VARIABLE, Attempt
-from train_tools.errors import NotNowError, TrainToolsError
+from train_tools.errors import NotNowError, StorageError, TrainToolsError
 from train_tools.jobs.follow import Follow, trouble
 from train_tools.jobs.kind import Exit, JobKind
 from train_tools.jobs.lease import Lease, job_lease, worker_lease
@@ -93,7 +93,7 @@ class Worker:
         finally:
             self.watch.ended()
             self._standby.dismiss()
-            with contextlib.suppress(NotNowError):
+            with contextlib.suppress(StorageError):
                 self.queue.note_waits("")
             lease.release()
         return True
