@@ -67,3 +67,7 @@ class AlreadyServedError(AddressInUseError):
 
 class ConfirmationWantedError(TrainToolsError):
     """What was asked for costs so much that it is asked for again."""
+
+
+class EngineNotUsableError(TrainToolsError):
+    """A trainer is missing, half installed, or does not say what it can do."""

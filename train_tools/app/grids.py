@@ -33,7 +33,7 @@ from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Plan, PlannedRun, Submission, Turn
 from train_tools.model.provenance import Origin
-from train_tools.options.table import engine_options
+from train_tools.options.table import OptionTable, engine_options
 from train_tools.previews.matrix import picture_count
 from train_tools.projects.store import ProjectStore
 from train_tools.runs import costs
@@ -104,7 +104,7 @@ class Grids:
         grid: str | None = None,
     ) -> Count:
         """How many runs a grid has, without a look at dataset or models: quick enough for each key typed."""
-        return count_cells(self._typed(project, version, assignments or {}, rules, grid))
+        return count_cells(self._table, self._typed(project, version, assignments or {}, rules, grid))
 
     def plan(
         self,
@@ -221,9 +221,9 @@ class Grids:
         paths = self._versions.paths(project, version)
         if name is not None and paths.grid(checked_name(name, "grid name")).record.is_file():
             stored = read_grid(paths.grid(name)).grid
-            return grid_of(stored.base, stored.axes, assignments, rules or stored.rules)
+            return grid_of(self._table, stored.base, stored.axes, assignments, rules or stored.rules)
         settings = self._versions.settings(project, version)
-        return grid_of(settings.options, settings.axes, assignments, rules or settings.rules)
+        return grid_of(self._table, settings.options, settings.axes, assignments, rules or settings.rules)
 
     def _read(self, project: str, version: str, grid: Grid, most: int = MOST_PLANNED) -> _Reading:
         """The runs of a grid; when there are more than `most`, as many as that from all over it."""
@@ -235,11 +235,15 @@ class Grids:
             base_models[path] = file_sha256(Path(path), self._outputs.cache)
         if product_size(grid) > MOST_CELLS:
             raise _too_many(product_size(grid))
-        cells: Iterable[Cell] = list(cells_of(grid)) if product_size(grid) <= most else cells_of(grid)
+        cells: Iterable[Cell] = (
+            list(cells_of(self._table, grid)) if product_size(grid) <= most else cells_of(self._table, grid)
+        )
         total = len(cells) if isinstance(cells, list) else sum(1 for _ in cells)
         if total > MOST_RUNS:
             raise _too_many(total)
-        spread = cells if isinstance(cells, list) else islice(cells_of(grid), 0, None, -(-total // most))
+        spread = (
+            cells if isinstance(cells, list) else islice(cells_of(self._table, grid), 0, None, -(-total // most))
+        )
         trained = _Datasets(self._versions, project, version)
         runs = runs_of(
             grid,
@@ -249,6 +253,7 @@ class Grids:
                 base_models=base_models,
                 engine=engine.name,
                 contract=engine.contract,
+                table=engine.options,
             ),
         )
         folders = RunFolders(self._versions.paths(project, version))
@@ -348,6 +353,10 @@ class Grids:
             created=now(),
             dataset_files=keep_manifest(version, dataset),
         )
+
+    @property
+    def _table(self) -> OptionTable:
+        return self._engines["bundled"].options
 
     @property
     def _queue(self) -> Queue:

@@ -129,7 +129,7 @@ class Previews:
         return rows
 
     def _bases_of(self, grid: Grid) -> list[BaseModelFile]:
-        paths = [Path(path) for path in grid.values(BASE_MODEL)]
+        paths = [Path(str(path)) for path in grid.values(BASE_MODEL)]
         return [
             BaseModelFile(path=path, sha256=file_sha256(path, self._outputs.cache))
             for path in paths

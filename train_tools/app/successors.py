@@ -29,7 +29,7 @@ from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Submission
 from train_tools.model.provenance import Descent, Origin
 from train_tools.model.suggestion import Suggestion, Symptom
-from train_tools.options.table import canonical_options, checked_value
+from train_tools.options.table import OptionTable
 from train_tools.runs.checkpoints import checkpoints_of
 from train_tools.runs.engine import Engine
 from train_tools.runs.folders import RunFolders
@@ -112,7 +112,9 @@ class Successors:
         if not assignments and not unset:
             raise OptionValueError("A clone needs something to change: give options with --set NAME=VALUE.")
         kept = {name: value for name, value in found.record.run.options.items() if name not in unset}
-        return self._beside(found, grid_of(kept, {}, assignments), assignments, Descent.CLONE)
+        return self._beside(
+            found, grid_of(self._options_of(found), kept, {}, assignments), assignments, Descent.CLONE
+        )
 
     def less_memory(self, asked: str) -> Succession:
         """Queues the run with the next step that takes less memory on top of the steps before it. Steps that were
@@ -145,7 +147,7 @@ class Successors:
         changed = {
             "network_weights": str(file.path),
             "dim_from_weights": True,
-            "max_train_epochs": checked_value("max_train_epochs", epochs),
+            "max_train_epochs": self._options_of(found).checked_value("max_train_epochs", epochs),
         }
         kept = {name: value for name, value in found.record.run.options.items() if name != "max_train_steps"}
         origin = Origin(
@@ -170,10 +172,15 @@ class Successors:
         submission = self._grids.submit_beside(found.version, labelled, origin, _grid_of(found))
         return Succession(version=found.version, submission=submission)
 
+    def _options_of(self, found: FoundRun) -> OptionTable:
+        return self._records.engine_of(found).options
+
     def _has_failed(self, found: FoundRun, options: Mapping[str, Any]) -> bool:
         """Whether the run with these options exists, and its training has failed."""
         contract = self._records.engine_of(found).contract
-        spec = replace(found.record.run.spec, options=canonical_options(options), contract=contract)
+        spec = replace(
+            found.record.run.spec, options=self._options_of(found).canonical(options), contract=contract
+        )
         name = RunFolders(found.version).name_of(replace(found.record.run, name=NOWHERE, spec=spec))
         folder = found.version.run(name).folder.relative_to(self._outputs.folder).as_posix()
         job = self._jobs.queue.in_folder(folder, TRAIN)
@@ -209,7 +216,7 @@ class Successors:
         """The record of the same run in a new folder, with today's code and the seed of then."""
         options = found.options_to_repeat()
         original = found.record.run
-        spec = replace(original.spec, options=canonical_options(options), contract=engine.contract)
+        spec = replace(original.spec, options=engine.options.canonical(options), contract=engine.contract)
         name = _new_folder(found.version.trains, f"{original.name}-again")
         return replace(
             found.record,

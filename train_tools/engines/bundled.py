@@ -27,6 +27,7 @@ from train_tools.files import write_toml
 from train_tools.model.dataset import CaptionPolicy, Dataset, DatasetFolder
 from train_tools.model.job import JobState, Verdict
 from train_tools.model.paths import RunPaths
+from train_tools.options.bundled import bundled_options
 from train_tools.options.config import config_table
 from train_tools.runs.engine import AttemptFiles, Exit, Launch, RunFiles, StepCount
 
@@ -43,6 +44,7 @@ class BundledEngine:
 
     name = "bundled"
     contract = 1
+    options = bundled_options()
 
     def __init__(self, python: str = sys.executable, scripts: Path = SCRIPTS) -> None:
         self._python = python

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from train_tools.options.table import default_of
+from train_tools.options.bundled import bundled_options
 
 LEAST_RANK = 4
 """Below it hardly any memory is saved and much is lost."""
@@ -86,4 +86,4 @@ LADDER: tuple[Callable[[Options], MemoryStep | None], ...] = (
 
 def _value(name: str, options: Options) -> Any:
     value = options.get(name)
-    return default_of(name) if value is None else value
+    return bundled_options().default_of(name) if value is None else value

@@ -9,7 +9,7 @@ from typing import Any
 
 from sd_contract.options.optimizers import SELF_TUNING
 from train_tools.model.suggestion import Proposal, Suggestion, Symptom
-from train_tools.options.table import default_of
+from train_tools.options.bundled import bundled_options
 
 RATES = ("learning_rate", "unet_lr", "text_encoder_lr")
 FEWER, MORE = 0.6, 1.5
@@ -34,7 +34,7 @@ def _burnt(options: Options) -> Iterator[Proposal]:
 
 def _unlike(options: Options) -> Iterator[Proposal]:
     yield from _length(options, MORE, "likeness comes with more epochs")
-    batch = options.get("train_batch_size") or default_of("train_batch_size")
+    batch = options.get("train_batch_size") or bundled_options().default_of("train_batch_size")
     yield Proposal(
         name="train_batch_size", value=2 * batch, reason="a larger batch learns what the pictures have in common"
     )
@@ -48,7 +48,7 @@ def _no_effect(options: Options) -> Iterator[Proposal]:
     for name in ("unet_lr", "text_encoder_lr"):
         value = options.get(name)
         if value is not None and not any(value if isinstance(value, tuple) else (value,)):
-            rate = options.get("learning_rate") or default_of("learning_rate")
+            rate = options.get("learning_rate") or bundled_options().default_of("learning_rate")
             yield Proposal(
                 name=name, value=(rate,) if isinstance(value, tuple) else rate, reason="a rate of 0 trains nothing"
             )
@@ -66,7 +66,7 @@ def _not_a_number(options: Options) -> Iterator[Proposal]:
 
 def _length(options: Options, factor: float, reason: str) -> Iterator[Proposal]:
     name = "max_train_epochs" if options.get("max_train_epochs") else "max_train_steps"
-    value = options.get(name) or default_of(name)
+    value = options.get(name) or bundled_options().default_of(name)
     changed = max(1, math.ceil(value * factor) if factor > 1 else round(value * factor))
     if changed != value:
         yield Proposal(name=name, value=changed, reason=reason)
@@ -78,7 +78,7 @@ def _rates(options: Options, factor: float, reason: str) -> Iterator[Proposal]:
     if options.get("optimizer_type") in SELF_TUNING:
         return
     for name in RATES:
-        value = options.get(name, default_of(name))
+        value = options.get(name, bundled_options().default_of(name))
         if isinstance(value, tuple) and any(value):
             yield Proposal(name=name, value=tuple(_rounded(rate * factor) for rate in value), reason=reason)
         elif isinstance(value, float) and value:

@@ -12,7 +12,7 @@ from train_tools.model.difference import Change, Difference
 from train_tools.model.grid import canonical
 from train_tools.model.paths import RunPaths
 from train_tools.model.provenance import Machine, Provenance
-from train_tools.options.table import bundled_options
+from train_tools.options.bundled import bundled_options
 from train_tools.runs.machine import read_machine
 from train_tools.runs.record import RunRecord, read_record
 
@@ -59,7 +59,7 @@ def difference_of(before: RunFacts, after: RunFacts, dataset: tuple[Change, ...]
     )
 
 
-def surroundings_changed(run: RunFacts, contract: int, now: Provenance) -> Difference:
+def surroundings_changed(run: RunFacts, contract: int | str, now: Provenance) -> Difference:
     """What is not as it was when the run was made. The machine is not asked about: that of the next attempt is not
     known yet."""
     contracts = _changes({"contract": run.record.run.spec.contract}, {"contract": contract})
