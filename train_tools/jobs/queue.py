@@ -72,14 +72,16 @@ class Queue:
                 if not wanted or len(found) == limit:
                     continue
                 section = f"job indexed by {index} where {where} and +state in ({_marks(wanted)})"
+                counted = db.execute(f"select count(*) from {section}", wanted).fetchone()[0] if offset else 0
+                if offset and offset >= counted:
+                    offset -= counted
+                    continue
                 rows = db.execute(
                     f"select * from {section} order by {order} limit ? offset ?",
                     (*wanted, limit - len(found) if limit >= 0 else -1, offset),
                 ).fetchall()
                 found += _placed(db, rows)
-                if offset:
-                    counted = db.execute(f"select count(*) from {section}", wanted).fetchone()[0]
-                    offset = max(0, offset - counted)
+                offset = 0
         return found
 
     def in_folder(self, folder: str, kind: str) -> Job | None:
@@ -481,8 +483,8 @@ def _job(row: sqlite3.Row, place: int | None) -> Job:
     values = dict(zip(row.keys(), row, strict=True))
     del values["losses"]
     values["place"] = place
-    values["subject"] = json.loads(row["subject"])
-    values["state"] = JobState(row["state"])
-    values["wish"] = Wish(row["wish"]) if row["wish"] else None
-    values["stop"] = Stop(row["stop"]) if row["stop"] else None
+    values["subject"] = json.loads(values["subject"])
+    values["state"] = JobState(values["state"])
+    values["wish"] = Wish(values["wish"]) if values["wish"] else None
+    values["stop"] = Stop(values["stop"]) if values["stop"] else None
     return Job(**values)
