@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from train_tools.failures.memory import LEAST_RANK, next_memory_step
-from train_tools.options.table import canonical_options
+from train_tools.options.bundled import bundled_options
 
 
 def ladder(gpu: bool = True, **options: object) -> list[dict[str, object]]:
@@ -13,7 +13,7 @@ def ladder(gpu: bool = True, **options: object) -> list[dict[str, object]]:
         assert step.says
         changes.append(dict(step.changes))
         options = {**options, **step.changes}
-        canonical_options(options)
+        bundled_options().canonical(options)
     return changes
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from train_tools.failures.suggestions import suggestion
 from train_tools.model.suggestion import Symptom
-from train_tools.options.table import canonical_options
+from train_tools.options.bundled import bundled_options
 
 OPTIONS = {
     "pretrained_model_name_or_path": "/m.safetensors",
@@ -69,4 +69,4 @@ def test_each_symptom_has_reasons_advice_and_values_that_the_trainer_takes(sympt
     assert found.changes and found.advice
     assert all(each.reason for each in found.changes)
     assert all(sentence.endswith(".") for sentence in found.advice)
-    canonical_options({**OPTIONS, **found.options})
+    bundled_options().canonical({**OPTIONS, **found.options})

@@ -1,7 +1,7 @@
 import pytest
 
+from train_tools.options.bundled import bundled_options
 from train_tools.options.secrets import is_secret, without_secrets
-from train_tools.options.table import bundled_options
 
 
 @pytest.mark.parametrize(
