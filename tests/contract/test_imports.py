@@ -19,6 +19,7 @@ ROOMS = {
     "jobs": {"model", *TOLD},
     "settings": {"model"},
     "datasets": {"projects", "options", "jobs", "model", "sd_contract"},
+    "configs": {"grids", "projects", "options", "model", "sd_contract"},
     "failures": {"jobs", "options", "model", "sd_contract"},
     "runs": {"failures", "jobs", "projects", "options", "model", "sd_contract"},
     "previews": {"jobs", "projects", "options", "model", "sd_contract"},
@@ -27,6 +28,7 @@ ROOMS = {
     "app": {
         "model",
         "options",
+        "configs",
         "grids",
         "projects",
         "jobs",

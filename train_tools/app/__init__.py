@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sd_contract.errors import ContractError
+from train_tools.app.configs import Configs
 from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.previews import Previews
@@ -47,6 +48,7 @@ class App:
         self.jobs = Jobs(outputs, self._kinds)
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
         self.versions = Versions(self.store, self.jobs.working_in)
+        self.configs = Configs(self.versions)
         self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
         self.runs = Runs(outputs, self.store, self.jobs)
         self.previews = Previews(outputs, self.versions, self.jobs, self.grids)

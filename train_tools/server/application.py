@@ -11,6 +11,7 @@ from train_tools.app import App
 from train_tools.server.answers import tell_errors
 from train_tools.server.api import (
     checkpoints,
+    configs,
     datasets,
     failures,
     jobs,
@@ -24,7 +25,19 @@ from train_tools.server.api import (
 from train_tools.server.security import API, Access, Gate
 from train_tools.server.thumbnails import Thumbnails
 
-RESOURCES = (projects, versions, datasets, plans, jobs, failures, matrices, checkpoints, pictures, settings)
+RESOURCES = (
+    projects,
+    versions,
+    datasets,
+    plans,
+    jobs,
+    failures,
+    matrices,
+    checkpoints,
+    pictures,
+    settings,
+    configs,
+)
 
 MountPage = Callable[[FastAPI, App], None]
 """Adds pages to the server; what is behind the gate is all they need to know."""

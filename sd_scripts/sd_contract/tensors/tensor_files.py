@@ -79,6 +79,12 @@ def read_header(path: Path) -> Header:
     return _parsed(text, 8 + length, file_size, path)
 
 
+def parse_header(text: bytes, path: Path) -> Header:
+    """The header in its JSON, without the file: where the tensors begin is unknown. CheckpointError when it is
+    none; `path` is named then."""
+    return _parsed(text, 0, 0, path)
+
+
 def verify_safetensors(path: Path) -> Header:
     """The header of a file that is whole: tensors lie end to end and end where the file ends; else
     CheckpointError."""
