@@ -12,10 +12,12 @@ from sd_contract.errors import ContractError
 from train_tools.app.configs import Configs
 from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
+from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
 from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
 from train_tools.app.versions import Progress, Versions, silent
+from train_tools.configs.presets import Presets
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import NotFoundError, TrainToolsError
 from train_tools.grids.runs import BASE_MODEL
@@ -49,6 +51,7 @@ class App:
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
         self.versions = Versions(self.store, self.jobs.working_in)
         self.configs = Configs(self.versions)
+        self.presets = PresetShelf(Presets(outputs), self.versions)
         self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
         self.runs = Runs(outputs, self.store, self.jobs)
         self.previews = Previews(outputs, self.versions, self.jobs, self.grids)

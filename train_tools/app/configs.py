@@ -48,7 +48,7 @@ class Configs:
         kept = {name: value for name, value in stored.options.items() if name in KEPT}
         changed = replace(stored, options={**kept, **config.options}, axes=config.axes, rules=Rules())
         self._versions.save_settings(project, version, changed)
-        return ConfigChange(before=_all_of(stored), after=_all_of(changed), notes=tuple(_doubts(stored, changed)))
+        return change_of(stored, changed)
 
     def export(
         self, project: str, version: str, assignments: Mapping[str, str] | None = None
@@ -81,23 +81,36 @@ def _names(stem: str, count: int) -> Iterable[str]:
     return [stem] if count == 1 else [f"{stem}-{number:03}" for number in range(1, count + 1)]
 
 
+def change_of(before: VersionSettings, after: VersionSettings) -> ConfigChange:
+    """What differs between a version's settings, and what somebody should know who goes on to train."""
+    return ConfigChange(before=_all_of(before), after=_all_of(after), notes=tuple(_doubts(before, after)))
+
+
 def _all_of(settings: VersionSettings) -> dict[str, Any]:
     """Every option with its value or, of an axis, its values."""
     return {**settings.options, **{name: list(values) for name, values in settings.axes.items()}}
 
 
 def _doubts(before: VersionSettings, after: VersionSettings) -> Iterable[str]:
-    """What somebody should know who goes on to train."""
-    size = after.preparation
-    prepared = f"{size.width_px},{size.height_px}"
-    wanted = after.options.get("resolution")
-    if isinstance(wanted, str) and _both_sides(wanted) != prepared:
+    size, options = after.preparation, after.options
+    wanted = options.get("resolution")
+    if isinstance(wanted, str) and _both_sides(wanted) != f"{size.width_px},{size.height_px}":
         yield (
             f"resolution is {wanted} now, but the version's images are prepared as {size.width_px} x "
             f"{size.height_px}. Prepare them in that size, or take the option out."
         )
-    if before.rules != Rules():
+    if (size.width_px, size.height_px) != (before.preparation.width_px, before.preparation.height_px):
+        yield (
+            f"The size of the training images is {size.width_px} x {size.height_px} now: prepare them anew, if "
+            "there are any."
+        )
+    if before.rules not in (Rules(), after.rules):
         yield "The rules of the version's last grid were taken out with its axes."
+    if options.get("cache_text_encoder_outputs") and options.get("shuffle_caption"):
+        yield (
+            "cache_text_encoder_outputs encodes captions beforehand, so shuffle_caption can't be set beside it. "
+            "Take one of them out."
+        )
     if BASE_MODEL not in _all_of(after):
         yield "No base model is chosen yet: give one with --base-model FILE."
 

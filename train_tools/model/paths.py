@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+DEFAULTS = "my defaults"
+"""The name of the preset that new versions begin with."""
+
 
 @dataclass(frozen=True)
 class OutputsPaths:
@@ -32,6 +35,16 @@ class OutputsPaths:
     def settings(self) -> Path:
         """What the user decided for all projects."""
         return self.folder / "settings.toml"
+
+    @property
+    def presets(self) -> Path:
+        """The user's own, one file each."""
+        return self.folder / "presets"
+
+    @property
+    def defaults(self) -> Path:
+        """The preset that new versions begin with, once the user has saved one."""
+        return self.presets / f"{DEFAULTS}.toml"
 
     @property
     def selection(self) -> Path:

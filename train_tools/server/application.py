@@ -18,6 +18,7 @@ from train_tools.server.api import (
     matrices,
     pictures,
     plans,
+    presets,
     projects,
     settings,
     versions,
@@ -36,6 +37,7 @@ RESOURCES = (
     checkpoints,
     pictures,
     settings,
+    presets,
     configs,
 )
 
