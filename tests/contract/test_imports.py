@@ -19,6 +19,7 @@ ROOMS = {
     "jobs": {"model", *TOLD},
     "settings": {"model"},
     "datasets": {"projects", "options", "jobs", "model", "sd_contract"},
+    "base_models": {"jobs", "model", "sd_contract"},
     "configs": {"grids", "projects", "options", "model", "sd_contract"},
     "failures": {"jobs", "options", "model", "sd_contract"},
     "runs": {"failures", "jobs", "projects", "options", "model", "sd_contract"},
@@ -28,6 +29,7 @@ ROOMS = {
     "app": {
         "model",
         "options",
+        "base_models",
         "configs",
         "grids",
         "projects",

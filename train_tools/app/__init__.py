@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sd_contract.errors import ContractError
+from train_tools.app.base_models import BaseModels
 from train_tools.app.configs import Configs
 from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
@@ -50,7 +51,10 @@ class App:
         self.jobs = Jobs(outputs, self._kinds)
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
         self.versions = Versions(self.store, self.jobs.working_in)
-        self.configs = Configs(self.versions)
+        self.base_models = BaseModels(
+            outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
+        )
+        self.configs = Configs(self.versions, self.base_models.meant_by)
         self.presets = PresetShelf(Presets(outputs), self.versions)
         self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
         self.runs = Runs(outputs, self.store, self.jobs)

@@ -37,6 +37,15 @@ class OutputsPaths:
         return self.folder / "settings.toml"
 
     @property
+    def base_models(self) -> Path:
+        """Those that were fetched; others lie where the user has them."""
+        return self.folder / "models"
+
+    @property
+    def base_model_styles(self) -> Path:
+        return self.folder / "base_models.toml"
+
+    @property
     def presets(self) -> Path:
         """The user's own, one file each."""
         return self.folder / "presets"

@@ -10,6 +10,7 @@ from train_tools import __version__
 from train_tools.app import App
 from train_tools.server.answers import tell_errors
 from train_tools.server.api import (
+    base_models,
     checkpoints,
     configs,
     datasets,
@@ -39,6 +40,7 @@ RESOURCES = (
     settings,
     presets,
     configs,
+    base_models,
 )
 
 MountPage = Callable[[FastAPI, App], None]
