@@ -20,6 +20,8 @@ ROOMS = {
     "settings": {"model"},
     "machine": {"model"},
     "datasets": {"projects", "options", "jobs", "model", "sd_contract"},
+    "base_models": {"jobs", "model", "sd_contract"},
+    "configs": {"grids", "projects", "options", "model", "sd_contract"},
     "failures": {"jobs", "options", "model", "sd_contract"},
     "runs": {"failures", "jobs", "projects", "options", "model", "sd_contract"},
     "follow_ups": {"jobs", "machine", "previews", "runs", "settings", "model", "sd_contract"},
@@ -29,6 +31,8 @@ ROOMS = {
     "app": {
         "model",
         "options",
+        "base_models",
+        "configs",
         "grids",
         "projects",
         "jobs",

@@ -9,15 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from sd_contract.errors import ContractError
+from train_tools.app.base_models import BaseModels
+from train_tools.app.configs import Configs
 from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
+from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
 from train_tools.app.records import Records
 from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
 from train_tools.app.successors import Successors
 from train_tools.app.versions import Progress, Versions, silent
+from train_tools.configs.presets import Presets
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import NotFoundError, TrainToolsError
 from train_tools.follow_ups.copies import CopyJob
@@ -58,6 +62,11 @@ class App:
         )
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
         self.versions = Versions(self.store, self.jobs.working_in)
+        self.base_models = BaseModels(
+            outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
+        )
+        self.configs = Configs(self.versions, self.base_models.meant_by)
+        self.presets = PresetShelf(Presets(outputs), self.versions)
         self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+DEFAULTS = "my defaults"
+"""The name of the preset that new versions begin with."""
+
 
 @dataclass(frozen=True)
 class OutputsPaths:
@@ -32,6 +35,25 @@ class OutputsPaths:
     def settings(self) -> Path:
         """What the user decided for all projects."""
         return self.folder / "settings.toml"
+
+    @property
+    def base_models(self) -> Path:
+        """Those that were fetched; others lie where the user has them."""
+        return self.folder / "models"
+
+    @property
+    def base_model_styles(self) -> Path:
+        return self.folder / "base_models.toml"
+
+    @property
+    def presets(self) -> Path:
+        """The user's own, one file each."""
+        return self.folder / "presets"
+
+    @property
+    def defaults(self) -> Path:
+        """The preset that new versions begin with, once the user has saved one."""
+        return self.presets / f"{DEFAULTS}.toml"
 
     @property
     def selection(self) -> Path:

@@ -10,7 +10,9 @@ from train_tools import __version__
 from train_tools.app import App
 from train_tools.server.answers import tell_errors
 from train_tools.server.api import (
+    base_models,
     checkpoints,
+    configs,
     datasets,
     failures,
     jobs,
@@ -18,6 +20,7 @@ from train_tools.server.api import (
     matrices,
     pictures,
     plans,
+    presets,
     projects,
     queue,
     runs,
@@ -41,6 +44,9 @@ RESOURCES = (
     pictures,
     settings,
     machine,
+    presets,
+    configs,
+    base_models,
 )
 
 MountPage = Callable[[FastAPI, App], None]
