@@ -53,5 +53,9 @@ class AddressInUseError(TrainToolsError):
     """The port the service wants is taken."""
 
 
+class DownloadError(TrainToolsError):
+    """What was asked for can't be fetched from there."""
+
+
 class ConfirmationWantedError(TrainToolsError):
     """What was asked for costs so much that it is asked for again."""

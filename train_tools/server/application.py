@@ -14,6 +14,7 @@ from train_tools.server.api import (
     checkpoints,
     configs,
     datasets,
+    downloads,
     failures,
     jobs,
     matrices,
@@ -41,6 +42,7 @@ RESOURCES = (
     presets,
     configs,
     base_models,
+    downloads,
 )
 
 MountPage = Callable[[FastAPI, App], None]
