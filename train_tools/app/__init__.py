@@ -11,6 +11,7 @@ from pathlib import Path
 from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
 from train_tools.app.configs import Configs
+from train_tools.app.downloads import Downloads
 from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
@@ -65,6 +66,7 @@ class App:
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
+        self.downloads = Downloads(outputs, lambda: self.base_models.folders)
         self.configs = Configs(self.versions, self.base_models.meant_by)
         self.presets = PresetShelf(Presets(outputs), self.versions)
         self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)

@@ -10,6 +10,7 @@ from pathlib import Path
 from train_tools.app.configs import BASE_MODEL, change_of
 from train_tools.app.versions import Versions
 from train_tools.base_models.catalogue import Catalogue, Check
+from train_tools.base_models.folders import searched_folders
 from train_tools.base_models.styles import Styles, suggestions
 from train_tools.configs.foreign.lora_file import ToldBase
 from train_tools.errors import BaseModelNotUsableError, NotFoundError
@@ -41,6 +42,12 @@ class BaseModels:
         if anew:
             self._catalogue.forget()
         return self._catalogue.all(self._settings().models.folders, self._outputs.base_models)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where base models are looked for."""
+        found, _ = searched_folders(self._settings().models.folders, self._outputs.base_models)
+        return tuple(found)
 
     def find(self, name: str, *, with_hash: bool = False) -> BaseModelFile:
         """The base model at a path, or the one in the folders that is called so. Raises NotFoundError."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from train_tools.commands.border import AsJson, the_app, told
+from train_tools.commands.border import INTERRUPTED, AsJson, the_app, told
 from train_tools.commands.configs import print_change
 
 if TYPE_CHECKING:
     from train_tools.model.base_model import BaseModelFile, CaptionStyle, Suggestions
+    from train_tools.model.download import Offer
 
 commands = typer.Typer()
 models = typer.Typer(help="The base models on this machine.")
@@ -104,6 +107,59 @@ def style(
     _show_suggestions(suited)
     if change is not None:
         print_change(change, f"{project} / {version}")
+
+
+@models.command()
+@told
+def download(
+    address: Annotated[str, typer.Argument(metavar="URL", help="Of a .safetensors file; - asks for it.")],
+    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="A folder that is there.")] = None,
+    name: Annotated[str | None, typer.Option(help="Its name, instead of the one it has there.")] = None,
+    sha256: Annotated[str, typer.Option(metavar="HEX", help="What its sha256 has to be.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to what is offered without being asked.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a base model, after its size and sender are agreed to; go on with one that was stopped."""
+    from train_tools.terminal import counting, print_json, say
+
+    app = the_app()
+    address = typer.prompt("The address", hide_input=True) if address == "-" else address
+    offer = app.downloads.look(address, to, name)
+    if not as_json:
+        say(_offer_text(offer))
+    if not yes:
+        _agree()
+    try:
+        with counting(f"{offer.name}, MB") as bar:
+            path = app.downloads.fetch(
+                address, offer, sha256, lambda done, total: bar(done // 1_000_000, total // 1_000_000)
+            )
+    except KeyboardInterrupt:
+        say("Stopped. What has come is kept: the same command goes on from there.")
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        print_json(app.base_models.find(str(path)))
+    else:
+        say(f"{path} is here. `train-tools models show {path.name}` says what it holds.")
+
+
+def _offer_text(offer: Offer) -> str:
+    from train_tools.terminal import size_text
+
+    sender = offer.host if offer.sent_by == offer.host else f"{offer.host}, sent by {offer.sent_by}"
+    here = f" {size_text(offer.here_bytes)} of it are here already." if offer.here_bytes else ""
+    return (
+        f"{offer.name}, {size_text(offer.size_bytes)}, from {sender}, into {offer.folder} "
+        f"({size_text(offer.free_bytes)} free).{here}"
+    )
+
+
+def _agree() -> None:
+    from train_tools.errors import ConfirmationWantedError
+
+    if not sys.stdin.isatty():
+        raise ConfirmationWantedError("Nothing was fetched. Agree to it with --yes.")
+    typer.confirm("Fetch it?", abort=True)
 
 
 def _style(text: str) -> CaptionStyle | None:

@@ -14,6 +14,7 @@ from train_tools.server.api import (
     checkpoints,
     configs,
     datasets,
+    downloads,
     failures,
     jobs,
     machine,
@@ -47,6 +48,7 @@ RESOURCES = (
     presets,
     configs,
     base_models,
+    downloads,
 )
 
 MountPage = Callable[[FastAPI, App], None]
