@@ -206,13 +206,15 @@ def test_a_value_with_a_comma_stands_in_quotes(ask):
 
 
 def test_rules_are_given_beside_the_values_and_remembered(ask):
+    rules = (VERSION[0], "rules")
+    ask("version", "duplicate", *VERSION, "rules")
     values = ["--base-model", POCKET, "--set", "network_dim=8:32:*2", "--set", "network_alpha=4,8,16"]
     values += ["--set", "text_encoder_lr==unet_lr/2"]
     values += ["--zip", "network_dim,network_alpha", "--exclude", "network_dim=8 and unet_lr=1e-4"]
     values += ["--when", "keep_tokens:network_dim=32", "--extra", "--unet_lr 1e-4,2e-4 --seed=1 --keep_tokens 2"]
-    submitted = ask("submit", *VERSION, *values, "--other-seed", "--json").json
+    submitted = ask("submit", *rules, *values, "--other-seed", "--json").json
     assert len(submitted["jobs"]) == 6
-    plan = ask("plan", *VERSION, "--json").json
+    plan = ask("plan", *rules, "--json").json
     assert [(run["options"]["network_alpha"], run["options"].get("keep_tokens")) for run in plan["runs"]] == [
         (4.0, None),
         (8.0, None),
@@ -222,9 +224,9 @@ def test_rules_are_given_beside_the_values_and_remembered(ask):
         (4.0, None),
     ]
     assert [run["options"]["text_encoder_lr"] for run in plan["runs"][:2]] == [[1e-4], [5e-5]]
-    assert len(ask("plan", *VERSION, "--no-rules", "--json").json["runs"]) == 18
-    assert len(ask("plan", *VERSION, "--random", "4", "--json").json["runs"]) == 4
-    assert len(ask("plan", *VERSION, "--no-rules", "--seeds", "2", "--json").json["runs"]) == 36
+    assert len(ask("plan", *rules, "--no-rules", "--json").json["runs"]) == 18
+    assert len(ask("plan", *rules, "--random", "4", "--json").json["runs"]) == 4
+    assert len(ask("plan", *rules, "--no-rules", "--seeds", "2", "--json").json["runs"]) == 36
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from train_tools import __version__
-from train_tools.commands import grids, previews, projects, queue, settings
+from train_tools.commands import (
+    base_models,
+    configs,
+    grids,
+    machine,
+    presets,
+    previews,
+    projects,
+    queue,
+    runs,
+    settings,
+)
 from train_tools.commands.border import AsJson, choose_outputs, the_app, told
 from train_tools.commands.grids import show_result
 from train_tools.commands.queue import CpuSlots, work_off
@@ -28,7 +39,7 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (projects, grids, queue, previews, settings):
+for part in (projects, base_models, grids, presets, configs, queue, runs, machine, previews, settings):
     commands.add_typer(part.commands)
 
 

@@ -65,6 +65,10 @@ class AlreadyServedError(AddressInUseError):
         self.address = address
 
 
+class DownloadError(TrainToolsError):
+    """What was asked for can't be fetched from there."""
+
+
 class ConfirmationWantedError(TrainToolsError):
     """What was asked for costs so much that it is asked for again."""
 

@@ -221,7 +221,7 @@ def _place_of(job: Job) -> str:
 NEXT_COMMANDS = {
     NextStep.RETRY: "train-tools retry {job}",
     NextStep.LESS_MEMORY: "train-tools less-memory {job}",
-    NextStep.SUGGEST: "train-tools suggest {job}",
+    NextStep.SUGGEST: "train-tools suggest {job} --because not-a-number",
     NextStep.CLONE: "train-tools clone {job} --set NAME=VALUE",
 }
 """How each step is taken here."""

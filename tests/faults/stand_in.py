@@ -33,6 +33,13 @@ class StandInEngine:
     def __init__(self, seconds_per_step: float) -> None:
         self._seconds_per_step = seconds_per_step
 
+    @property
+    def code(self) -> Path:
+        return TRAINER.parent
+
+    def threads(self, base_model: Path) -> int:
+        return 1
+
     def check_base_model(self, path: Path) -> None:
         """Any file will do."""
 

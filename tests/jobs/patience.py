@@ -10,10 +10,10 @@ T = TypeVar("T")
 MOST_S = 30.0
 
 
-def eventually(answer: Callable[[], T]) -> T:
-    """The first answer that is true. AssertionError when there is none for half a minute."""
-    deadline = time.monotonic() + MOST_S
+def eventually(answer: Callable[[], T], most_s: float = MOST_S) -> T:
+    """The first answer that is true. AssertionError when there is none for half a minute, or for `most_s`."""
+    deadline = time.monotonic() + most_s
     while not (found := answer()):
-        assert time.monotonic() < deadline, "it did not happen in half a minute"
+        assert time.monotonic() < deadline, f"it did not happen in {most_s:g} s"
         time.sleep(0.02)
     return found

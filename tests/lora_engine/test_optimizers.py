@@ -1,5 +1,7 @@
 """Every optimizer that has no need of a GPU, on a problem whose answer is known."""
 
+import json
+
 import pytest
 import torch
 from torch.nn import Parameter
@@ -7,12 +9,14 @@ from torch.nn import Parameter
 from lora_engine.maths.optimizers import (
     RECIPES,
     ParameterGroup,
+    load_optimizer,
     make_optimizer,
     optimizer_name,
     refuse_missing_device,
     set_learning_rate,
     used_rates,
 )
+from lora_engine.output.trees import join, split
 from sd_contract.errors import OptionError
 from sd_contract.options import optimizer_arguments, settings_from
 from sd_contract.options.groups import OPTIMIZERS
@@ -52,6 +56,64 @@ def test_an_optimizer_comes_nearer_to_the_goal(name):
     steps(weight, optimizer, 200)
 
     assert distance(weight) < 0.5 * before
+
+
+VARIANTS = [
+    *((name,) for name in ON_CPU),
+    ("AdaFactor", "warmup_init=True"),
+    ("AdaFactor", "relative_step=False", "scale_parameter=False", "beta1=0.9"),
+    ("Prodigy", "safeguard_warmup=True", "use_bias_correction=True"),
+    ("DAdaptAdaGrad", "momentum=0.9"),
+    ("DAdaptSGD", "momentum=0.9"),
+]
+LATE = 3
+"""The step from which one of the weights has gradients, as one that module_dropout left out before."""
+
+
+class Trial:
+    """An optimizer at work on three weights in two groups; the last joins in late."""
+
+    def __init__(self, name, *texts):
+        self.weights = [Parameter(torch.full(shape, 0.05)) for shape in ((6, 1), (2, 3), (3, 2))]
+        settings = settings_from({"optimizer_type": name, "optimizer_args": list(texts)})
+        rate = 1.0 if name in SELF_TUNING else 0.02
+        groups = [
+            ParameterGroup(part="unet", parameters=weights, learning_rate=rate)
+            for weights in (self.weights[:1], self.weights[1:])
+        ]
+        self.optimizer = make_optimizer(name, groups, optimizer_arguments(settings.optimizer))
+
+    def go(self, first, last):
+        goal = torch.arange(6.0) / 10
+        for step in range(first, last + 1):
+            set_learning_rate(self.optimizer, 1 / step)
+            present = self.weights if step >= LATE else self.weights[:-1]
+            for weight in present:
+                weight.grad = 2 * (weight.detach() - goal.view(weight.shape)) + 0.1 * step
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+
+    def state(self):
+        """The optimizer's state as it comes back from a file."""
+        tensors, rest = split(self.optimizer.state_dict())
+        return join(tensors, json.loads(json.dumps(rest)))
+
+    def bits(self):
+        return [weight.detach().numpy().tobytes() for weight in self.weights]
+
+
+@pytest.mark.parametrize("saved_after", [1, 2, 5])
+@pytest.mark.parametrize("variant", VARIANTS, ids=" ".join)
+def test_an_optimizer_goes_on_from_its_state_to_the_bit(variant, saved_after):
+    whole, before, after = Trial(*variant), Trial(*variant), Trial(*variant)
+    whole.go(1, 9)
+    before.go(1, saved_after)
+    for mine, theirs in zip(after.weights, before.weights, strict=True):
+        mine.data.copy_(theirs.data)
+    load_optimizer(after.optimizer, before.state())
+    after.go(saved_after + 1, 9)
+
+    assert after.bits() == whole.bits()
 
 
 @pytest.mark.parametrize("name", ON_CPU)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.jobs.patience import eventually
 from tests.options.answers import NEWEST, answers
 from train_tools.errors import EngineNotUsableError
 from train_tools.options.discovery import Way, asked, discovered
@@ -158,7 +159,7 @@ def test_a_script_that_never_ends_is_ended_with_its_children(tmp_path):
     import psutil
 
     pid = int((tmp_path / "child").read_text())
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_python_that_is_not_there_is_told(tmp_path):

@@ -5,9 +5,9 @@ import httpx
 
 from sd_contract.attempt import Attempt
 from train_tools.app import App
+from train_tools.model.expressions import typed
 from train_tools.model.grid import Formula
 from train_tools.model.job import JobState, NewJob, Verdict
-from train_tools.server.api.versions import typed
 
 POCKET = Path(__file__).parents[2] / "projects_template" / "demo" / "pocket-sd1.safetensors"
 VERSION = "/projects/zorb/versions/v1"

@@ -18,6 +18,7 @@ from train_tools.jobs.lease import Lease, held, noted, service_lease, worker_lea
 from train_tools.jobs.queue import Queue
 from train_tools.jobs.slots import Slot, slots_of_this_machine
 from train_tools.jobs.tree import APART
+from train_tools.jobs.watch import Watch
 from train_tools.jobs.worker import Worker
 from train_tools.model.job import Job, JobState, QueueState, Stop
 from train_tools.model.paths import AttemptPaths, OutputsPaths
@@ -28,14 +29,27 @@ RECENT = 50
 LOOKED_AT = 500
 """How many of the jobs that wait it looks at; it takes more to be like these."""
 
+Say = Callable[[str], None]
+
 
 class Jobs:
     """Everything that may be asked of the queue. `kinds` makes what a worker needs to run the jobs; `cpu_slots` is
     how many jobs may run at a time where there is no GPU (None = what the environment says)."""
 
-    def __init__(self, outputs: OutputsPaths, kinds: Callable[[], Sequence[JobKind]]) -> None:
+    def __init__(
+        self,
+        outputs: OutputsPaths,
+        kinds: Callable[[], Sequence[JobKind]],
+        *,
+        watch: Callable[[Say], Watch],
+        has_last_duty: Callable[[], bool],
+    ) -> None:
+        """`watch` makes what a worker tells of its day; `has_last_duty` says whether a worker is wanted though
+        nothing waits."""
         self._outputs = outputs
         self._kinds = kinds
+        self._watch = watch
+        self._has_last_duty = has_last_duty
         self._queues = threading.local()
         self._background: subprocess.Popen[bytes] | None = None
         self.cpu_slots: int | None = None
@@ -122,14 +136,22 @@ class Jobs:
         """Where jobs may run. Raises OptionValueError when the settings name what is not there."""
         return slots_of_this_machine(cpu_slots=self.cpu_slots)
 
-    def worker(self, say: Callable[[str], None] = lambda text: None) -> Worker:
-        return Worker(self._outputs.folder, self.queue, self._kinds(), slots=self.slots(), say=say)
+    def worker(self, say: Say = lambda text: None) -> Worker:
+        return Worker(
+            self._outputs.folder,
+            self.queue,
+            self._kinds(),
+            slots=self.slots(),
+            say=say,
+            watch=self._watch(say),
+        )
 
     def ensure_worker(self) -> None:
         """Starts a worker in the background when jobs wait or run and nobody works. It ends with the queue."""
         if self._background is not None and self._background.poll() is None:
             return
-        if not (self.queue.waiting() or self.queue.active()) or held(worker_lease(self.queue.id)):
+        wanted = self.queue.waiting() or self.queue.active() or self._has_last_duty()
+        if not wanted or held(worker_lease(self.queue.id)):
             return
         slots = () if self.cpu_slots is None else ("--cpu-slots", str(self.cpu_slots))
         command = [sys.executable, "-m", "train_tools", "--outputs", str(self._outputs.folder), "work", "--quiet"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from train_tools.commands.border import AsJson, JobNumber, the_app, told
+from train_tools.commands.machine import ask_for_shutdown, revoke_shutdown
 from train_tools.model.job import Job, Stop
 
 if TYPE_CHECKING:
@@ -40,13 +41,23 @@ ENDS = {Stop.NOW: "ends at once", Stop.STEP: "ends after its current step", Stop
 def work(
     stay: Annotated[bool, typer.Option("--stay", help="Wait for more when the queue is empty.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    then_shut_down: Annotated[
+        bool, typer.Option("--then-shut-down", help="Shut this machine down when the queue is done.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask whether that is meant.")] = False,
     cpu_slots: CpuSlots = None,
 ) -> None:
     """Train and render what is queued, in order. May be stopped and started at any time."""
     app = the_app()
     app.jobs.cpu_slots = cpu_slots
     app.jobs.slots()  # before anything is drawn: they may be none that this machine has
-    work_until(app, lambda: not stay and not app.jobs.queue.waiting(), quiet)
+    if then_shut_down:
+        ask_for_shutdown(app, yes)
+    try:
+        work_until(app, lambda: not stay and not app.jobs.queue.waiting(), quiet)
+    except KeyboardInterrupt:
+        revoke_shutdown(app)
+        raise
 
 
 @commands.command("jobs")
@@ -207,10 +218,10 @@ def log(job: JobNumber, lines: Annotated[int, typer.Option(help="How many lines 
 
 
 def work_off(app: App, project: str, version: str, grid: str, quiet: bool = False) -> bool:
-    """Works until the grid's runs and their previews have ended. True when one of them failed."""
+    """Works until the grid's runs and all that follows them have ended. True when one failed that was no news."""
     jobs = functools.partial(app.grids.jobs, project, version, grid)
     work_until(app, lambda: all(job.state.finished for job in jobs()), quiet)
-    return any(job.state == "failed" for job in jobs())
+    return any(job.state == "failed" and "news" not in job.subject for job in jobs())
 
 
 def work_until(app: App, until: Callable[[], bool], quiet: bool) -> None:

@@ -36,6 +36,13 @@ class BundledEngine:
         self._python = python
         self._scripts = scripts
 
+    @property
+    def code(self) -> Path:
+        return self._scripts
+
+    def threads(self, base_model: Path) -> int:
+        return cpu_threads(base_model)
+
     def check_base_model(self, path: Path) -> None:
         """A base model counts by its file's hash, so the app takes no diffusers folders."""
         if path.is_dir():

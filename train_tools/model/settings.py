@@ -63,12 +63,36 @@ class MachineSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Where base models lie."""
+
+    folders: tuple[str, ...] = ()
+    """Absolute; a WebUI's own folder stands for the one it keeps base models in."""
+
+    def __post_init__(self) -> None:
+        for folder in self.folders:
+            if not _is_whole(folder):
+                raise OptionValueError(
+                    f"The folder {folder!r} for base models can't be used: it has to be a whole path, such as "
+                    "/home/me/stable-diffusion-webui."
+                )
+
+
+def _is_whole(folder: str) -> bool:
+    try:
+        return Path(folder).expanduser().is_absolute()
+    except RuntimeError:  # a home that nobody knows
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class UserSettings:
     """One attribute for each table of settings.toml."""
 
     copies: CopySettings = field(default_factory=CopySettings)
     news: NewsSettings = field(default_factory=NewsSettings)
     machine: MachineSettings = field(default_factory=MachineSettings)
+    models: ModelSettings = field(default_factory=ModelSettings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,17 +33,21 @@ def read_settings(version: VersionPaths) -> VersionSettings:
 def write_settings(version: VersionPaths, settings: VersionSettings) -> None:
     """Replaces the settings in version.toml; what else is in the file stays."""
     record = read_record(version.record)
+    tables = settings_tables(settings)
+    kept = {name: _table(record, name, version.record) for name in ("preparation", "previews")}
+    change_record(version.record, {**tables, **{name: {**kept[name], **tables[name]} for name in kept}})
+
+
+def settings_tables(settings: VersionSettings) -> dict[str, dict[str, Any]]:
+    """The settings as the tables of a version.toml."""
     options = {name: value for name, value in settings.options.items() if value is not None}
-    change_record(
-        version.record,
-        {
-            "preparation": {**_table(record, "preparation", version.record), **asdict(settings.preparation)},
-            "options": {name: stored_value(value) for name, value in options.items()},
-            "axes": {name: stored_value(values) for name, values in settings.axes.items()},
-            "rules": rules_table(settings.rules),
-            "previews": {**_table(record, "previews", version.record), **asdict(settings.previews)},
-        },
-    )
+    return {
+        "preparation": asdict(settings.preparation),
+        "options": {name: stored_value(value) for name, value in options.items()},
+        "axes": {name: stored_value(values) for name, values in settings.axes.items()},
+        "rules": rules_table(settings.rules),
+        "previews": asdict(settings.previews),
+    }
 
 
 def settings_in(record: Mapping[str, Any], where: Path) -> VersionSettings:

@@ -112,10 +112,13 @@ class ProjectStore:
         return self._version(self._versions_of(project).find(name))
 
     def create_version(self, project: str, name: str) -> Version:
-        """A version with the template's settings and no pictures."""
+        """A version with the user's defaults, else the template's settings, and no pictures."""
         folder = self._versions_of(project).place_for(name)
         with whole_folder(folder) as building:
-            change_record(VersionPaths(building).record, {**new_version_record(), "created": self._now()})
+            change_record(
+                VersionPaths(building).record,
+                {**new_version_record(self._outputs.defaults), "created": self._now()},
+            )
         return self._version(folder)
 
     def duplicate_version(self, project: str, source: str, new: str) -> Version:

@@ -39,8 +39,13 @@ def template_folder() -> Path:
     return folder
 
 
-def new_version_record() -> dict[str, Any]:
-    """What a new version.toml holds."""
+def new_version_record(defaults: Path | None = None) -> dict[str, Any]:
+    """What a new version.toml holds: the user's `defaults` where there are some, else the template's. Raises
+    StorageError when they can't be read."""
+    if defaults is not None and defaults.is_file():
+        record = read_record(defaults)
+        settings_in(record, defaults)
+        return {name: value for name, value in record.items() if name not in ("why", "family")}
     return read_record(template_folder() / "version" / "version.toml")
 
 

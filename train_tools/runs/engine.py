@@ -65,6 +65,15 @@ class Engine(Protocol):
         """What may be set, and to what."""
         ...
 
+    @property
+    def code(self) -> Path:
+        """The folder of the trainer's own code. Its `.git`, where it is a checkout, lies there or one above."""
+        ...
+
+    def threads(self, base_model: Path) -> int:
+        """How many threads a training of this model takes on a CPU. More or fewer may give other last digits."""
+        ...
+
     def check_base_model(self, path: Path) -> None:
         """Raises BaseModelNotUsableError when this trainer can't train the file."""
         ...

@@ -10,22 +10,46 @@ from train_tools import __version__
 from train_tools.app import App
 from train_tools.server.answers import tell_errors
 from train_tools.server.api import (
+    base_models,
     checkpoints,
+    configs,
     datasets,
+    downloads,
     failures,
     jobs,
+    machine,
     matrices,
     pictures,
     plans,
+    presets,
     projects,
     queue,
+    runs,
     settings,
     versions,
 )
 from train_tools.server.security import API, Access, Gate
 from train_tools.server.thumbnails import Thumbnails
 
-RESOURCES = (projects, versions, datasets, plans, queue, jobs, failures, matrices, checkpoints, pictures, settings)
+RESOURCES = (
+    projects,
+    versions,
+    datasets,
+    plans,
+    queue,
+    jobs,
+    failures,
+    runs,
+    matrices,
+    checkpoints,
+    pictures,
+    settings,
+    machine,
+    presets,
+    configs,
+    base_models,
+    downloads,
+)
 
 MountPage = Callable[[FastAPI, App], None]
 """Adds pages to the server; what is behind the gate is all they need to know."""

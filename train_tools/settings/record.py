@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import tomllib
 from collections.abc import Callable, Collection, Mapping
@@ -25,6 +26,7 @@ HELP: Mapping[str, str] = {
     "news.desktop": "shows it on this machine's desktop",
     "news.webhook": "sends it to the webhook, once an address is set",
     "machine.keep_awake": "keeps this machine from falling asleep while jobs wait or run",
+    "models.folders": "where base models lie; a WebUI's own folder stands for its models/Stable-diffusion",
 }
 """Every setting in the order they are shown, with what it does."""
 
@@ -140,6 +142,16 @@ def _some_of(kind: type[E]) -> _Kind:
     )
 
 
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+def _items_typed(text: str) -> list[str]:
+    """Items with commas between; one in quotes may hold a comma."""
+    (items,) = csv.reader([text.replace("\n", " ")], skipinitialspace=True)
+    return [item.strip() for item in items if item.strip()]
+
+
 _TRUTHS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 _KINDS: Mapping[str, _Kind] = {
     "str": _Kind("a text in quotes", lambda value: value if isinstance(value, str) else None, str),
@@ -150,6 +162,11 @@ _KINDS: Mapping[str, _Kind] = {
     ),
     "WhichCheckpoints": _one_of(WhichCheckpoints),
     "tuple[Occasion, ...]": _some_of(Occasion),
+    "tuple[str, ...]": _Kind(
+        "a list of texts in quotes",
+        lambda value: tuple(dict.fromkeys(value)) if _are_texts(value) else None,
+        _items_typed,
+    ),
 }
 
 

@@ -4,6 +4,7 @@ ready, so that a GPU is not made to wait at each step."""
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from lora_engine.data.batches import Step
 from lora_engine.errors import NotANumberError
-from lora_engine.output.reporting import Reporter
+from lora_engine.output.reporting import LossyStream, Reporter
 from sd_contract.curves import AVERAGE_LOSS, EPOCH_LOSS, LIMITED_LAYERS, LOSS, MEAN_LAYER
 
 SHOWN = {MEAN_LAYER: "Average key norm", LIMITED_LAYERS: "Keys Scaled"}
@@ -81,7 +82,8 @@ class Progress:
         self._curves = curves
         self._recent: deque[float] = deque(maxlen=steps_per_epoch)
         self._pending: deque[_Pending] = deque()
-        self._bar: Any = tqdm(total=total_steps, initial=from_step, desc="steps", smoothing=0)
+        stream = LossyStream(sys.stderr)
+        self._bar: Any = tqdm(total=total_steps, initial=from_step, desc="steps", smoothing=0, file=stream)
 
     @property
     def window(self) -> list[float]:

@@ -4,12 +4,13 @@ Also where a request to stop arrives: the attempt's `stop` file, or a signal. Kn
 
 from __future__ import annotations
 
+import errno
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from lora_engine.errors import Stopped
 from sd_contract.attempt import Attempt, StopMode
@@ -26,6 +27,37 @@ from sd_contract.events import (
 from sd_contract.options import LoggingOptions
 from sd_contract.options.groups import LEVELS
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def unless_full() -> Iterator[None]:
+    """Goes on where the disk has no room: what a run tells is worth less than the run."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+
+
+class LossyStream:
+    """Stdout or stderr, which may be a log on a full disk; otherwise the stream itself."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with unless_full():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with unless_full():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
 
 class Console:
     """Where messages for people go: phases and states (INFO) to stdout, warnings to stderr, unless the options say
@@ -39,7 +71,8 @@ class Console:
     def tell(self, level: Literal["INFO", "WARNING"], message: str) -> None:
         if LEVELS.index(level) < self._least:
             return
-        stream = self._file or (sys.stdout if self._simple or level == "INFO" else sys.stderr)
+        console = sys.stdout if self._simple or level == "INFO" else sys.stderr
+        stream = self._file or LossyStream(console)
         try:
             stream.write(f"{message}\n")
             stream.flush()
@@ -84,9 +117,14 @@ class Reporter:
         if self._events is None:
             return
         if not self._begun and not isinstance(event, AttemptStarted):
-            self._events.emit(AttemptStarted())
+            self._tell(AttemptStarted())
         self._begun = True
-        self._events.emit(event)
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        assert self._events is not None
+        with unless_full():
+            self._events.emit(event)
 
     def use_console(self, options: LoggingOptions) -> None:
         """From now on messages go where these options want them. OptionError when that can't be."""
@@ -94,8 +132,9 @@ class Reporter:
 
     def say(self, line: str) -> None:
         """A line of those that programs look for: always on stdout, at once even into a pipe."""
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        stream = LossyStream(sys.stdout)
+        stream.write(f"{line}\n")
+        stream.flush()
 
     def note(self, message: str) -> None:
         """A message for people."""
@@ -166,7 +205,8 @@ class Reporter:
     def close(self) -> None:
         self._console.close()
         if self._events:
-            self._events.close()
+            with unless_full():
+                self._events.close()
 
 
 def _begun(path: Path) -> IO[str]:

@@ -80,6 +80,12 @@ def read_header(path: Path) -> Header:
     return _parsed(text, 8 + length, file_size, path)
 
 
+def parse_header(text: bytes, path: Path) -> Header:
+    """The header in its JSON, without the file: where the tensors begin is unknown. CheckpointError when it is
+    none; `path` is named then."""
+    return _parsed(text, 0, 0, path)
+
+
 def verify_safetensors(path: Path) -> Header:
     """The header of a file that is whole: tensors lie end to end and end where the file ends; else
     CheckpointError."""
@@ -136,18 +142,30 @@ def file_sha256(path: Path, cache_folder: Path | None = None) -> str:
     change."""
     if cache_folder is None:
         return _sha256(path, 0)
-    status = path.stat()
-    key = f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}"
-    note = cache_folder / "file_hashes" / hashlib.sha256(key.encode()).hexdigest()
-    try:
-        return note.read_text(encoding="ascii")
-    except FileNotFoundError:
-        digest = _sha256(path, 0)
+    known = remembered_sha256(path, cache_folder)
+    if known is not None:
+        return known
+    note = _hash_note(path, cache_folder)
+    digest = _sha256(path, 0)
     note.parent.mkdir(parents=True, exist_ok=True)
     temporary = note.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(digest, encoding="ascii")
     temporary.replace(note)
     return digest
+
+
+def remembered_sha256(path: Path, cache_folder: Path) -> str | None:
+    """The sha256 of a file as it is now, if it was worked out before; it costs no reading."""
+    try:
+        return _hash_note(path, cache_folder).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None
+
+
+def _hash_note(path: Path, cache_folder: Path) -> Path:
+    status = path.stat()
+    key = f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}"
+    return cache_folder / "file_hashes" / hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _header_length(prefix: bytes, file_size: int, path: Path) -> int:

@@ -7,6 +7,7 @@ launcher's configuration of this machine; `script_process` stands in between and
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -81,6 +82,14 @@ class KohyaEngine:
         """What a run's result depends on besides its options: the code that trains it."""
         return f"{RULES}-{self._checkout.content[:12]}"
 
+    @property
+    def code(self) -> Path:
+        return self._entry.folder
+
+    def threads(self, base_model: Path) -> int:
+        """PyTorch takes all there are."""
+        return os.cpu_count() or 1
+
     @cached_property
     def _answers(self) -> Mapping[str, tuple[ParsedOption, ...]]:
         """What each script's parser answers; scripts that don't are left out as long as one does."""
@@ -141,10 +150,9 @@ class KohyaEngine:
     def launch(self, files: RunFiles, attempt: AttemptFiles) -> Launch:
         script = self._requirements.script(files.options, files.base_model)
         notes = list(self._requirements.doubts(files.options, files.base_model))
-        folder = attempt.output.parent
-        made = folder / "kohya"
-        made.mkdir(exist_ok=True)
+        folder = attempt.states.parent
         resume, words = self._resumed(files, script, attempt.resume, notes)
+        made = folder / "kohya" if resume else attempt.output
         write_task(
             folder,
             Task(

@@ -1,0 +1,78 @@
+"""Presets, and what becomes of a version that takes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from train_tools.app.configs import KEPT, change_of
+from train_tools.app.versions import Versions
+from train_tools.configs.presets import Presets
+from train_tools.grids.expressions import grid_of
+from train_tools.model.config import ConfigChange
+from train_tools.model.preset import Preset
+from train_tools.model.project import VersionSettings
+from train_tools.options.bundled import bundled_options
+
+KEPT_BESIDE = (
+    *KEPT,
+    *("vae", "v_parameterization", "clip_skip", "shuffle_caption", "keep_tokens", "keep_tokens_separator"),
+    *("sample_prompts", "training_comment"),
+)
+"""What belongs to the base model or to this very training, and stays unless the preset says it."""
+ABOUT_THE_FILE = "metadata_"
+"""Options that begin so stay too."""
+
+
+class PresetShelf:
+    """Lists, takes, keeps and deletes presets."""
+
+    def __init__(self, presets: Presets, versions: Versions) -> None:
+        self._presets = presets
+        self._versions = versions
+
+    def all(self) -> tuple[Preset, ...]:
+        return self._presets.all()
+
+    def find(self, name: str) -> Preset:
+        return self._presets.find(name)
+
+    def apply(self, project: str, version: str, name: str, *, over: bool = False) -> ConfigChange:
+        """Puts a preset's options, axes and size in the place of the version's; `over` keeps those of the
+        version's that the preset doesn't say. Raises OptionValueError for a preset that can't be trained."""
+        preset = self._presets.find(name)
+        grid_of(bundled_options(), preset.options, preset.axes, {}, preset.rules)
+        stored = self._versions.settings(project, version)
+        changed = _taking(stored, preset, over=over)
+        self._versions.save_settings(project, version, changed)
+        if preset.size_px is not None:
+            width, height = preset.size_px
+            size = replace(stored.preparation, width_px=width, height_px=height)
+            self._versions.change_preparation(project, version, size)
+        return change_of(stored, self._versions.settings(project, version))
+
+    def save(self, project: str, version: str, name: str, why: str = "", *, replacing: bool = False) -> Preset:
+        """Keeps a version's settings: options, axes and rules, how its images are prepared, its previews."""
+        return self._presets.save(name, self._versions.settings(project, version), why, replacing=replacing)
+
+    def delete(self, name: str) -> None:
+        self._presets.delete(name)
+
+
+def _taking(stored: VersionSettings, preset: Preset, *, over: bool) -> VersionSettings:
+    if over:
+        said = {*preset.options, *preset.axes}
+        options = {name: value for name, value in stored.options.items() if name not in said}
+        axes = {name: values for name, values in stored.axes.items() if name not in said}
+        return replace(stored, options={**options, **preset.options}, axes={**axes, **preset.axes})
+    kept = _belonging(stored.options, {*preset.options, *preset.axes})
+    return replace(stored, options={**kept, **preset.options}, axes=preset.axes, rules=preset.rules)
+
+
+def _belonging(options: Mapping[str, Any], said: set[str]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in options.items()
+        if name not in said and (name in KEPT_BESIDE or name.startswith(ABOUT_THE_FILE))
+    }

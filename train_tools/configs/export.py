@@ -1,0 +1,63 @@
+"""One run as a config file for kohya's sd-scripts: its names, its TOML types, and what it would else take for
+granted otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tomli_w
+
+from sd_contract.options import kohya_options
+from train_tools.model.config import ExportedConfig
+from train_tools.model.paths import VersionPaths
+from train_tools.options.bundled import bundled_options
+from train_tools.options.config import config_table
+
+CAPTION_SUFFIX = ".txt"
+
+
+def export_run(options: Mapping[str, Any], version: VersionPaths, name: str, title: str = "") -> ExportedConfig:
+    """The file for a run with these options on the images of a version. sd-scripts ignores what it does not know
+    without a word, so options of ours alone are left out, and told."""
+    known = kohya_options()
+    typed = {
+        key: bundled_options().checked_value(key, value) for key, value in options.items() if value is not None
+    }
+    ours = sorted(key for key, value in typed.items() if key not in known and value != _default(key))
+    told = {key: value for key, value in typed.items() if key in known}
+    table = config_table({**_unlike_here(), **_places(version, name), **told})
+    notes = tuple(f"{key} was left out: sd-scripts has no such option." for key in ours)
+    lines = (f"{_one_line(title or name)}, a run of Train Tools for kohya's sd-scripts", *notes)
+    head = "".join(f"# {line}\n" for line in lines)
+    return ExportedConfig(name=name, text=head + tomli_w.dumps(table), notes=notes)
+
+
+def _one_line(text: str) -> str:
+    """The text as a comment can hold it."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _default(key: str) -> Any:
+    return bundled_options()[key].spec.default
+
+
+def _unlike_here() -> dict[str, Any]:
+    """What sd-scripts takes for granted otherwise, or not at all."""
+    known = kohya_options()
+    defaults = {key: option.spec.default for key, option in bundled_options().items() if key in known}
+    return {
+        key: value for key, value in defaults.items() if value not in (None, ()) and value != known[key].default
+    }
+
+
+def _places(version: VersionPaths, output_name: str) -> dict[str, Any]:
+    """Where the images are and the files go; sd-scripts fails at its first save without an output folder."""
+    regularisation = version.regularisation
+    return {
+        "train_data_dir": str(version.processed),
+        **({"reg_data_dir": str(regularisation)} if regularisation.is_dir() else {}),
+        "caption_extension": CAPTION_SUFFIX,
+        "output_dir": str(version.trains / "sd-scripts"),
+        "output_name": output_name,
+    }

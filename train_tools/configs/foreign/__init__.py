@@ -1,0 +1,1 @@
+"""How other programs write their settings, one module each: a rule for every key that means something."""
