@@ -86,6 +86,10 @@ class KohyaEngine:
     def code(self) -> Path:
         return self._entry.folder
 
+    @property
+    def environment(self) -> Path:
+        return self._entry.python.parent.parent
+
     def threads(self, base_model: Path) -> int:
         """PyTorch takes all there are."""
         return os.cpu_count() or 1
