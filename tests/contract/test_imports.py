@@ -26,7 +26,7 @@ ROOMS = {
     "runs": {"failures", "jobs", "projects", "options", "model", "sd_contract"},
     "follow_ups": {"jobs", "machine", "previews", "runs", "settings", "model", "sd_contract"},
     "previews": {"jobs", "projects", "options", "model", "sd_contract"},
-    "engines": {"runs", "options", "model", "sd_contract"},
+    "engines": {"runs", "failures", "options", "model", "sd_contract"},
     "renderers": {"previews", "model", "sd_contract"},
     "app": {
         "model",

@@ -112,7 +112,7 @@ class EngineConformance:
 
     def test_launches_a_command_that_names_its_files_and_is_no_shell_string(self, files, attempt):
         self.engine().write(files)
-        launch = self.engine().launch(files.paths, POCKET, files_of(attempt))
+        launch = self.engine().launch(files, files_of(attempt))
         assert all(isinstance(word, str) for word in launch.command)
         assert {str(files.paths.config), str(files_of(attempt).output)} <= set(launch.command)
         assert Path(launch.folder).is_dir()

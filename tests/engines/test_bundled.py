@@ -112,7 +112,7 @@ class TestBundledEngine(EngineConformance):
         assert count.checkpoints == checkpoints
 
     def test_it_starts_the_script_through_accelerate_without_the_network(self, files, attempt):
-        launch = BundledEngine(python="/venv/bin/python").launch(files.paths, POCKET, files_of(attempt))
+        launch = BundledEngine(python="/venv/bin/python").launch(files, files_of(attempt))
         assert launch.command[:3] == ("/venv/bin/python", "-m", "accelerate.commands.launch")
         script = next(Path(word) for word in launch.command if word.endswith("train_network.py"))
         assert script.is_file()
@@ -157,7 +157,7 @@ class TestBundledEngine(EngineConformance):
         options = {**OPTIONS, "max_train_epochs": 2}
         engine.write(replace(files, options=options))
         output = AttemptPaths(attempt.folder).output
-        launch = engine.launch(files.paths, POCKET, files_of(attempt))
+        launch = engine.launch(files, files_of(attempt))
         environment = {**os.environ, **launch.environment, EVENTS_VARIABLE: str(attempt.events)}
         finished = subprocess.run(
             launch.command,

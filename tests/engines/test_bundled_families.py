@@ -8,13 +8,16 @@ from benchmarks.pocket.blueprint import Blueprint, build
 from benchmarks.pocket.single_file import save
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import BaseModelNotUsableError
+from train_tools.model.dataset import Dataset
 from train_tools.model.paths import RunPaths
-from train_tools.runs.engine import AttemptFiles
+from train_tools.runs.engine import AttemptFiles, RunFiles
 
 
 def script_for(base_model, tmp_path):
     files = AttemptFiles(output=tmp_path, states=tmp_path, cache=tmp_path, resume=None)
-    command = BundledEngine().launch(RunPaths(tmp_path), base_model, files).command
+    empty = Dataset(folders=(), regularisation=(), content="")
+    run = RunFiles(paths=RunPaths(tmp_path), options={}, base_model=base_model, dataset=empty, output_name="cat")
+    command = BundledEngine().launch(run, files).command
     return next(Path(word).name for word in command if word.endswith(".py"))
 
 

@@ -11,8 +11,10 @@ from tests.engines.conformance import POCKET, files_of
 from train_tools.engines.bundled import BundledEngine
 from train_tools.jobs.kind import Exit
 from train_tools.jobs.supervisor import write_exit
+from train_tools.model.dataset import Dataset
 from train_tools.model.job import Verdict
 from train_tools.model.paths import AttemptPaths, RunPaths
+from train_tools.runs.engine import RunFiles
 from train_tools.runs.false_starts import given_up
 
 KILLS_ITSELF = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
@@ -28,7 +30,9 @@ def verdict_after_two(tmp_path):
         first, second = (AttemptPaths.of(run.folder, number) for number in (1, 2))
         for paths in (first, second):
             paths.folder.mkdir(parents=True)
-        launch = BundledEngine(scripts=tmp_path).launch(run, POCKET, files_of(Attempt(second.folder)))
+        empty = Dataset(folders=(), regularisation=(), content="")
+        files = RunFiles(paths=run, options={}, base_model=POCKET, dataset=empty, output_name="cat")
+        launch = BundledEngine(scripts=tmp_path).launch(files, files_of(Attempt(second.folder)))
         with second.log.open("wb") as log:
             code = subprocess.call(
                 launch.command, cwd=launch.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log

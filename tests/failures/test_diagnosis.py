@@ -51,6 +51,20 @@ WRITTEN = [
     ("PIL.UnidentifiedImageError: cannot identify image file '/data/a.png'", "unreadable image"),
     ("OSError: image file is truncated (3 bytes not processed)", "unreadable image"),
     ("AssertionError: caption file is empty / キャプションファイルが空です: /data/a.txt", "unreadable caption"),
+    ("ZeroDivisionError: division by zero", "image without a size"),
+    (
+        "AssertionError: image too large, but cropping and bucketing are disabled / 画像サイズが大きい: /d/a.png",
+        "image of another size",
+    ),
+    ("AttributeError: 'int' object has no attribute 'split'", "option of another type"),
+    ("TypeError: can't multiply sequence by non-int of type 'float'", "option of another type"),
+    ("AttributeError: 'NoneType' object has no attribute 'startswith'", "option of another type"),
+    ("TypeError: expected str, bytes or os.PathLike object, not NoneType", "option of another type"),
+    (
+        "AssertionError: max_train_steps should be greater than initial step / 大きい: 6 vs 6",
+        "nothing left to train",
+    ),
+    ("INFO     config.toml not found.", "file missing"),
     ("UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0", "unreadable caption"),
     ("RuntimeError: Error(s) in loading state_dict for UNet2DConditionModel:", "wrong model family"),
     ("error: base model: /m/x.safetensors is a LoRA file. Choose another.", "wrong model family"),
@@ -195,7 +209,7 @@ def test_what_is_missing_is_named():
     assert "missing or broken: voluptuous." in missing.happened
     image = diagnose(Evidence(log="PIL.UnidentifiedImageError: cannot identify image file '/d/кот [1].png'"))
     assert image.happened == "An image can't be read: /d/кот [1].png."
-    assert diagnose(Evidence(log="ZeroDivisionError: division by zero")).happened == "An image can't be read."
+    assert diagnose(Evidence(log="OSError: image file is truncated")).happened == "An image can't be read."
 
 
 def test_nothing_at_all_is_still_told():

@@ -14,7 +14,6 @@ from train_tools.files import write_toml
 from train_tools.jobs.kind import Exit, JobKind, Launch
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import Verdict
-from train_tools.model.paths import RunPaths
 from train_tools.options.bundled import bundled_options
 from train_tools.renderers.diffusers import DiffusersRenderer, import_path
 from train_tools.runs.engine import AttemptFiles, RunFiles, StepCount
@@ -60,7 +59,8 @@ class StandInEngine:
         )
         write_toml(files.paths.dataset, {"images": files.dataset.image_count})
 
-    def launch(self, paths: RunPaths, base_model: Path, attempt: AttemptFiles) -> Launch:
+    def launch(self, files: RunFiles, attempt: AttemptFiles) -> Launch:
+        paths = files.paths
         resumed = ("--resume", str(attempt.resume)) if attempt.resume else ()
         return Launch(
             command=(sys.executable, str(TRAINER), str(paths.config), str(attempt.output), *resumed),

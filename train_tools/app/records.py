@@ -69,28 +69,27 @@ class Records:
         dataset = self._versions.trained_on_by(found.version, found.record.run.options)
         base_model, by_hand = Path(found.record.run.base_model), RunPaths(found.paths.by_hand)
         engine.check_base_model(base_model)
-        files = AttemptFiles(
+        attempt = AttemptFiles(
             output=output.expanduser().absolute() if output else by_hand.folder / "out",
             states=by_hand.folder / "state",
             resume=None,
             cache=self._outputs.cache,
         )
         try:
-            files.output.mkdir(parents=True, exist_ok=True)
+            attempt.output.mkdir(parents=True, exist_ok=True)
             by_hand.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise storage_error(files.output, error) from error
-        engine.write(
-            RunFiles(
-                paths=by_hand,
-                options=engine_options(found.options_to_repeat()),
-                base_model=base_model,
-                dataset=dataset,
-                output_name=output_name(found.version),
-            )
+            raise storage_error(attempt.output, error) from error
+        files = RunFiles(
+            paths=by_hand,
+            options=engine_options(found.options_to_repeat()),
+            base_model=base_model,
+            dataset=dataset,
+            output_name=output_name(found.version),
         )
+        engine.write(files)
         notes = (*self.dataset_changes(found), *seed_notes(found))
-        return PastedCommand(text=pasted(engine.launch(by_hand, base_model, files)), notes=notes)
+        return PastedCommand(text=pasted(engine.launch(files, attempt)), notes=notes)
 
     def dataset_changes(self, found: FoundRun) -> tuple[str, ...]:
         """What has changed in the dataset since the run was queued, in words; nothing where nothing has."""

@@ -217,6 +217,21 @@ TROUBLES: tuple[Trouble, ...] = (
         ),
     ),
     Trouble(
+        name="image without a size",
+        happened="An image can't be read, or is thinner than one step of the buckets.",
+        advice="The log may name it in a warning (failed to get image size). Remove it, or leave out "
+        "bucket_no_upscale; then prepare the dataset and submit the grid again.",
+        next_steps=(CLONE,),
+        signs=(r"ZeroDivisionError",),
+    ),
+    Trouble(
+        name="image of another size",
+        happened="An image has not exactly the resolution, and nothing says that it may be scaled{: file}.",
+        advice="Set cache_latents or enable_bucket, or prepare the dataset at the resolution.",
+        next_steps=(CLONE,),
+        signs=(r"image too (large|small), but .*disabled.*?(: (?P<file>.+))?$",),
+    ),
+    Trouble(
         name="unreadable image",
         happened="An image can't be read{: file}.",
         advice="Replace or remove it (the log names it), prepare the dataset again and submit the grid again.",
@@ -226,7 +241,7 @@ TROUBLES: tuple[Trouble, ...] = (
             r"Error loading file: (?P<file>.+)",
             r"^(error: )?image (?P<file>.+?\.\w{2,5})(: | can't be read)",
             r"image file is truncated|broken data stream|DecompressionBomb|broken PNG",
-            r"failed to get image size|ZeroDivisionError",
+            r"failed to get image size",
         ),
     ),
     Trouble(
@@ -303,6 +318,7 @@ TROUBLES: tuple[Trouble, ...] = (
             r"(?P<file>\S.*\.\w{2,12}) does not exist",
             r"(?P<file>\S+) .*neither a valid local path nor a valid repo id",
             r"FileNotFoundError|WinError [23]\b",
+            r"(?P<file>\S+\.toml) not found\.",
         ),
     ),
     Trouble(
@@ -327,6 +343,27 @@ TROUBLES: tuple[Trouble, ...] = (
             r"unrecognized arguments|error: argument|invalid choice",
             r"Invalid user config|MultipleInvalid|TomlDecodeError|TOMLDecodeError",
         ),
+    ),
+    Trouble(
+        name="option of another type",
+        happened="An option is missing, or its value is of a type that the trainer does not expect.",
+        advice="Numbers, true and false stand without quotes, resolution and face_crop_aug_range in quotes; "
+        "network_module and output_dir have to be set. If a config was edited by hand, take that back.",
+        next_steps=(CLONE,),
+        signs=(
+            r"'(int|float|list)' object has no attribute 'split'",
+            r"can't multiply sequence by non-int",
+            r"'NoneType' object has no attribute 'startswith'",
+            r"expected str, bytes or os\.PathLike object, not NoneType",
+            r"not supported between instances of '(str|int|float)' and '(str|int|float)'",
+        ),
+    ),
+    Trouble(
+        name="nothing left to train",
+        happened="The training would go on at its own end.",
+        advice="It was trained to the end before. Clone the run with more steps.",
+        next_steps=(CLONE,),
+        signs=(r"max_train_steps should be greater than initial step",),
     ),
     Trouble(
         name="interrupted",

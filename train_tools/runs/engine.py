@@ -86,8 +86,8 @@ class Engine(Protocol):
         """Writes the run's config.toml and dataset.toml, whole."""
         ...
 
-    def launch(self, paths: RunPaths, base_model: Path, attempt: AttemptFiles) -> Launch:
-        """The command that makes this attempt."""
+    def launch(self, files: RunFiles, attempt: AttemptFiles) -> Launch:
+        """The command that makes this attempt, from the files that `write` wrote."""
         ...
 
     def judge(self, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:

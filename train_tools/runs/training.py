@@ -96,19 +96,22 @@ class TrainingJob:
         _refuse_other_weights(record)
         base_model = Path(record.run.base_model)
         engine.check_base_model(base_model)
-        write_machine(AttemptPaths(attempt.folder), machine_here(job.slot or "", engine, base_model))
-        engine.write(
-            RunFiles(
-                paths=run,
-                options=engine_options(record.run.options),
-                base_model=base_model,
-                dataset=dataset,
-                output_name=output_name(version),
+        if engine.contract != record.run.spec.contract:
+            raise TrainToolsError(
+                f"The trainer {engine.name} was changed after this run was queued, so it would no longer be the "
+                "run that was asked for. Submit the grid again: what it trains now is another run."
             )
+        write_machine(AttemptPaths(attempt.folder), machine_here(job.slot or "", engine, base_model))
+        files = RunFiles(
+            paths=run,
+            options=engine_options(record.run.options),
+            base_model=base_model,
+            dataset=dataset,
+            output_name=output_name(version),
         )
+        engine.write(files)
         return engine.launch(
-            run,
-            base_model,
+            files,
             AttemptFiles(
                 output=AttemptPaths(attempt.folder).output,
                 states=AttemptPaths(attempt.folder).states,

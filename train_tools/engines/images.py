@@ -1,0 +1,132 @@
+"""How a trainer finds the images of a version: as subsets of one dataset. Batches, steps and checkpoints are
+counted by it before anything is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sd_contract.datasets import CollectedDataset, DatasetConfig, DatasetItem, Subset, collected_from
+from sd_contract.datasets import Dataset as TrainedDataset
+from sd_contract.datasets.description import dataset_defaults, refuse_what_excludes, subset_defaults
+from sd_contract.errors import ContractError, DatasetError
+from sd_contract.images.buckets import place
+from sd_contract.images.image_sizes import Size, image_size
+from sd_contract.options import Settings, settings_from
+from sd_contract.output.checkpoints import SaveSchedule
+from sd_contract.steps import plan_steps
+from train_tools.errors import DatasetNotUsableError, OptionValueError
+from train_tools.model.dataset import CaptionPolicy, Dataset, DatasetFolder
+from train_tools.runs.engine import StepCount
+
+CAPTION_SUFFIX = ".txt"
+NO_CAPTION_SUFFIX = ".no-caption"
+"""No file ends so: the trainer then takes the class."""
+RESOLUTION = 512, 512
+"""Of the training images when none is set."""
+
+
+def counted(options: Mapping[str, Any], dataset: Dataset) -> StepCount:
+    """How long a run is. Raises OptionValueError or DatasetNotUsableError."""
+    settings = settings_of(options)
+    plan = plan_steps(settings, [_collected(settings, dataset)])
+    files = SaveSchedule(settings.output, plan).files_at_end
+    return StepCount(steps=plan.total_steps, epochs=plan.epochs, checkpoints=files)
+
+
+def captions_of(folder: DatasetFolder) -> dict[str, str]:
+    """What a subset is told so that the trainer sees the folder's captions by its policy."""
+    if folder.captions is CaptionPolicy.CLASS_ONLY:
+        return {"caption_extension": NO_CAPTION_SUFFIX}
+    if folder.captions is CaptionPolicy.CLASS_FIRST:
+        return {"caption_prefix": f"{folder.class_name},"}
+    return {}
+
+
+def settings_of(options: Mapping[str, Any]) -> Settings:
+    try:
+        return settings_from(dict(options))
+    except ContractError as error:
+        raise OptionValueError(str(error)) from error
+
+
+def _collected(settings: Settings, dataset: Dataset) -> CollectedDataset:
+    """The images as the trainer will find them: what it counts batches by. Their sizes are looked at only for
+    buckets."""
+    (trained,) = described(settings, dataset).datasets
+    return _collected_once(dataset.content, trained, _Uncompared(dataset))
+
+
+@dataclass(frozen=True)
+class _Uncompared:
+    """A dataset that is known by its content hash beside it."""
+
+    dataset: Dataset = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _collected_once(content: str, trained: TrainedDataset, of: _Uncompared) -> CollectedDataset:
+    """The runs of a grid mostly see the same images in the same way."""
+    dataset = of.dataset
+    images = [image.path for folder in (*dataset.folders, *dataset.regularisation) for image in folder.images]
+    by_folder = {subset.image_dir: subset for subset in trained.subsets}
+    try:
+        items = [_item(image, by_folder[image.parent], trained) for image in images]
+    except DatasetError as error:
+        raise DatasetNotUsableError(str(error)) from error
+    return collected_from(trained, items)
+
+
+def _item(image: Path, subset: Subset, trained: TrainedDataset) -> DatasetItem:
+    size = _size_now(image) if trained.enable_bucket else trained.resolution
+    return DatasetItem(
+        image=image,
+        caption="",
+        repeats=subset.num_repeats,
+        subset=subset,
+        size=size,
+        placement=place(size, trained.rule),
+    )
+
+
+def _size_now(image: Path) -> Size:
+    found = image.stat()
+    return _size_while_unchanged(image, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=20_000)
+def _size_while_unchanged(image: Path, inode: int, size: int, modified_ns: int) -> Size:
+    return image_size(image)
+
+
+def described(settings: Settings, dataset: Dataset) -> DatasetConfig:
+    try:
+        config = DatasetConfig(datasets=(_dataset(settings, dataset),))
+        refuse_what_excludes(config, settings)
+    except DatasetError as error:
+        raise OptionValueError(str(error)) from error
+    return config
+
+
+def _dataset(settings: Settings, dataset: Dataset) -> TrainedDataset:
+    subsets = [
+        Subset(
+            **{
+                **subset_defaults(settings, is_reg=is_reg),
+                "image_dir": folder.path,
+                "num_repeats": folder.repeats,
+                "class_tokens": folder.class_name,
+                "caption_extension": CAPTION_SUFFIX,
+                "is_reg": is_reg,
+                **captions_of(folder),
+            }
+        )
+        for folders, is_reg in ((dataset.folders, False), (dataset.regularisation, True))
+        for folder in folders
+    ]
+    values = dataset_defaults(settings)
+    values["resolution"] = values["resolution"] or RESOLUTION
+    return TrainedDataset(**values, subsets=tuple(subsets))
