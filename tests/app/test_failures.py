@@ -15,9 +15,8 @@ from train_tools.errors import JobMoveError, NotFoundError
 from train_tools.jobs.kind import Launch
 from train_tools.model.failure import NextStep
 from train_tools.model.job import JobState, NewJob, Verdict
-from train_tools.model.paths import RunPaths
 from train_tools.renderers.diffusers import DiffusersRenderer
-from train_tools.runs.engine import AttemptFiles
+from train_tools.runs.engine import AttemptFiles, RunFiles
 
 
 class ScriptEngine(StandInEngine):
@@ -27,8 +26,8 @@ class ScriptEngine(StandInEngine):
         super().__init__(0.0)
         self.script = script
 
-    def launch(self, paths: RunPaths, base_model: Path, attempt: AttemptFiles) -> Launch:
-        return Launch(command=(sys.executable, "-c", self.script), folder=paths.folder)
+    def launch(self, files: RunFiles, attempt: AttemptFiles) -> Launch:
+        return Launch(command=(sys.executable, "-c", self.script), folder=files.paths.folder)
 
 
 FailedApp = Callable[[str], tuple[App, int]]

@@ -25,8 +25,8 @@ class BrokenEngine(StandInEngine):
         super().__init__(0.01)
         self._command = command
 
-    def launch(self, paths, base_model, attempt) -> Launch:
-        return Launch(command=self._command, folder=paths.folder)
+    def launch(self, files, attempt) -> Launch:
+        return Launch(command=self._command, folder=files.paths.folder)
 
 
 @pytest.fixture

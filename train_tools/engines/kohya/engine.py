@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sd_contract.attempt import Attempt, Result
+from sd_contract.base_models.base_model import cpu_threads
 from sd_contract.errors import StateError
 from sd_contract.options import OptionSpec, parse_resolution
 from sd_contract.output.states import read_manifest
@@ -80,6 +81,13 @@ class KohyaEngine:
     def contract(self) -> str:
         """What a run's result depends on besides its options: the code that trains it."""
         return f"{RULES}-{self._checkout.content[:12]}"
+
+    @property
+    def code(self) -> Path:
+        return self._entry.folder
+
+    def threads(self, base_model: Path) -> int:
+        return cpu_threads(base_model)
 
     @cached_property
     def _answers(self) -> Mapping[str, tuple[ParsedOption, ...]]:
@@ -177,7 +185,12 @@ class KohyaEngine:
                 *words,
             ),
             folder=folder,
-            environment={"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "COLUMNS": COLUMNS},
+            environment={
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONUTF8": "1",
+                "COLUMNS": COLUMNS,
+                "OMP_NUM_THREADS": str(self.threads(files.base_model)),
+            },
             stop_grace_s=STOP_GRACE_S,
         )
 
