@@ -5,6 +5,7 @@
     python launch.py demo            or any other train-tools command
     python launch.py test [...]      install the test extra, run pytest
     python launch.py check           install the dev extra, run ruff and mypy
+    python launch.py soak            kill everything 200 times over a real grid; takes half an hour and more
     python launch.py setup           do the set-up again, e.g. after a new graphics card
     python launch.py rollback        return to the last set of libraries that worked
 
@@ -665,6 +666,12 @@ def run_tests(arguments: list[str]) -> int:
     return start([str(venv.python), "-m", "pytest", *(arguments or TWO_FILES_AT_ONCE)])
 
 
+def run_soak(arguments: list[str]) -> int:
+    venv = ensure({"test"})
+    os.chdir(PROJECT)
+    return start([str(venv.python), str(PROJECT / "tests" / "faults" / "soak.py"), *arguments])
+
+
 def run_checks() -> int:
     """Every check, even after one that failed; 0 when all pass."""
     venv = ensure({"dev"})
@@ -684,6 +691,8 @@ def command_for(arguments: list[str]) -> Callable[[], int]:
     own: dict[str, Callable[[], int]] = {"check": run_checks, "setup": set_up_again, "rollback": roll_back}
     if arguments[:1] == ["test"]:
         return lambda: run_tests(arguments[1:])
+    if arguments[:1] == ["soak"]:
+        return lambda: run_soak(arguments[1:])
     if len(arguments) == 1 and arguments[0] in own:
         return own[arguments[0]]
     return lambda: run_train_tools(arguments or ["serve", "--open"])

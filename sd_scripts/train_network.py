@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lora_engine.config_file import config_written
 from lora_engine.job import read_job
 from lora_engine.output.reporting import Reporter
 from lora_engine.session import carry_out
@@ -17,6 +18,8 @@ from sd_contract.attempt import Outcome
 
 def train(arguments: Sequence[str], reporter: Reporter) -> Outcome:
     """Checks the job first; torch is imported only for one that can work."""
+    if config_written(arguments, reporter):
+        return "done"
     job = read_job(arguments, Path(__file__).name)
     from lora_engine.recipes.lora import train_lora
 

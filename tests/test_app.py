@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -306,6 +307,17 @@ def test_cancelling_a_running_job_asks_its_process_at_once(app):
     attempt.folder.mkdir(parents=True)
     app.jobs.cancel(job.id)
     assert Attempt(attempt.folder).stop_requested
+
+
+def test_a_run_whose_folder_was_deleted_fails_with_a_sentence_and_the_others_go_on(app):
+    submit(app, network_dim="8,16")
+    gone = app.outputs.folder / app.jobs.all()[0].folder
+    shutil.rmtree(gone)
+    train(app)
+    ended = {job.state: job.message for job in app.jobs.all()}
+    assert set(ended) == {JobState.DONE, JobState.FAILED}
+    assert "run.toml" in ended[JobState.FAILED]
+    assert not gone.exists()
 
 
 def test_the_queue_is_rebuilt_from_the_folders(app):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 from PIL import Image
 
 from tests.jobs.patience import eventually
+from train_tools.jobs.queue import Queue
+from train_tools.model.job import NewJob
 
 ROOT = Path(__file__).parent.parent
 POCKET = ROOT / "projects_template" / "demo" / "pocket-sd1.safetensors"
@@ -203,13 +206,15 @@ def test_a_value_with_a_comma_stands_in_quotes(ask):
 
 
 def test_rules_are_given_beside_the_values_and_remembered(ask):
+    rules = (VERSION[0], "rules")
+    ask("version", "duplicate", *VERSION, "rules")
     values = ["--base-model", POCKET, "--set", "network_dim=8:32:*2", "--set", "network_alpha=4,8,16"]
     values += ["--set", "text_encoder_lr==unet_lr/2"]
     values += ["--zip", "network_dim,network_alpha", "--exclude", "network_dim=8 and unet_lr=1e-4"]
     values += ["--when", "keep_tokens:network_dim=32", "--extra", "--unet_lr 1e-4,2e-4 --seed=1 --keep_tokens 2"]
-    submitted = ask("submit", *VERSION, *values, "--other-seed", "--json").json
+    submitted = ask("submit", *rules, *values, "--other-seed", "--json").json
     assert len(submitted["jobs"]) == 6
-    plan = ask("plan", *VERSION, "--json").json
+    plan = ask("plan", *rules, "--json").json
     assert [(run["options"]["network_alpha"], run["options"].get("keep_tokens")) for run in plan["runs"]] == [
         (4.0, None),
         (8.0, None),
@@ -219,9 +224,9 @@ def test_rules_are_given_beside_the_values_and_remembered(ask):
         (4.0, None),
     ]
     assert [run["options"]["text_encoder_lr"] for run in plan["runs"][:2]] == [[1e-4], [5e-5]]
-    assert len(ask("plan", *VERSION, "--no-rules", "--json").json["runs"]) == 18
-    assert len(ask("plan", *VERSION, "--random", "4", "--json").json["runs"]) == 4
-    assert len(ask("plan", *VERSION, "--no-rules", "--seeds", "2", "--json").json["runs"]) == 36
+    assert len(ask("plan", *rules, "--no-rules", "--json").json["runs"]) == 18
+    assert len(ask("plan", *rules, "--random", "4", "--json").json["runs"]) == 4
+    assert len(ask("plan", *rules, "--no-rules", "--seeds", "2", "--json").json["runs"]) == 36
 
 
 @pytest.mark.parametrize(
@@ -280,13 +285,65 @@ def test_jobs_are_queued_listed_cancelled_and_tried_again(say, tmp_path):
     assert "network_dim=16" in say("jobs").out
     assert "cancelled" in say("cancel", submitted["jobs"][0]).out
     refused(say("retry", submitted["jobs"][1]), "only a finished job can be tried again")
-    assert "queued again" in say("retry", submitted["jobs"][0]).out
+    assert "queued as #2" in say("retry", submitted["jobs"][0]).out
     refused(say("project", "trash", AWKWARD), "can't be moved now", "is queued. Wait")
 
 
 @pytest.mark.parametrize("command", ["cancel", "retry", "log"])
 def test_a_job_that_is_not_there_is_told(say, command):
     refused(say(command, 77), "There is no job 77", "train-tools jobs")
+
+
+def test_the_order_of_what_waits_is_changed_job_by_job(say, tmp_path):
+    with closing(Queue(tmp_path / "outputs" / "train_tools" / "queue.sqlite3")) as queue:
+        ids = queue.add([NewJob(kind="train", title=title, folder=title) for title in "abcd"])
+    assert say("move", ids[3], "--to", 1).out == "d: queued as #1.\n"
+    assert say("move", ids[2], "--before", ids[0]).out == "c: queued as #2.\n"
+    assert say("priority", ids[1], 5).out == "b: queued as #1, priority 5.\n"
+    assert "b: queued as #1, not before 2" in say("schedule", ids[1], "+2h").out
+    assert say("pause", ids[0], ids[3]).out == "a: paused.\nd: paused.\n"
+    assert say("resume", ids[3]).out == "d: queued as #2.\n"
+    assert say("delete", ids[2]).out == "c: off the list.\n"
+    listed = [(job["title"], job["state"], job["place"]) for job in say("jobs", "--json").json]
+    assert listed == [("b", "queued", 1), ("d", "queued", 2), ("a", "paused", None)]
+    shown = say("jobs").out
+    assert "#1 +5 at 2" in shown
+    assert "0 running, 2 waiting, about" in shown
+    refused(say("move", ids[0], "--to", 1, "--before", ids[1]), "give one of them")
+    refused(say("cancel", ids[0], "--now", "--after-epoch"), "can't both be")
+    refused(say("schedule", ids[0], "soon"), "is no time")
+
+
+def test_the_whole_queue_is_paused_and_resumed(say):
+    assert "The queue is paused (the [room] is hot); `train-tools queue resume`" in (
+        say("queue", "pause", "the [room] is hot").out
+    )
+    assert say("queue", "status", "--json").json["reason"] == "the [room] is hot"
+    assert "paused" not in say("queue", "resume").out
+    assert say("queue", "status").out == "0 running, 0 waiting.\n"
+
+
+def test_a_second_service_says_where_the_first_is_whatever_its_port(say, tmp_path):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "TRAIN_TOOLS_STATE": str(tmp_path / "state"),
+    }
+    command = [sys.executable, "-m", "train_tools", "--outputs", str(tmp_path / "outputs"), "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as first:
+        address = first.stdout.readline().split()[-1]
+        refused(say("serve", "--port", 0), "already, at", address, "--outputs")
+        first.send_signal(signal.SIGINT)
+        first.wait(30)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as again:
+        assert "Train Tools is at" in again.stdout.readline()
+        again.send_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("words", [["work"], ["serve", "--port", "0"]])
+def test_a_number_of_cpu_slots_that_can_not_be_is_told(say, words, monkeypatch):
+    monkeypatch.setenv("TRAIN_TOOLS_GPUS", "none")
+    refused(say(*words, "--cpu-slots", 0), "'0' CPU slots", "from 1 to 64")
 
 
 def test_an_outputs_folder_that_can_not_be_made_is_told(say, tmp_path):

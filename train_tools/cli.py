@@ -12,10 +12,21 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from train_tools import __version__
-from train_tools.commands import base_models, configs, grids, presets, previews, projects, queue, settings
+from train_tools.commands import (
+    base_models,
+    configs,
+    grids,
+    machine,
+    presets,
+    previews,
+    projects,
+    queue,
+    runs,
+    settings,
+)
 from train_tools.commands.border import AsJson, choose_outputs, the_app, told
 from train_tools.commands.grids import show_result
-from train_tools.commands.queue import work_off
+from train_tools.commands.queue import CpuSlots, work_off
 
 if TYPE_CHECKING:
     pass
@@ -28,7 +39,7 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (projects, base_models, grids, presets, configs, queue, previews, settings):
+for part in (projects, base_models, grids, presets, configs, queue, runs, machine, previews, settings):
     commands.add_typer(part.commands)
 
 
@@ -100,14 +111,18 @@ def serve(
         list[str] | None, typer.Option(metavar="NAME", help="A further name this machine is called by.")
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    cpu_slots: CpuSlots = None,
 ) -> None:
     """Serve the page on this machine, and work off the queue."""
     from train_tools.server.service import serve as run_service
     from train_tools.terminal import say
     from train_tools.ui.page import mount_page
 
+    app = the_app()
+    app.jobs.cpu_slots = cpu_slots
+    app.jobs.slots()
     run_service(
-        the_app(),
+        app,
         host=host,
         port=port,
         hosts=tuple(allow_host or ()),

@@ -53,9 +53,25 @@ class AddressInUseError(TrainToolsError):
     """The port the service wants is taken."""
 
 
+class AlreadyServedError(AddressInUseError):
+    """Another service has this outputs folder. `address` is that of its page; empty while it starts."""
+
+    def __init__(self, address: str) -> None:
+        where = f"at {address}" if address else "and is about to say where"
+        super().__init__(
+            f"Another service has this outputs folder already, {where}. Open that page, or stop it first; a "
+            "service for another folder is started with --outputs."
+        )
+        self.address = address
+
+
 class DownloadError(TrainToolsError):
     """What was asked for can't be fetched from there."""
 
 
 class ConfirmationWantedError(TrainToolsError):
     """What was asked for costs so much that it is asked for again."""
+
+
+class EngineNotUsableError(TrainToolsError):
+    """A trainer is missing, half installed, or does not say what it can do."""

@@ -25,7 +25,7 @@ from train_tools.model.failure import NextStep
 if TYPE_CHECKING:
     from train_tools.app import App
     from train_tools.model.failure import Failure
-    from train_tools.model.job import Job
+    from train_tools.model.job import Job, QueueState
     from train_tools.model.plan import Plan, Submission
 
 console = Console(highlight=False, soft_wrap=True)
@@ -165,21 +165,40 @@ def print_plan(plan: Plan) -> None:
 def print_submission(submission: Submission) -> None:
     if submission.jobs:
         count = len(submission.jobs)
-        say(
-            f"{submission.grid}: {count} job{'s' * (count > 1)} queued, the first as number "
-            f"{submission.ahead + 1}."
-        )
+        say(f"{submission.grid}: {count} job{'s' * (count > 1)} queued, the first as #{submission.ahead + 1}.")
     if submission.already:
         say(f"{submission.grid}: {len(submission.already)} of its runs are done or queued already.")
 
 
+def job_sentence(job: Job) -> str:
+    """How a job that does not run stands: "queued as #3, not before 2026-10-15 23:30"."""
+    words = [f"queued as #{job.place}" if job.place else str(job.state)]
+    if job.not_before:
+        words.append(f"not before {ago_text(job.not_before)}")
+    if job.priority:
+        words.append(f"priority {job.priority}")
+    return ", ".join(words)
+
+
+def print_queue(queue: QueueState) -> None:
+    """One line about the whole."""
+    if queue.paused:
+        because = f" ({queue.reason})" if queue.reason else ""
+        say(f"The queue is paused{because}; `train-tools queue resume` lets it go on.", "yellow")
+    elif queue.reason:
+        say(queue.reason, "yellow")
+    left = f", about {time_text(queue.seconds_left)} left" if queue.seconds_left is not None else ""
+    say(f"{queue.active} running, {queue.waiting} waiting{left}.")
+
+
 def print_jobs(jobs: Sequence[Job], now: float) -> None:
     print_table(
-        ("job", "state", "what", "progress", "loss", "time", ""),
+        ("job", "state", "", "what", "progress", "loss", "time", ""),
         [
             (
                 str(job.id),
-                state_text(job.state),
+                state_text("stopping" if job.wish else job.state),
+                _place_of(job),
                 job.title,
                 f"{job.step}/{job.total_steps}" if job.total_steps else "",
                 f"{job.loss:.4f}" if job.loss is not None else "",
@@ -191,10 +210,18 @@ def print_jobs(jobs: Sequence[Job], now: float) -> None:
     )
 
 
+def _place_of(job: Job) -> str:
+    """`#3`, and what is unusual about it: `#3 +5`, `#3 at 2026-10-15 23:30`."""
+    place = f"#{job.place}" if job.place else ""
+    priority = f"{job.priority:+}" if job.priority and not job.state.finished else ""
+    at = f"at {ago_text(job.not_before)}" if job.not_before else ""
+    return " ".join(filter(None, (place, priority, at)))
+
+
 NEXT_COMMANDS = {
     NextStep.RETRY: "train-tools retry {job}",
     NextStep.LESS_MEMORY: "train-tools less-memory {job}",
-    NextStep.SUGGEST: "train-tools suggest {job}",
+    NextStep.SUGGEST: "train-tools suggest {job} --because not-a-number",
     NextStep.CLONE: "train-tools clone {job} --set NAME=VALUE",
 }
 """How each step is taken here."""
@@ -216,7 +243,7 @@ def _time_of(job: Job, now: float) -> str:
     if left is not None:
         return f"{time_text(left)} left"
     if job.started_at and job.finished_at:
-        return time_text(job.finished_at - job.started_at)
+        return time_text(max(0.0, job.finished_at - job.started_at))
     return ""
 
 

@@ -102,6 +102,17 @@ def zorb_rate(pictures: Iterable[Picture]) -> float:
     return float(np.mean([shows_zorb(picture) for picture in pictures]))
 
 
+def colour_share(picture: Picture, colour: str, where: np.ndarray) -> float:
+    """The share of the pixels under a mask (height x width) whose nearest named colour is this one."""
+    names = tuple(COLOURS)
+    return float(np.mean(_nearest_index(_pixels(picture)[where], names) == names.index(colour)))
+
+
+def colour_distance(picture: Picture, colour: str, where: np.ndarray) -> float:
+    """How far the pixels under a mask (height x width) are from a named colour: mean over channels, 0 to 255."""
+    return float(np.mean(abs(_pixels(picture)[where] - np.array(COLOURS[colour], np.float32))))
+
+
 def requests(number: int, *, seed: int = 0) -> list[Request]:
     """Random prompts for one object; every shape comes up equally often."""
     rng = np.random.default_rng(seed)

@@ -12,6 +12,7 @@ from lora_engine.data.checks import picture_warnings, refuse_odd_buckets, refuse
 from lora_engine.prospects import idle_options, refuse_unwritable_name, replaced_files
 from lora_engine.resumed import ResumedState, changed_options, chosen_seed, resumed_state
 from sd_contract.base_models.base_model import BaseModel, agreed, inspect_trainable, with_vae
+from sd_contract.curves import CurveFiles, curve_files
 from sd_contract.datasets import CollectedDataset, collect, read_datasets
 from sd_contract.errors import OptionError
 from sd_contract.networks import network_plan
@@ -35,6 +36,8 @@ class Job:
     warnings: tuple[str, ...]
     resumed: ResumedState | None = None
     sample_prompts: tuple[SamplePrompt, ...] = ()
+    curves: CurveFiles | None = None
+    """Where curves go; None when there are to be none."""
 
     @property
     def from_step(self) -> int:
@@ -49,8 +52,11 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
     settings = read_settings(arguments)
     refuse_several_processes(os.environ)
     require(settings, ("pretrained_model_name_or_path", "output_dir"))
-    output_folder = ready_folder(Path(str(settings.output.output_dir)))
+    output_folder = ready_folder(Path(str(settings.output.output_dir)), "output_dir")
     refuse_unwritable_name(output_folder, settings)
+    curves = curve_files(settings.logging)
+    if curves is not None:
+        ready_folder(curves.folder, "logging_dir")
     config = read_datasets(settings)
     datasets = tuple(collect(dataset) for dataset in config.datasets)
     refuse_unreadable_images(datasets)
@@ -77,6 +83,7 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
         ),
         resumed=resumed,
         sample_prompts=sample_prompts(settings, base),
+        curves=curves,
     )
 
 
@@ -132,15 +139,15 @@ def model_warnings(settings: Settings, base: BaseModel) -> list[str]:
     return warnings
 
 
-def ready_folder(folder: Path) -> Path:
-    """The folder, made if missing. OptionError when files can't be written to it."""
+def ready_folder(folder: Path, option: str) -> Path:
+    """The folder that an option names, made if missing. OptionError when files can't be written to it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
         raise OptionError(
-            f"output_dir = {folder}: files can't be written there ({error.strerror}). Choose another folder."
+            f"{option} = {folder}: files can't be written there ({error.strerror}). Choose another folder."
         ) from error
 
 

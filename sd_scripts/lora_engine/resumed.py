@@ -45,7 +45,7 @@ def chosen_seed(settings: Settings, resumed: ResumedState | None) -> int:
 def changed_options(settings: Settings, manifest: StateManifest) -> list[str]:
     """A warning when a run goes on with other options than it began with."""
     now = json.loads(json.dumps(settings.values()))
-    decisive = [spec.name for spec in OPTIONS if spec.group not in ("output", "state")]
+    decisive = [spec.name for spec in OPTIONS if spec.group not in ("output", "state", "logging")]
     before = {**now, **manifest.options}
     changed = [f"{name} was {before[name]}, is {now[name]}" for name in decisive if before[name] != now[name]]
     return [f"the run goes on with other options than it began with: {'; '.join(changed)}"] if changed else []

@@ -106,11 +106,14 @@ class Result:
 def write_result(attempt: Attempt, result: Result) -> None:
     """Writes result.json so that it is there whole and on the disk, or not at all."""
     temporary = attempt.result.with_suffix(".json.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(asdict(result), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(attempt.result)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(asdict(result), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(attempt.result)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_result(attempt: Attempt) -> Result | None:

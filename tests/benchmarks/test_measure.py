@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.pocket.measure import accuracy, describe, requests, shows_zorb, zorb_rate, zorb_score
+from benchmarks.pocket.measure import (
+    accuracy,
+    colour_distance,
+    colour_share,
+    describe,
+    requests,
+    shows_zorb,
+    zorb_rate,
+    zorb_score,
+)
 from benchmarks.pocket.scenes import (
     BACKGROUNDS,
     OBJECT_COLOURS,
@@ -91,3 +100,13 @@ def test_accuracy_counts_each_kind_of_mistake_apart():
     assert accuracy(right, asked).all == 1
     measured = accuracy([mistaken, *right[1:]], asked)
     assert (measured.shape, measured.colour, measured.background, measured.all) == (0.75, 1, 1, 0.75)
+
+
+def test_a_part_of_a_picture_is_judged_by_its_colour():
+    picture = draw_object("green", "circle", "white").pixels
+    middle, corner = np.zeros((2, 64, 64), bool)
+    middle[30:34, 30:34] = True
+    corner[:4, :4] = True
+    assert colour_share(picture, "green", middle) == colour_share(picture, "white", corner) == 1
+    assert colour_share(picture, "green", middle | corner) == 0.5
+    assert colour_distance(picture, "green", middle) == 0 < colour_distance(picture, "blue", middle)

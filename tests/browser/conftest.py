@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from tests.machine.stand_ins import StandIns
 from train_tools.app import App, open_app
 from train_tools.jobs.lease import Lease, worker_lease
 
@@ -64,6 +65,14 @@ class House:
         self.service = House.opened(self.app, port).service
 
 
+def powerless(folder: Path) -> Path:
+    """Programs that come before the system's own on PATH, so that nothing can shut the tester's machine down."""
+    folder.mkdir()
+    for name in ("systemctl", "shutdown", "osascript"):
+        StandIns(folder).put(name)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """This process holds the worker's lease, so that nothing is trained."""
@@ -71,6 +80,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TRAIN_TOOLS_STATE", str(folder / "state"))
         environment.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "sd_scripts")]))
+        environment.setenv("PATH", f"{powerless(folder / 'bin')}{os.pathsep}{os.environ['PATH']}")
         app = open_app(folder / "outputs")
         lease = Lease.take(worker_lease(app.jobs.queue.id))
         assert lease is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.follow_ups.web import site
 from tests.test_cli import ROOT, Say, command_line
 
 URL = "https://hooks.example/T0/sEcReT?token=pSsT"
@@ -15,6 +16,7 @@ URL = "https://hooks.example/T0/sEcReT?token=pSsT"
 @pytest.fixture
 def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Say:
     monkeypatch.delenv("TRAIN_TOOLS_WEBHOOK", raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     return command_line(tmp_path)
 
 
@@ -78,3 +80,24 @@ def test_what_means_nothing_is_noted(say, tmp_path):
     settings_file(tmp_path).parent.mkdir(parents=True)
     settings_file(tmp_path).write_text("[news]\ndekstop = true\n")
     assert "news.dekstop in settings.toml means nothing" in say("settings").out
+
+
+def test_a_versions_previews_are_switched(say):
+    say("project", "create", "cat")
+    say("version", "create", "cat", "v1")
+    assert say("version", "previews", "cat", "v1").out == "Previews are rendered after each training.\n"
+    assert "when asked for" in say("version", "previews", "cat", "v1", "--only-when-asked").out
+    assert "when asked for" in say("version", "previews", "cat", "v1").out
+
+
+def test_news_can_be_tried_before_the_night(say, tmp_path):
+    assert "No way is open" in say("settings", "--try-news").out
+    with site() as web:
+        say("settings", f"webhook_address={web.address}/sEcReT")
+        told = say("settings", "--try-news")
+        assert (told.code, told.out) == (0, "127.0.0.1 was told.\n")
+        assert b"this is a test" in web.got[0][3]
+        web.answers = [500]
+        refused = say("settings", "--try-news")
+        assert (refused.code, len(web.got)) == (1, 2)
+        assert refused.out == "The webhook was not told: 127.0.0.1 answered 500 (Internal Server Error).\n"

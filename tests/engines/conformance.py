@@ -89,6 +89,10 @@ class EngineConformance:
         assert engine.name == engine.name.strip().lower() != ""
         assert engine.contract >= 1
 
+    def test_says_where_its_code_lies_and_how_many_threads_it_takes(self):
+        assert list(self.engine().code.rglob("*.py"))
+        assert self.engine().threads(POCKET) >= 1
+
     def test_takes_the_demos_base_model(self):
         assert self.engine().check_base_model(POCKET) is None
 

@@ -142,6 +142,37 @@ def test_which_memory_ran_out_is_told(message, name):
     assert named(result=word) == f"out of {name}memory"
 
 
+def test_an_end_from_outside_outweighs_what_the_log_warned_of_before():
+    log = "UserWarning: A matching Triton is not available\nModuleNotFoundError: No module named 'triton'\n"
+    assert named(log=log, exit_=Exit(code=-9)) == "killed"
+    assert named(log=log, exit_=Exit(code=-6)) == "module missing"
+
+
+def test_what_was_found_wrong_with_a_result_counts_when_the_trainer_thought_that_it_was_done():
+    done = Result(outcome="done", step=9, total_steps=9)
+    message = "/out/cat.safetensors is cut short: 9 bytes instead of 99. Copy or download it again."
+    assert named(log="saved", exit_=Exit(code=0), result=done, message=message) == "damaged file"
+
+
+def test_a_complaint_of_the_queue_counts_where_the_log_says_nothing():
+    message = "Could not write cat.safetensors in /out. The disk is full: free some space, then start again."
+    assert named(log="steps: 9\n", exit_=Exit(code=0), message=message) == "disk full"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "image sizes: 512x512",
+        "INFO     20 image files found in /data/10_cat",
+        "loading image sizes. 100%|####| 4/4 [00:00<00:00]",
+        "loss=0.0123, avr_loss=0.0456",
+        "keep image names: no",
+    ],
+)
+def test_what_a_sound_log_says_is_no_sign(line):
+    assert named(log=f"{line}\n", exit_=Exit(code=1)) == UNKNOWN
+
+
 def test_a_word_that_is_not_known_is_told_as_it_is():
     word = Result(outcome="failed", step=3, total_steps=9, message="unlucky")
     told = diagnose(Evidence(log="CUDA out of memory", result=word))

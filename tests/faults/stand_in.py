@@ -15,6 +15,7 @@ from train_tools.jobs.kind import Exit, JobKind, Launch
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import Verdict
 from train_tools.model.paths import RunPaths
+from train_tools.options.bundled import bundled_options
 from train_tools.renderers.diffusers import DiffusersRenderer, import_path
 from train_tools.runs.engine import AttemptFiles, RunFiles, StepCount
 from train_tools.runs.training import TrainingJob
@@ -28,9 +29,17 @@ class StandInEngine:
 
     name = "bundled"
     contract = 1
+    options = bundled_options()
 
     def __init__(self, seconds_per_step: float) -> None:
         self._seconds_per_step = seconds_per_step
+
+    @property
+    def code(self) -> Path:
+        return TRAINER.parent
+
+    def threads(self, base_model: Path) -> int:
+        return 1
 
     def check_base_model(self, path: Path) -> None:
         """Any file will do."""

@@ -10,11 +10,14 @@ from train_tools.errors import OptionValueError
 from train_tools.grids.cells import Count, cells_of, count_cells
 from train_tools.grids.expressions import grid_of
 from train_tools.model.grid import Rules
+from train_tools.options.bundled import bundled_options
+
+TABLE = bundled_options()
 
 
 def cells(assignments, *shown, options=None, **rules):
     """The values of some options in each cell; without names, the whole cells."""
-    found = list(cells_of(grid_of(options or {}, {}, assignments, Rules(**rules))))
+    found = list(cells_of(TABLE, grid_of(TABLE, options or {}, {}, assignments, Rules(**rules))))
     return [tuple(cell.get(name) for name in shown) for cell in found] if shown else found
 
 
@@ -108,7 +111,7 @@ def test_an_option_is_set_only_where_its_condition_holds():
         {"lr_scheduler": "polynomial", "lr_scheduler_power": 1.0},
         {"lr_scheduler": "polynomial", "lr_scheduler_power": 2.0},
     ]
-    assert count_cells(grid_of({}, {}, typed, Rules(**rules))) == Count(3, exact=True)
+    assert count_cells(TABLE, grid_of(TABLE, {}, {}, typed, Rules(**rules))) == Count(3, exact=True)
 
 
 def test_a_condition_on_itself_is_told():
@@ -205,11 +208,11 @@ def test_the_cells_are_the_product_of_what_was_typed(axes):
 @given(AXES, st.sampled_from(["seed=1", "network_dim<5", "keep_tokens!=2 and seed>3"]), st.integers(0, 5))
 def test_what_is_counted_is_what_there_is(axes, condition, sample):
     typed = {name: ", ".join(map(str, values)) for name, values in axes.items()}
-    grid = grid_of({"seed": 9}, {}, typed, Rules(exclude=(condition,), sample=sample))
+    grid = grid_of(TABLE, {"seed": 9}, {}, typed, Rules(exclude=(condition,), sample=sample))
     try:
-        found = list(cells_of(grid))
+        found = list(cells_of(TABLE, grid))
     except OptionValueError as error:
         assert "no runs" in str(error)
         return
-    assert count_cells(grid) == Count(len(found), exact=True)
+    assert count_cells(TABLE, grid) == Count(len(found), exact=True)
     assert all(not sample or len(found) <= sample for _ in found)

@@ -8,7 +8,9 @@ from train_tools.errors import OptionValueError
 from train_tools.grids.cells import cells_of, product_size
 from train_tools.grids.expressions import grid_of, items_of, values_of
 from train_tools.model.grid import Formula
+from train_tools.options.bundled import bundled_options
 
+TABLE = bundled_options()
 BASE = "pretrained_model_name_or_path"
 
 
@@ -44,58 +46,60 @@ def test_an_empty_item_or_an_open_quote_is_told_with_the_option(text):
     ],
 )
 def test_values_keep_their_order_and_come_once_however_they_are_spelt(name, text, values):
-    assert values_of(name, text) == values
+    assert values_of(TABLE, name, text) == values
 
 
 def test_one_step_and_all_steps_are_two_values():
-    values = values_of("lr_warmup_steps", "1,1.0,1")
+    values = values_of(TABLE, "lr_warmup_steps", "1,1.0,1")
     assert [(value, type(value)) for value in values] == [(1, int), (1.0, float)]
-    grid = grid_of({}, {"lr_warmup_steps": (1, 1.0)}, {})
-    assert product_size(grid) == len(list(cells_of(grid))) == 2
+    grid = grid_of(TABLE, {}, {"lr_warmup_steps": (1, 1.0)}, {})
+    assert product_size(grid) == len(list(cells_of(TABLE, grid))) == 2
 
 
 def test_several_values_are_an_axis_and_one_is_none():
-    grid = grid_of({"network_dim": 4}, {}, {"network_dim": "8,16", "seed": "7"})
+    grid = grid_of(TABLE, {"network_dim": 4}, {}, {"network_dim": "8,16", "seed": "7"})
     assert (grid.base, grid.axes) == ({"seed": 7}, {"network_dim": (8, 16)})
 
 
 def test_what_is_typed_takes_the_place_of_what_is_stored():
-    grid = grid_of({"seed": 1}, {"network_dim": (4, 8), "learning_rate": (1e-4, 1e-5)}, {"network_dim": "32"})
+    grid = grid_of(
+        TABLE, {"seed": 1}, {"network_dim": (4, 8), "learning_rate": (1e-4, 1e-5)}, {"network_dim": "32"}
+    )
     assert (grid.base, grid.axes) == ({"seed": 1, "network_dim": 32}, {"learning_rate": (1e-4, 1e-5)})
 
 
 def test_stored_lists_and_whole_numbers_become_what_the_options_want():
-    grid = grid_of({"text_encoder_lr": [1, 2]}, {"learning_rate": (1, 1.0)}, {})
+    grid = grid_of(TABLE, {"text_encoder_lr": [1, 2]}, {"learning_rate": (1, 1.0)}, {})
     assert grid.base == {"text_encoder_lr": (1.0, 2.0), "learning_rate": 1.0}
     assert isinstance(grid.base["learning_rate"], float)
 
 
 def test_a_stored_axis_without_values_is_told():
     with pytest.raises(OptionValueError, match="network_dim has no value"):
-        grid_of({}, {"network_dim": ()}, {})
+        grid_of(TABLE, {}, {"network_dim": ()}, {})
 
 
 @pytest.mark.parametrize("name", ["netork_dim", "output_dir", "fp8_base"])
 def test_an_option_that_can_not_be_set_is_refused_wherever_it_comes_from(name):
     for options, axes, typed in (({name: 1}, {}, {}), ({}, {name: (1, 2)}, {}), ({}, {}, {name: "1"})):
         with pytest.raises(OptionValueError, match=name):
-            grid_of(options, axes, typed)
+            grid_of(TABLE, options, axes, typed)
 
 
 def test_the_cells_of_a_grid_are_the_product_with_the_first_axis_outermost():
-    grid = grid_of({"seed": 1}, {}, {"network_dim": "8,4", "train_batch_size": "2,1"})
-    cells = [(cell["network_dim"], cell["train_batch_size"], cell["seed"]) for cell in cells_of(grid)]
+    grid = grid_of(TABLE, {"seed": 1}, {}, {"network_dim": "8,4", "train_batch_size": "2,1"})
+    cells = [(cell["network_dim"], cell["train_batch_size"], cell["seed"]) for cell in cells_of(TABLE, grid)]
     assert cells == [(8, 2, 1), (8, 1, 1), (4, 2, 1), (4, 1, 1)]
     assert product_size(grid) == 4
 
 
 def test_a_grid_without_axes_is_one_cell():
-    grid = grid_of({"seed": 1}, {}, {})
-    assert (product_size(grid), list(cells_of(grid))) == (1, [{"seed": 1}])
+    grid = grid_of(TABLE, {"seed": 1}, {}, {})
+    assert (product_size(grid), list(cells_of(TABLE, grid))) == (1, [{"seed": 1}])
 
 
 def test_a_base_model_with_a_comma_in_its_name_stands_in_quotes():
-    grid = grid_of({}, {}, {BASE: '"/a, b.safetensors"'})
+    grid = grid_of(TABLE, {}, {}, {BASE: '"/a, b.safetensors"'})
     assert grid.base == {BASE: "/a, b.safetensors"}
 
 
@@ -120,7 +124,7 @@ def test_a_base_model_with_a_comma_in_its_name_stands_in_quotes():
     ],
 )
 def test_a_range_has_both_its_ends(name, text, values):
-    assert values_of(name, text) == values
+    assert values_of(TABLE, name, text) == values
 
 
 @pytest.mark.parametrize(
@@ -144,20 +148,20 @@ def test_a_range_has_both_its_ends(name, text, values):
 )
 def test_a_range_that_is_none_is_told_with_the_character(text, told):
     with pytest.raises(OptionValueError, match=told):
-        values_of("network_dim", text)
+        values_of(TABLE, "network_dim", text)
 
 
 def test_only_numbers_have_ranges_and_quotes_make_text():
-    assert values_of("training_comment", "1..3") == ("1..3",)
-    assert values_of("training_comment", 'a:b:c, "=x"') == ("a:b:c", "=x")
-    assert values_of("learning_rate", "=unet_lr/2, =max(unet_lr, 1e-4)") == (
+    assert values_of(TABLE, "training_comment", "1..3") == ("1..3",)
+    assert values_of(TABLE, "training_comment", 'a:b:c, "=x"') == ("a:b:c", "=x")
+    assert values_of(TABLE, "learning_rate", "=unet_lr/2, =max(unet_lr, 1e-4)") == (
         Formula("unet_lr/2"),
         Formula("max(unet_lr, 1e-4)"),
     )
 
 
 def test_values_that_stand_twice_are_told():
-    assert grid_of({}, {}, {"network_dim": "8,16,8"}).notes == (
+    assert grid_of(TABLE, {}, {}, {"network_dim": "8,16,8"}).notes == (
         "network_dim = 8,16,8: 1 of the values stand there more than once and count once.",
     )
 
@@ -167,7 +171,7 @@ NUMBERS = st.floats(1e-12, 1e12) | st.integers(1, 10**9).map(float)
 
 @given(NUMBERS, NUMBERS, st.integers(2, 40), st.sampled_from(["log", "lin"]))
 def test_a_spread_begins_and_ends_where_it_says(first, last, count, scale):
-    values = values_of("learning_rate", f"{first!r}:{last!r}:{scale}{count}")
+    values = values_of(TABLE, "learning_rate", f"{first!r}:{last!r}:{scale}{count}")
     assert (values[0], values[-1]) == (first, last)
     assert len(values) <= count
     assert all(min(first, last) * 0.99999 <= value <= max(first, last) * 1.00001 for value in values)
@@ -177,7 +181,7 @@ def test_a_spread_begins_and_ends_where_it_says(first, last, count, scale):
 def test_steps_of_whole_numbers_are_exact(first, by, count):
     last = first + by * count
     wanted = tuple(dict.fromkeys(range(first, last + 1, by)))
-    assert values_of("network_dim", f"{first}:{last}:{by}") == wanted
+    assert values_of(TABLE, "network_dim", f"{first}:{last}:{by}") == wanted
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=5))
@@ -190,6 +194,6 @@ def test_any_texts_survive_being_quoted(texts):
 def test_whatever_is_typed_is_understood_or_told(text):
     for name in ("network_dim", "learning_rate", "training_comment", "optimizer_args"):
         try:
-            assert values_of(name, text)
+            assert values_of(TABLE, name, text)
         except OptionValueError as error:
             assert str(error).startswith(name)

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from train_tools.errors import NotFoundError, StorageError
+from train_tools.grids.expressions import grid_of
 from train_tools.grids.record import GridRecord, grid_name_for, grids_of, read_grid, write_grid
 from train_tools.model.grid import Formula, Grid, Rules
+from train_tools.options.bundled import bundled_options
 
 RECORD = GridRecord(
     name="grid-001",
@@ -104,4 +106,5 @@ def test_an_axis_may_be_written_as_it_is_typed(version):
     start = lines.index("[axes]")
     edited = [*lines[: start + 1], 'network_dim = "8:32:*2"', "", *lines[lines.index("[rules]") :]]
     file.write_text("\n".join(edited), encoding="utf-8")
-    assert read_grid(version.grid("grid-001")).grid.axes == {"network_dim": (8, 16, 32)}
+    read = read_grid(version.grid("grid-001")).grid
+    assert grid_of(bundled_options(), {}, read.axes, {}).axes == {"network_dim": (8, 16, 32)}

@@ -11,8 +11,9 @@ from train_tools.grids.cells import cells_of
 from train_tools.grids.expressions import grid_of
 from train_tools.grids.runs import Facts, runs_of
 from train_tools.model.grid import LONGEST_LABEL_BYTES, RunSpec, run_name
-from train_tools.options.table import bundled_options, canonical_options
+from train_tools.options.bundled import bundled_options
 
+TABLE = bundled_options()
 BASE = "pretrained_model_name_or_path"
 MODEL = "/models/v1-5-pruned.safetensors"
 OPTIONS = st.fixed_dictionaries(
@@ -32,16 +33,16 @@ OPTIONS = st.fixed_dictionaries(
 
 
 def runs(assignments: dict[str, str]):
-    grid = grid_of({BASE: MODEL}, {}, assignments)
-    return runs_of(grid, cells_of(grid), facts_about({MODEL: "b"}))
+    grid = grid_of(TABLE, {BASE: MODEL}, {}, assignments)
+    return runs_of(grid, cells_of(TABLE, grid), facts_about({MODEL: "b"}))
 
 
 def facts_about(base_models: dict[str, str]) -> Facts:
-    return Facts(dataset=lambda cell: "d", base_models=base_models, engine="bundled", contract=1)
+    return Facts(dataset=lambda cell: "d", base_models=base_models, engine="bundled", contract=1, table=TABLE)
 
 
 def spec_of(options: dict[str, object]) -> RunSpec:
-    return RunSpec(options=canonical_options(options), dataset="d", base_model="b", engine="e", contract=1)
+    return RunSpec(options=TABLE.canonical(options), dataset="d", base_model="b", engine="e", contract=1)
 
 
 def test_runs_are_the_cells_of_the_grid_in_order_with_what_varies():
@@ -68,9 +69,9 @@ def test_a_single_run_is_called_so():
 
 
 def test_base_models_are_told_apart_by_what_is_in_them():
-    grid = grid_of({}, {}, {BASE: "/a/x.safetensors,/b/x.safetensors,/c/y.safetensors"})
+    grid = grid_of(TABLE, {}, {}, {BASE: "/a/x.safetensors,/b/x.safetensors,/c/y.safetensors"})
     hashes = {"/a/x.safetensors": "1", "/b/x.safetensors": "1", "/c/y.safetensors": "2"}
-    found = runs_of(grid, cells_of(grid), facts_about(hashes))
+    found = runs_of(grid, cells_of(TABLE, grid), facts_about(hashes))
     assert [(run.spec.base_model, run.varied[BASE]) for run in found] == [("1", "x"), ("2", "y")]
 
 
@@ -84,13 +85,13 @@ def test_order_and_defaults_do_not_change_what_a_run_is(options, random):
 @given(OPTIONS)
 def test_the_spelling_of_a_number_does_not_change_what_a_run_is(options):
     typed = {name: spelt(value) for name, value in options.items() if value != ()}
-    read = grid_of({}, {}, typed)
+    read = grid_of(TABLE, {}, {}, typed)
     assert spec_of(dict(read.base)).fingerprint == spec_of(options).fingerprint
 
 
 @given(OPTIONS, OPTIONS)
 def test_runs_are_the_same_only_when_all_values_are(one, other):
-    same = written(canonical_options(one)) == written(canonical_options(other))
+    same = written(TABLE.canonical(one)) == written(TABLE.canonical(other))
     assert (spec_of(one).fingerprint == spec_of(other).fingerprint) == same
 
 
@@ -131,7 +132,7 @@ def test_a_name_says_what_varies_last_and_keeps_it_when_room_is_short():
 
 
 def defaults() -> dict[str, object]:
-    return {name: option.spec.default for name, option in bundled_options().items() if not option.set_by_app}
+    return {name: option.spec.default for name, option in TABLE.items() if not option.set_by_app}
 
 
 def spelt(value: object) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from train_tools.errors import JobMoveError, NotFoundError, StorageError
 from train_tools.jobs.queue import Queue
+from train_tools.jobs.rows.migrations import m001_jobs
 from train_tools.model.job import ALLOWED_MOVES, JobState, NewJob, Verdict, Wish
 
 DONE = Verdict(state=JobState.DONE)
@@ -303,11 +304,11 @@ def test_an_interrupt_leaves_a_waiting_job_waiting(queue):
 def test_progress_is_kept_and_the_next_attempt_begins_without_it(queue):
     id_, attempt = claimed(queue)
     assert queue.start(id_, attempt)
-    assert queue.progress(id_, attempt, step=3, total_steps=8, loss=0.25, steps_started_at=5.0)
+    assert queue.progress(id_, attempt, step=3, total_steps=8, loss=0.25, steps_started_at=5.0, first_step=2)
     assert (queue.get(id_).step, queue.get(id_).loss, queue.get(id_).progress) == (3, 0.25, 0.375)
     queue.finish(id_, attempt, AGAIN)
     job = queue.claim("cpu", "here")
-    assert (job.step, job.loss, job.steps_started_at, job.message) == (0, None, None, "")
+    assert (job.step, job.loss, job.steps_started_at, job.first_step, job.message) == (0, None, None, 1, "")
 
 
 def test_a_restored_job_is_finished_and_its_next_attempt_has_a_new_number(queue):
@@ -396,6 +397,23 @@ def test_a_file_of_a_newer_version_is_not_touched(queue):
     db.close()
     with pytest.raises(StorageError, match=r"newer Train Tools \(format 99.*train-tools rescan"):
         Queue(queue.path)
+
+
+def test_a_file_of_the_first_format_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "queue.sqlite3"
+    db = sqlite3.connect(path)
+    m001_jobs(db)
+    db.execute("pragma user_version=1")
+    db.execute(
+        "insert into job(kind, title, folder, subject, state, attempt, position, queued_at)"
+        " values('train', 'cat', 'jobs/cat', '{}', 'queued', 0, 1, 5.0)"
+    )
+    db.commit()
+    db.close()
+
+    queue = Queue(path)
+    assert (queue.claim("cpu", "here").title, queue.get(1).first_step) == ("cat", 1)
+    queue.close()
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,14 @@ def test_a_worker_stays_as_long_as_its_watch_wants_and_works_meanwhile(outputs, 
     assert [job.state for job in queue.jobs()] == ["done"]
 
 
+def test_a_paused_queue_is_rest(outputs, queue):
+    diary = Diary()
+    queue.add([script_job("a")])
+    queue.pause_all()
+    assert script_worker(outputs, queue, watch=diary).run(until=lambda: True)
+    assert diary.told == ["idle", "ended"]
+
+
 def test_a_watch_hears_of_an_end_that_was_an_error(outputs, queue):
     def fails() -> bool:
         raise RuntimeError("who asks is wrong")

@@ -17,7 +17,7 @@ from tests.jobs.script_job import SLOT, ScriptJob, script_job, script_worker, wo
 from train_tools.jobs.lease import Lease, held, job_lease, worker_lease
 from train_tools.jobs.queue import Queue
 from train_tools.jobs.slots import Slot
-from train_tools.jobs.supervisor import read_exit
+from train_tools.jobs.supervisor import STAND_BY, read_exit
 from train_tools.jobs.tree import bearers
 from train_tools.model.job import JobState, NewJob, Stop
 from train_tools.model.paths import AttemptPaths, OutputsPaths
@@ -76,20 +76,9 @@ def states(queue: Queue) -> dict[str, str]:
     return {job.title: job.state.value for job in queue.jobs()}
 
 
-def supervisor_of(paths: AttemptPaths) -> psutil.Process:
-    """The living supervisor of an attempt, whoever started it."""
-    return eventually(
-        lambda: next(
-            (process for process in psutil.process_iter() if str(paths.folder) in command_of(process)), None
-        )
-    )
-
-
-def command_of(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+def supervisor_of(queue: Queue, id_: int) -> psutil.Process:
+    """The living supervisor of a job's first attempt, whoever started it: its trainer's parent."""
+    return eventually(lambda: bearers(f"{queue.id}/{id_}/1"))[0].parent()
 
 
 def paths_of(outputs: OutputsPaths, title: str, attempt: int = 1) -> AttemptPaths:
@@ -179,6 +168,13 @@ def test_events_become_the_row(outputs, queue):
     job = queue.get(1)
     assert (job.state, job.step, job.total_steps, job.loss) == (JobState.DONE, 3, 3, 0.5 / 3)
     assert job.started_at <= job.steps_started_at <= job.finished_at
+
+
+def test_the_pace_begins_at_the_first_step_that_the_attempt_tells_of(outputs, queue):
+    script = STEPS + "for step in (5, 6): log.emit(StepDone(step, 6))"
+    queue.add([script_job("a", script)])
+    assert work(outputs)
+    assert (queue.get(1).first_step, queue.get(1).step) == (5, 6)
 
 
 def test_two_slots_run_two_jobs_at_a_time(outputs, queue):
@@ -291,7 +287,7 @@ def test_a_trainer_that_outlived_worker_and_supervisor_is_waited_for(outputs, qu
     running(queue, id_)
     first.kill()
     first.wait()
-    supervisor_of(paths_of(outputs, "a")).kill()
+    supervisor_of(queue, id_).kill()
     second = start_worker()
     at_step = queue.get(id_).step
     eventually(lambda: queue.get(id_).step > at_step)
@@ -451,7 +447,7 @@ def test_a_trainer_without_a_supervisor_is_ended_at_once_all_the_same(outputs, q
     running(queue, id_)
     first.kill()
     first.wait()
-    supervisor_of(paths_of(outputs, "a")).kill()
+    supervisor_of(queue, id_).kill()
     queue.cancel(id_, Stop.NOW)
     assert work(outputs)
     assert (queue.get(id_).state, queue.get(id_).exit_code) == (JobState.CANCELLED, None)
@@ -496,11 +492,58 @@ def test_a_folder_that_was_deleted_fails_its_job_and_does_not_come_back(outputs,
     assert not (outputs.folder / "jobs" / "a").exists()
 
 
+def standing_by(outputs: OutputsPaths) -> list[psutil.Process]:
+    """Supervisors that wait for an attempt."""
+    return [
+        process
+        for process in psutil.process_iter()
+        if STAND_BY in (words := command_of(process)) and str(outputs.folder) in words and process.is_running()
+    ]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def test_a_supervisor_stands_by_while_jobs_wait_and_goes_with_its_worker(outputs, queue, start_worker):
+    ids = queue.add([script_job("a", UNTIL_STOPPED), script_job("b", UNTIL_STOPPED), script_job("c")])
+    worker = start_worker()
+    running(queue, ids[0])
+    [first] = eventually(lambda: [each for each in standing_by(outputs) if each != supervisor_of(queue, ids[0])])
+    for title in "ab":
+        (outputs.folder / "jobs" / title).mkdir(exist_ok=True)
+    (outputs.folder / "jobs" / "a" / "enough").touch()
+    running(queue, ids[1])
+    assert supervisor_of(queue, ids[1]) == first
+    worker.kill()
+    worker.wait()
+    eventually(lambda: standing_by(outputs) == [first])
+    (outputs.folder / "jobs" / "b" / "enough").touch()
+    assert work(outputs)
+    assert set(states(queue).values()) == {"done"}
+    eventually(lambda: not standing_by(outputs))
+
+
+def test_a_supervisor_that_was_killed_while_it_stood_by_is_replaced(outputs, queue, start_worker):
+    ids = queue.add([script_job("a", UNTIL_STOPPED), script_job("b")])
+    worker = start_worker()
+    running(queue, ids[0])
+    [spare] = eventually(lambda: [each for each in standing_by(outputs) if each != supervisor_of(queue, ids[0])])
+    spare.kill()
+    (outputs.folder / "jobs" / "a" / "enough").touch()
+    assert worker.wait(30) == 0
+    assert states(queue) == {"a": "done", "b": "done"}
+    assert [queue.losses(id_) for id_ in ids] == [0, 0]
+
+
 def test_a_supervisor_that_is_halted_delays_its_job_and_loses_nothing(outputs, queue, start_worker):
     [id_, _] = queue.add([script_job("a", UNTIL_STOPPED), script_job("b")])
     worker = start_worker()
     running(queue, id_)
-    supervisor = supervisor_of(paths_of(outputs, "a"))
+    supervisor = supervisor_of(queue, id_)
     supervisor.send_signal(signal.SIGSTOP)
     (outputs.folder / "jobs" / "a" / "enough").touch()
     eventually(lambda: Attempt(paths_of(outputs, "a").folder).result.exists())

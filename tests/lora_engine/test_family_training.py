@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import sd_contract
@@ -208,6 +209,19 @@ def test_clip_skip_must_name_a_layer(words):
 )
 def test_settings_that_surprise_are_told(words, family, options, told):
     assert any(told in warning for warning in read_job(words(family, *options)).warnings)
+
+
+def test_a_marker_of_pure_noise_is_told_and_changes_nothing(words, tiny_models, tmp_path):
+    marked = tmp_path / "marked.safetensors"
+    with safe_open(tiny_models["sdxl"], "pt") as file:
+        header = file.metadata()
+    save_file({**load_file(tiny_models["sdxl"]), "ztsnr": torch.zeros(1)}, marked, header)
+    job = read_job(words("sdxl", model=marked))
+
+    assert "marked.safetensors says it was trained on pure noise too; set zero_terminal_snr" in job.warnings
+    assert not job.settings.noise.zero_terminal_snr
+    heeded = read_job(words("sdxl", "--zero_terminal_snr", model=marked))
+    assert not any("pure noise" in told for told in heeded.warnings)
 
 
 def test_each_script_trains_its_families(words):

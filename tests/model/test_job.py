@@ -36,6 +36,13 @@ def test_the_time_left_is_by_the_pace_of_the_steps_that_were_done():
     assert job(step=11, total_steps=31, steps_started_at=100.0).seconds_left(now=120.0) == 40.0
 
 
+def test_steps_of_an_earlier_attempt_are_not_taken_for_this_ones_pace():
+    resumed = {"total_steps": 1000, "first_step": 501, "steps_started_at": 100.0}
+
+    assert job(step=511, **resumed).seconds_left(now=120.0) == 489 * 2.0
+    assert job(step=501, **resumed).seconds_left(now=120.0) is None
+
+
 @pytest.mark.parametrize(
     "facts",
     [

@@ -5,18 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sd_contract.options import OPTIONS
+from tests.contract.bundled_options import written
+from tests.contract.source import ROOT
 from train_tools.errors import OptionValueError
-from train_tools.options.table import (
-    Danger,
-    bundled_options,
-    canonical_options,
-    checked_value,
-    engine_options,
-    settable,
-    value_from_text,
-)
+from train_tools.options.bundled import bundled_options
+from train_tools.options.option import Danger
+from train_tools.options.table import engine_options
 
-SETTABLE = [name for name, option in bundled_options().items() if not option.set_by_app]
+TABLE = bundled_options()
+RECORD = ROOT / "tests" / "golden" / "bundled_options.json"
+SETTABLE = [name for name, option in TABLE.items() if not option.refusal]
 
 
 def test_the_table_has_every_option_of_the_engine_in_its_order():
@@ -26,6 +24,11 @@ def test_the_table_has_every_option_of_the_engine_in_its_order():
     assert len({option.label for option in bundled_options().values()}) == len(bundled_options())
 
 
+def test_the_table_is_the_one_that_is_recorded():
+    """Runs and grids of users are made of it; `python -m tests.contract.bundled_options` prints it anew."""
+    assert written() == RECORD.read_text(encoding="utf-8")
+
+
 def test_options_that_name_code_or_files_are_marked():
     dangers = {name: option.danger for name, option in bundled_options().items() if option.danger}
     assert dangers == {
@@ -33,16 +36,20 @@ def test_options_that_name_code_or_files_are_marked():
         "pretrained_model_name_or_path": Danger.PATH,
         "tokenizer_cache_dir": Danger.PATH,
         "sample_prompts": Danger.PATH,
+        "network_weights": Danger.PATH,
+        "base_weights": Danger.PATH,
+        "log_tracker_config": Danger.PATH,
         "vae": Danger.PATH,
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["output_dir", "output_name", "dataset_config", "train_data_dir", "caption_extension"]
+    "name",
+    ["output_dir", "output_name", "dataset_config", "train_data_dir", "caption_extension", "console_log_file"],
 )
 def test_an_option_that_the_app_sets_is_refused(name):
     with pytest.raises(OptionValueError, match=f"{name} can't be set: Train Tools chooses it"):
-        settable(name)
+        TABLE.settable(name)
 
 
 @pytest.mark.parametrize(
@@ -50,13 +57,13 @@ def test_an_option_that_the_app_sets_is_refused(name):
 )
 def test_an_unknown_option_is_told_with_the_nearest_name(typed, meant):
     with pytest.raises(OptionValueError, match=f"unknown option {typed!r}") as refusal:
-        settable(typed)
+        TABLE.settable(typed)
     assert meant in str(refusal.value)
 
 
 def test_an_option_of_other_trainers_is_told_not_to_be_supported_yet():
     with pytest.raises(OptionValueError, match="'validation_split' is not supported by the bundled engine yet"):
-        settable("validation_split")
+        TABLE.settable("validation_split")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +82,7 @@ def test_an_option_of_other_trainers_is_told_not_to_be_supported_yet():
     ],
 )
 def test_a_text_becomes_a_value_of_the_options_type(name, text, value):
-    found = value_from_text(name, text)
+    found = TABLE.value_from_text(name, text)
     assert (found, type(found)) == (value, type(value))
 
 
@@ -94,13 +101,13 @@ def test_a_text_becomes_a_value_of_the_options_type(name, text, value):
 )
 def test_a_text_that_is_no_value_is_told_with_the_option(name, text):
     with pytest.raises(OptionValueError, match=name):
-        value_from_text(name, text)
+        TABLE.value_from_text(name, text)
 
 
 @pytest.mark.parametrize(("name", "value"), [("network_dim", True), ("network_dim", 8.0), ("shuffle_caption", 1)])
 def test_a_value_of_another_type_is_not_taken_for_one(name, value):
     with pytest.raises(OptionValueError, match=name):
-        checked_value(name, value)
+        TABLE.checked_value(name, value)
 
 
 @pytest.mark.parametrize(
@@ -108,17 +115,17 @@ def test_a_value_of_another_type_is_not_taken_for_one(name, value):
 )
 def test_what_is_no_text_is_refused(name, value):
     with pytest.raises(OptionValueError, match=f"{name} = .* is not UTF-8 text"):
-        checked_value(name, value)
+        TABLE.checked_value(name, value)
 
 
 @given(st.sampled_from(SETTABLE), st.text())
 def test_any_text_is_a_value_or_an_error_in_words(name, text):
     try:
-        value = value_from_text(name, text)
+        value = TABLE.value_from_text(name, text)
     except OptionValueError as error:
         assert name in str(error)
     else:
-        assert checked_value(name, value) == value
+        assert TABLE.checked_value(name, value) == value
 
 
 VALUES = st.recursive(
@@ -130,11 +137,11 @@ VALUES = st.recursive(
 @given(st.sampled_from(SETTABLE), VALUES)
 def test_any_value_of_a_file_is_taken_or_an_error_in_words(name, value):
     try:
-        taken = checked_value(name, value)
+        taken = TABLE.checked_value(name, value)
     except OptionValueError as error:
         assert name in str(error)
     else:
-        assert checked_value(name, taken) == taken
+        assert TABLE.checked_value(name, taken) == taken
 
 
 def test_defaults_and_what_does_not_decide_the_result_are_no_part_of_the_canonical_options():
@@ -145,5 +152,5 @@ def test_defaults_and_what_does_not_decide_the_result_are_no_part_of_the_canonic
         "network_dim": 8,
         "learning_rate": 1,
     }
-    assert canonical_options(given_options) == {"learning_rate": 1.0, "network_dim": 8}
-    assert list(canonical_options(given_options)) == ["learning_rate", "network_dim"]
+    assert TABLE.canonical(given_options) == {"learning_rate": 1.0, "network_dim": 8}
+    assert list(TABLE.canonical(given_options)) == ["learning_rate", "network_dim"]

@@ -59,6 +59,7 @@ def test_its_three_files_are_the_settings(version):
     assert settings.previews.prompts == ('a cat, "sitting"',)
     assert settings.previews.weights == (0.6, 0.8, 1.0)
     assert (settings.previews.sampler, settings.previews.steps) == ("euler_a", 20)
+    assert settings.previews.after_training
 
 
 def test_what_has_no_counterpart_is_told(version):
@@ -83,6 +84,13 @@ def test_a_value_that_cannot_be_used_gives_way_to_the_default_with_a_note(tmp_pa
     read = legacy_settings(VersionPaths(tmp_path))
     assert read.settings.preparation.width_px == 512
     assert read.notes
+
+
+def test_previews_after_training_are_on_unless_they_were_turned_off(tmp_path):
+    (tmp_path / "train_config.json").write_text("{}")
+    assert legacy_settings(VersionPaths(tmp_path)).settings.previews.after_training
+    (tmp_path / "train_config.json").write_text('{"train_finish_generate_all_checkpoint_preview": false}')
+    assert not legacy_settings(VersionPaths(tmp_path)).settings.previews.after_training
 
 
 def test_a_broken_file_is_told_by_name(tmp_path):

@@ -3,10 +3,11 @@ from urllib.parse import quote
 
 import httpx
 
+from sd_contract.attempt import Attempt
 from train_tools.app import App
+from train_tools.model.expressions import typed
 from train_tools.model.grid import Formula
 from train_tools.model.job import JobState, NewJob, Verdict
-from train_tools.server.api.versions import typed
 
 POCKET = Path(__file__).parents[2] / "projects_template" / "demo" / "pocket-sd1.safetensors"
 VERSION = "/projects/zorb/versions/v1"
@@ -157,6 +158,96 @@ def test_a_waiting_job_is_cancelled_and_queued_again(api: httpx.Client, app: App
     assert api.post(f"/jobs/{job}/cancel").json()["state"] == "cancelled"
     assert api.post(f"/jobs/{job}/retry").json()["state"] == "queued"
     assert refused(api.post(f"/jobs/{job}/retry"), 409)
+
+
+def waiting(app: App, *titles: str) -> list[int]:
+    return app.jobs.queue.add(
+        [NewJob(kind="train", title=title, folder=f"projects/zorb/{title}") for title in titles]
+    )
+
+
+def test_waiting_jobs_are_moved_and_told_their_places(api: httpx.Client, app: App) -> None:
+    a, b, c = waiting(app, "a", "b", "c")
+    assert api.post(f"/jobs/{c}/move", json={"before": a}).json()["place"] == 1
+    assert api.post(f"/jobs/{a}/move", json={}).json()["place"] == 3
+    assert api.post(f"/jobs/{a}/move", json={"place": 2}).json()["place"] == 2
+    assert api.post(f"/jobs/{b}/priority", json={"priority": 7}).json()["place"] == 1
+    assert [job["title"] for job in api.get("/jobs", params={"offset": 1}).json()["jobs"]] == ["c", "a"]
+    assert refused(api.post(f"/jobs/{a}/move", json={"place": 0}), 422)
+    assert "1001" in refused(api.post(f"/jobs/{a}/priority", json={"priority": 1001}), 400)
+    assert "no job 77" in refused(api.post(f"/jobs/{a}/move", json={"before": 77}), 404)
+
+
+def test_a_job_waits_until_its_time(api: httpx.Client, app: App) -> None:
+    [id_] = waiting(app, "a")
+    assert api.post(f"/jobs/{id_}/schedule", json={"not_before": 4e9}).json()["not_before"] == 4e9
+    assert api.post(f"/jobs/{id_}/schedule", json={"not_before": None}).json()["not_before"] is None
+    assert refused(api.post(f"/jobs/{id_}/schedule", json={"not_before": 1e300}), 400)
+    for bad in ('{"not_before": Infinity}', "{}", '{"not_before": "soon"}'):
+        assert refused(api.post(f"/jobs/{id_}/schedule", content=bad), 422)
+
+
+def test_a_job_is_paused_and_resumed(api: httpx.Client, app: App) -> None:
+    [id_] = waiting(app, "a")
+    paused = api.post(f"/jobs/{id_}/pause").json()
+    assert (paused["state"], paused["can_resume"], paused["can_pause"]) == ("paused", True, False)
+    assert api.post(f"/jobs/{id_}/resume").json()["state"] == "queued"
+    assert refused(api.post(f"/jobs/{id_}/resume"), 409)
+
+
+def test_a_running_job_is_stopped_as_urgently_as_one_likes(api: httpx.Client, app: App) -> None:
+    [id_] = waiting(app, "a")
+    app.jobs.queue.claim("cpu", "here")
+    attempt = Attempt(app.outputs.folder / "projects/zorb/a/attempts/001")
+    attempt.folder.mkdir(parents=True)
+    told = []
+    for address, stop in (("pause", "epoch"), ("cancel", "step"), ("cancel", "now")):
+        job = api.post(f"/jobs/{id_}/{address}", json={"stop": stop}).json()
+        told.append((job["wish"], job["stop"], attempt.stop_mode, job["can_cancel"]))
+    assert told == [
+        ("pause", "epoch", "epoch", True),
+        ("cancel", "step", "step", True),
+        ("cancel", "now", "now", False),
+    ]
+    assert refused(api.post(f"/jobs/{id_}/cancel", json={"stop": "gently"}), 422)
+
+
+def test_a_job_is_taken_off_the_list(api: httpx.Client, app: App) -> None:
+    [id_] = waiting(app, "a")
+    assert api.delete(f"/jobs/{id_}").status_code == 204
+    assert refused(api.delete(f"/jobs/{id_}"), 404)
+    [running] = waiting(app, "b")
+    app.jobs.queue.claim("cpu", "here")
+    assert "stop it first" in refused(api.delete(f"/jobs/{running}"), 409)
+
+
+def test_the_queue_says_how_it_stands(api: httpx.Client, app: App) -> None:
+    empty = {"state": "idle", "paused": False, "reason": "", "waiting": 0, "ahead": 0, "active": 0}
+    assert api.get("/queue").json() == {**empty, "seconds_left": None}
+    waiting(app, "a", "b")
+    app.jobs.queue.claim("cpu", "here")
+    working = api.get("/queue").json()
+    assert (working["state"], working["active"], working["ahead"]) == ("working", 1, 1)
+    assert working["seconds_left"] > 0
+    paused = api.post("/queue/pause", json={"reason": MARKUP}).json()
+    assert (paused["state"], paused["reason"]) == ("paused", MARKUP)
+    assert app.jobs.queue.claim("cpu", "here") is None
+    assert api.post("/queue/resume").json()["state"] == "working"
+    assert refused(api.post("/queue/pause", json={"reason": "x" * 201}), 422)
+
+
+def test_what_the_queue_waits_for_is_told(api: httpx.Client, app: App) -> None:
+    waiting(app, "a")
+    app.jobs.queue.note_waits("Only 3 MB are free.")
+    answer = api.get("/queue").json()
+    assert (answer["state"], answer["reason"]) == ("waiting", "Only 3 MB are free.")
+
+
+def test_a_queue_is_paused_with_what_runs(api: httpx.Client, app: App) -> None:
+    [id_] = waiting(app, "a")
+    app.jobs.queue.claim("cpu", "here")
+    api.post("/queue/pause", json={"running_too": True})
+    assert api.get(f"/jobs/{id_}").json()["wish"] == "requeue"
 
 
 def test_a_failed_job_says_why_and_shows_the_end_of_its_log(api: httpx.Client, app: App) -> None:

@@ -73,3 +73,31 @@ def test_a_key_that_means_nothing_is_told(api: httpx.Client, app: App) -> None:
 def test_a_file_that_can_not_be_read_is_told_with_its_line(api: httpx.Client, app: App) -> None:
     app.outputs.settings.write_text("[news]\ndesktop = 1\n")
     assert "line 2: news.desktop = 1" in refused(api.get("/settings"), 500)
+
+
+def test_whether_a_version_is_rendered_after_training_is_switched(api: httpx.Client, app: App) -> None:
+    version = "/projects/zorb/versions/v1"
+    assert api.get(f"{version}/settings").json()["previews_after_training"] is True
+    answer = api.patch(f"{version}/settings/previews", json={"after_training": False})
+    assert answer.json()["previews_after_training"] is False
+    assert not app.versions.settings("zorb", "v1").previews.after_training
+
+
+def test_a_plan_counts_the_pictures_that_will_be_rendered(api: httpx.Client) -> None:
+    model = str(Path(__file__).parents[2] / "projects_template" / "demo" / "pocket-sd1.safetensors")
+    asked = {"assignments": {"pretrained_model_name_or_path": model}}
+
+    def pictures(**order: bool) -> int:
+        return api.post("/projects/zorb/versions/v1/plan", json={**asked, **order}).json()["pictures"]
+
+    assert pictures() == pictures(previews=True) > 0
+    assert pictures(previews=False) == 0
+    api.patch("/projects/zorb/versions/v1/settings/previews", json={"after_training": False})
+    assert pictures() == 0 < pictures(previews=True)
+
+
+def test_an_order_says_whether_its_runs_are_rendered(api: httpx.Client, app: App) -> None:
+    model = str(Path(__file__).parents[2] / "projects_template" / "demo" / "pocket-sd1.safetensors")
+    asked = {"assignments": {"pretrained_model_name_or_path": model, "network_dim": "2"}, "previews": False}
+    (job,) = api.post("/projects/zorb/versions/v1/runs", json=asked).json()["jobs"]
+    assert app.jobs.get(job).subject["previews"] is False

@@ -14,14 +14,21 @@ from train_tools.app.configs import Configs
 from train_tools.app.downloads import Downloads
 from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
+from train_tools.app.machine import Machine
 from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
+from train_tools.app.records import Records
 from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
+from train_tools.app.successors import Successors
 from train_tools.app.versions import Progress, Versions, silent
 from train_tools.configs.presets import Presets
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import NotFoundError, TrainToolsError
+from train_tools.follow_ups.copies import CopyJob
+from train_tools.follow_ups.desktop import DesktopJob
+from train_tools.follow_ups.followed import Followed, Wishes
+from train_tools.follow_ups.webhook import WebhookJob
 from train_tools.grids.runs import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
@@ -48,18 +55,24 @@ class App:
         self.outputs = outputs
         self.renderer = renderer
         self.engines: Mapping[str, Engine] = {engine.name: engine for engine in engines}
-        self.settings = Settings(outputs, Secrets(self.state_folder))
-        self.jobs = Jobs(outputs, self._kinds)
+        self._secrets = Secrets(self.state_folder)
+        self.settings = Settings(outputs, self._secrets)
+        self.machine = Machine(self.settings, lambda: self.jobs.queue)
+        self.jobs = Jobs(
+            outputs, self._kinds, watch=self.machine.watch, has_last_duty=self.machine.is_to_be_shut_down_now
+        )
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
         self.versions = Versions(self.store, self.jobs.working_in)
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
-        self.configs = Configs(self.versions, self.base_models.meant_by)
-        self.presets = PresetShelf(Presets(outputs), self.versions)
+        self.configs = Configs(self.versions, self.engines["bundled"].options, self.base_models.meant_by)
+        self.presets = PresetShelf(Presets(outputs), self.versions, self.engines["bundled"].options)
         self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
         self.runs = Runs(outputs, self.store, self.jobs)
+        self.records = Records(outputs, self.versions, self.runs, self.engines)
+        self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(outputs, self.versions, self.jobs, self.grids)
 
     @property
@@ -99,7 +112,7 @@ class App:
         return real
 
     def _kinds(self) -> Sequence[JobKind]:
-        return (
+        work = (
             TrainingJob(
                 self.outputs,
                 self.engines,
@@ -107,7 +120,20 @@ class App:
                 previews_of=self.previews.after_run,
             ),
             PreviewJob(self.renderer, self.previews.rows_of),
+            CopyJob(self.settings.read),
         )
+        return (*self._followed(work), WebhookJob(), DesktopJob(self.settings.read))
+
+    def _followed(self, kinds: Sequence[JobKind]) -> Sequence[JobKind]:
+        """Kinds of job after which copies and news are wanted; news of news are not."""
+        wishes = Wishes(
+            self.outputs,
+            lambda: self.jobs.queue,
+            self.settings.read,
+            self._secrets,
+            previews_wanted=self.previews.are_made_after_training,
+        )
+        return [Followed(kind, wishes) for kind in kinds]
 
 
 def outputs_paths(chosen: Path | None) -> OutputsPaths:

@@ -12,6 +12,7 @@ from typing import Any
 from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
+from train_tools.datasets.manifests import keep_manifest
 from train_tools.errors import (
     BaseModelNotUsableError,
     ConfirmationWantedError,
@@ -21,22 +22,25 @@ from train_tools.errors import (
 )
 from train_tools.grids.cells import Cell, Count, cells_of, count_cells, product_size
 from train_tools.grids.expressions import assignments_in, assignments_of, grid_of
+from train_tools.grids.joined import join
 from train_tools.grids.record import GridRecord, grid_name_for, grids_of, read_grid, write_grid
 from train_tools.grids.runs import BASE_MODEL, Facts, runs_of
 from train_tools.jobs.queue import Queue
 from train_tools.model.dataset import Dataset
 from train_tools.model.grid import Formula, Grid, Rules, Run
-from train_tools.model.job import Job, JobState, NewJob
+from train_tools.model.job import Job, JobState
 from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Plan, PlannedRun, Submission, Turn
-from train_tools.options.table import engine_options
+from train_tools.model.provenance import Origin
+from train_tools.options.table import OptionTable, engine_options
 from train_tools.previews.matrix import picture_count
 from train_tools.projects.store import ProjectStore
 from train_tools.runs import costs
 from train_tools.runs.checkpoints import is_trained
 from train_tools.runs.engine import Engine
 from train_tools.runs.folders import RunFolders
+from train_tools.runs.provenance import provenance_of
 from train_tools.runs.record import RunRecord, now, write_record
 from train_tools.runs.training import TRAIN, title_of, training_job
 
@@ -100,7 +104,7 @@ class Grids:
         grid: str | None = None,
     ) -> Count:
         """How many runs a grid has, without a look at dataset or models: quick enough for each key typed."""
-        return count_cells(self._typed(project, version, assignments or {}, rules, grid))
+        return count_cells(self._table, self._typed(project, version, assignments or {}, rules, grid))
 
     def plan(
         self,
@@ -110,18 +114,20 @@ class Grids:
         *,
         rules: Rules | None = None,
         grid: str | None = None,
+        previews: bool | None = None,
     ) -> Plan:
         """What the version's options (or those of the grid of that name) would do, with `assignments` (option ->
-        expression) over them. `rules` take the place of the stored ones."""
+        expression) over them. `rules` take the place of the stored ones, `previews` of the version's switch."""
         paths = self._versions.paths(project, version)
         reading = self._read(project, version, self._typed(project, version, assignments or {}, rules, grid))
         settings = self._versions.settings(project, version)
         planned = self._planned(reading, paths, reading.runs)
         to_train = [entry for entry in planned if not entry.done]
         share = reading.total / max(1, len(reading.runs))
-        pace = costs.measured_pace(self._queue.jobs(states=(JobState.DONE,), limit=500)) or self._first_guess()
+        pace = costs.measured_pace(self._queue.jobs(states=(JobState.DONE,), limit=500)) or costs.first_guess()
         checkpoints = sum(entry.checkpoints for entry in to_train)
-        pictures = picture_count(settings.previews, checkpoints) if checkpoints else 0
+        rendered = settings.previews.after_training if previews is None else previews
+        pictures = picture_count(settings.previews, checkpoints) if checkpoints and rendered else 0
         area = settings.previews.width_px * settings.previews.height_px
         seconds = sum(
             pace.seconds(entry.steps, costs.work_of(entry.run.options, entry.base)) for entry in to_train
@@ -169,19 +175,24 @@ class Grids:
         names = tuple(entry.run.name for entry in planned)
         name = checked_name(grid, "grid name") if grid else grid_name_for(paths, names)
         write_grid(paths, GridRecord(name=name, grid=reading.grid, runs=names, created=now()))
-        ahead = self._queue.waiting()
-        jobs, already, fresh = [], [], []
-        for entry in planned:
-            job = None if entry.done else self._queued_again(paths.run(entry.run.name))
-            if entry.done or (job is not None and job.state is not JobState.QUEUED):
-                already.append(entry.run.name)
-            elif job is not None:
-                jobs.append(job.id)
-            else:
-                fresh.append(self._recorded(entry, name, paths, turn))
-        jobs += self._queue.add(fresh)
+        submission = self._queued(reading, planned, paths, name, turn=turn)
         self._remember(project, version, reading.grid)
-        return Submission(grid=name, jobs=tuple(jobs), already=tuple(already), ahead=ahead)
+        return submission
+
+    def submit_beside(self, paths: VersionPaths, grid: Grid, origin: Origin, beside: str) -> Submission:
+        """Queues runs that come of another one and shows them with the grid that one is in. What the version's
+        form opens with stays as it is."""
+        reading = self._read(paths.folder.parent.parent.name, paths.folder.name, grid)
+        if reading.total > MOST_UNASKED:
+            raise OptionValueError(
+                f"{reading.total:,} runs are too many to stand beside one: submit them as a grid."
+            )
+        planned = self._planned(reading, paths, reading.runs)
+        cells = read_grid(paths.grid(beside)).runs
+        for entry in planned:
+            if entry.run.name not in cells:
+                join(paths.grid(beside), entry.run.name)
+        return self._queued(reading, planned, paths, beside, origin=origin)
 
     def names(self, project: str, version: str) -> tuple[str, ...]:
         return tuple(record.name for record in grids_of(self._versions.paths(project, version)))
@@ -210,9 +221,9 @@ class Grids:
         paths = self._versions.paths(project, version)
         if name is not None and paths.grid(checked_name(name, "grid name")).record.is_file():
             stored = read_grid(paths.grid(name)).grid
-            return grid_of(stored.base, stored.axes, assignments, rules or stored.rules)
+            return grid_of(self._table, stored.base, stored.axes, assignments, rules or stored.rules)
         settings = self._versions.settings(project, version)
-        return grid_of(settings.options, settings.axes, assignments, rules or settings.rules)
+        return grid_of(self._table, settings.options, settings.axes, assignments, rules or settings.rules)
 
     def _read(self, project: str, version: str, grid: Grid, most: int = MOST_PLANNED) -> _Reading:
         """The runs of a grid; when there are more than `most`, as many as that from all over it."""
@@ -224,11 +235,15 @@ class Grids:
             base_models[path] = file_sha256(Path(path), self._outputs.cache)
         if product_size(grid) > MOST_CELLS:
             raise _too_many(product_size(grid))
-        cells: Iterable[Cell] = list(cells_of(grid)) if product_size(grid) <= most else cells_of(grid)
+        cells: Iterable[Cell] = (
+            list(cells_of(self._table, grid)) if product_size(grid) <= most else cells_of(self._table, grid)
+        )
         total = len(cells) if isinstance(cells, list) else sum(1 for _ in cells)
         if total > MOST_RUNS:
             raise _too_many(total)
-        spread = cells if isinstance(cells, list) else islice(cells_of(grid), 0, None, -(-total // most))
+        spread = (
+            cells if isinstance(cells, list) else islice(cells_of(self._table, grid), 0, None, -(-total // most))
+        )
         trained = _Datasets(self._versions, project, version)
         runs = runs_of(
             grid,
@@ -238,6 +253,7 @@ class Grids:
                 base_models=base_models,
                 engine=engine.name,
                 contract=engine.contract,
+                table=engine.options,
             ),
         )
         folders = RunFolders(self._versions.paths(project, version))
@@ -263,6 +279,37 @@ class Grids:
                 )
             )
         return tuple(planned)
+
+    def _queued(
+        self,
+        reading: _Reading,
+        planned: Iterable[PlannedRun],
+        paths: VersionPaths,
+        grid: str,
+        *,
+        turn: Turn | None = None,
+        origin: Origin | None = None,
+    ) -> Submission:
+        """Queues those of the runs that are neither done nor queued."""
+        ahead = self._queue.waiting()
+        jobs, already, fresh = [], [], []
+        made_with = provenance_of(self._engines["bundled"])
+        for entry in planned:
+            job = None if entry.done else self._queued_again(paths.run(entry.run.name))
+            if entry.done or (job is not None and job.state is not JobState.QUEUED):
+                already.append(entry.run.name)
+            elif job is not None:
+                jobs.append(job.id)
+            else:
+                record = replace(
+                    self._recorded(entry, grid, paths, reading.dataset_of(entry.run)),
+                    made_with=made_with,
+                    origin=origin,
+                )
+                write_record(paths.run(entry.run.name), record)
+                fresh.append(training_job(self._outputs, paths, record, title_of(paths, record), turn))
+        jobs += self._queue.add(fresh)
+        return Submission(grid=grid, jobs=tuple(jobs), already=tuple(already), ahead=ahead)
 
     def _are_you_sure(
         self,
@@ -296,19 +343,24 @@ class Grids:
             return None
         return self._queue.retry(job.id) if job.state.finished else replace(job, state=JobState.RUNNING)
 
-    def _recorded(self, entry: PlannedRun, grid: str, version: VersionPaths, turn: Turn | None) -> NewJob:
-        work = costs.work_of(entry.run.options, entry.base)
-        record = RunRecord(run=entry.run, grid=grid, steps=entry.steps, work=work, created=now())
-        write_record(version.run(entry.run.name), record)
-        return training_job(self._outputs, version, record, title_of(version, entry.run), turn)
+    @staticmethod
+    def _recorded(entry: PlannedRun, grid: str, version: VersionPaths, dataset: Dataset) -> RunRecord:
+        return RunRecord(
+            run=entry.run,
+            grid=grid,
+            steps=entry.steps,
+            work=costs.work_of(entry.run.options, entry.base),
+            created=now(),
+            dataset_files=keep_manifest(version, dataset),
+        )
+
+    @property
+    def _table(self) -> OptionTable:
+        return self._engines["bundled"].options
 
     @property
     def _queue(self) -> Queue:
         return self._jobs.queue
-
-    @staticmethod
-    def _first_guess() -> costs.Pace:
-        return costs.FIRST_GUESS["gpu" if shutil.which("nvidia-smi") else "cpu"]
 
 
 class _Datasets:

@@ -12,6 +12,7 @@ from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
 from train_tools.datasets.dataset import read_dataset
 from train_tools.errors import NotFoundError
+from train_tools.grids.joined import joined
 from train_tools.grids.record import read_grid
 from train_tools.grids.runs import BASE_MODEL, varied_in
 from train_tools.model.grid import Grid, Run
@@ -83,6 +84,12 @@ class Previews:
             jobs += [waiting.id] if waiting and not waiting.state.finished else self._jobs.queue.add([job])
         return Submission(grid=record.name, jobs=tuple(jobs), ahead=ahead)
 
+    def are_made_after_training(self, version: VersionPaths) -> bool:
+        """The version's switch (S1-50)."""
+        return self._versions.settings(
+            version.folder.parent.parent.name, version.folder.name
+        ).previews.after_training
+
     def after_run(self, version: VersionPaths, record: RunRecord) -> NewJob | None:
         """The job that renders a finished run's previews."""
         return preview_job(
@@ -92,7 +99,7 @@ class Previews:
             run=record.run.name,
             settings=self._previews(version),
             base=_base_of(record.run),
-            title=f"{version.folder.parent.parent.name} / {version.folder.name}: previews, {record.run.label}",
+            title=f"{version.folder.parent.parent.name} / {version.folder.name}: previews, {record.label}",
             checkpoints=len(checkpoints_of(version.run(record.run.name))),
         )
 
@@ -108,19 +115,21 @@ class Previews:
 
     def rows_of(self, version: VersionPaths, grid: str) -> list[LabelledCheckpoint]:
         record, rows = read_grid(version.grid(grid)), []
-        for name in record.runs:
+        for name in (*record.runs, *joined(version.grid(grid))):
             paths = version.run(name)
             if paths.record.is_file():
-                run = read_record(paths).run
-                shown = replace(run, varied=varied_in(record.grid, run.options))
+                told = read_record(paths)
+                run = told.run
+                is_cell = name in record.runs
+                shown = replace(run, varied=varied_in(record.grid, run.options)).label if is_cell else told.label
                 rows += [
-                    LabelledCheckpoint(label=shown.label, checkpoint=checkpoint, base=_base_of(run))
+                    LabelledCheckpoint(label=shown, checkpoint=checkpoint, base=_base_of(run))
                     for checkpoint in checkpoints_of(paths)
                 ]
         return rows
 
     def _bases_of(self, grid: Grid) -> list[BaseModelFile]:
-        paths = [Path(path) for path in grid.values(BASE_MODEL)]
+        paths = [Path(str(path)) for path in grid.values(BASE_MODEL)]
         return [
             BaseModelFile(path=path, sha256=file_sha256(path, self._outputs.cache))
             for path in paths

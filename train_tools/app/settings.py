@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from train_tools.errors import NotFoundError
+from train_tools.follow_ups.news import News
+from train_tools.follow_ups.webhook import NotDeliveredError, deliver, payload_of
+from train_tools.machine.awake import can_keep_awake
+from train_tools.machine.notification import notification
+from train_tools.machine.program import run
 from train_tools.model.paths import OutputsPaths
 from train_tools.model.settings import CopySettings, Setting, UserSettings, WebhookState
 from train_tools.settings.record import (
@@ -17,7 +24,7 @@ from train_tools.settings.record import (
     typed,
     unknown_keys,
 )
-from train_tools.settings.secrets import WEBHOOK_VARIABLE, Secrets, checked_address
+from train_tools.settings.secrets import WEBHOOK_VARIABLE, Secrets, WebhookAddress, checked_address
 
 WEBHOOK = "webhook_address"
 """What the webhook's address is called where settings are typed; it is not one of settings.toml."""
@@ -49,7 +56,7 @@ class Settings:
             allowed="an address with http:// or https://",
             help=f"where the webhook is; {where}",
         )
-        return (*listed(self.read()), address)
+        return (*(_as_is_here(setting) for setting in listed(self.read())), address)
 
     def some(self, keys: Sequence[str]) -> tuple[Setting, ...]:
         """Those of these keys. Raises OptionValueError for one that there isn't."""
@@ -90,7 +97,41 @@ class Settings:
         self._secrets.set_webhook(checked_address(address) if address else None)
         return self.webhook
 
+    def try_news(self) -> tuple[str, ...]:
+        """Sends a message by each way that is open, now and once, and says what came of it."""
+        news = News(
+            id="test",
+            occasions=(),
+            headline="this is a test",
+            text="News will come this way.",
+            job={},
+        )
+        settings = self.read().news
+        sentences = []
+        address = self._secrets.webhook if settings.webhook else None
+        if address is not None:
+            sentences.append(_tried(address, news))
+        if settings.desktop:
+            program = notification(f"Train Tools: {news.headline}", news.text)
+            problem = run(program) if program else "this machine has no program that shows messages"
+            sentences.append(f"The desktop was not told: {problem}." if problem else "The desktop was told.")
+        return tuple(sentences)
+
+
+def _tried(address: WebhookAddress, news: News) -> str:
+    try:
+        deliver(address, json.dumps(payload_of(news)).encode(), rests_s=())
+    except NotDeliveredError as error:
+        return f"The webhook was not told: {error}"
+    return f"{address.host} was told."
+
 
 def _check_folder(folder: object) -> None:
     if isinstance(folder, str) and folder and not (place := CopySettings(folder=folder).place).is_dir():
         raise NotFoundError(f"There is no folder {place} for copies. Make it first, or give another.")
+
+
+def _as_is_here(setting: Setting) -> Setting:
+    """With a word on what this machine has no means for."""
+    missing = setting.key == "machine.keep_awake" and not can_keep_awake()
+    return replace(setting, help=f"{setting.help}; this machine has no means for it") if missing else setting

@@ -51,6 +51,13 @@ class Versions:
             previews = replace(previews, width_px=preparation.width_px, height_px=preparation.height_px)
         self.save_settings(project, version, replace(settings, preparation=preparation, previews=previews))
 
+    def render_after_training(self, project: str, version: str, wanted: bool) -> None:
+        """The version's switch (S1-50); it counts for each run that ends from now on, unless its order said."""
+        settings = self.settings(project, version)
+        self.save_settings(
+            project, version, replace(settings, previews=replace(settings.previews, after_training=wanted))
+        )
+
     def dataset(self, project: str, version: str) -> Dataset:
         return read_dataset(self.paths(project, version))
 

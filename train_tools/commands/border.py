@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
@@ -21,7 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 GridName = Annotated[str | None, typer.Option("--grid", help="Name of the grid; without it, the newest.")]
 StartTime = Annotated[
     str | None,
-    typer.Option("--at", metavar="TIME", help="Starts then at the earliest: 23:30, or 2026-11-21 02:00."),
+    typer.Option("--at", metavar="TIME", help="Starts then at the earliest: 23:30, 2026-11-21 02:00, +2h."),
 ]
 
 INTERRUPTED = 130
@@ -64,22 +63,3 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapped
-
-
-def start_time(text: str | None) -> float | None:
-    """Seconds since the epoch of a clock time: the next 23:30, or that of a day. Else OptionValueError."""
-    from train_tools.errors import OptionValueError
-
-    if text is None:
-        return None
-    now = datetime.now().astimezone()
-    try:
-        if ":" in text and "-" not in text:
-            hour, minute = (int(part) for part in text.split(":"))
-            moment = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-            return (moment if moment > now else moment + timedelta(days=1)).timestamp()
-        return datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError as error:
-        raise OptionValueError(
-            f"--at {text}: a time is wanted, as in 23:30 or 2026-11-21 02:00 (24 hours, this machine's clock)."
-        ) from error

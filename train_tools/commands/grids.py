@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from train_tools.commands.border import AsJson, ProjectName, StartTime, VersionName, start_time, the_app, told
+from train_tools.commands.border import AsJson, ProjectName, StartTime, VersionName, the_app, told
 from train_tools.commands.queue import work_off
 
 if TYPE_CHECKING:
@@ -65,6 +66,10 @@ Existing = Annotated[
     str | None,
     typer.Option("--grid", metavar="NAME", help="A grid's name; one that is there is taken up again."),
 ]
+RenderedAfter = Annotated[
+    bool | None,
+    typer.Option("--previews/--no-previews", help="Render the runs afterwards; without it, as the version says."),
+]
 
 
 @commands.command()
@@ -84,6 +89,7 @@ def plan(
     other_seed: OtherSeed = False,
     no_rules: NoRules = False,
     grid: Existing = None,
+    rendered: RenderedAfter = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a grid would do: its runs, steps, time and disk. Nothing is started."""
@@ -92,7 +98,7 @@ def plan(
     app = the_app()
     rules = _rules(zipped, only_when, exclude, sample, sample_seed, seeds, other_seed, no_rules)
     assignments = _assignments(app, settings, extra, base_model)
-    planned = app.grids.plan(project, version, assignments, rules=rules, grid=grid)
+    planned = app.grids.plan(project, version, assignments, rules=rules, grid=grid, previews=rendered)
     if as_json:
         print_json(plan_object(planned))
     else:
@@ -116,6 +122,7 @@ def submit(
     other_seed: OtherSeed = False,
     no_rules: NoRules = False,
     grid: Existing = None,
+    rendered: RenderedAfter = None,
     priority: Annotated[int, typer.Option(help="Jobs of a higher one go first.")] = 0,
     at: StartTime = None,
     stop_after: Annotated[
@@ -126,15 +133,17 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Queue the runs of a grid that are not done yet."""
+    from train_tools.commands.moments import moment
     from train_tools.model.plan import Turn
     from train_tools.terminal import print_json, print_plan, print_submission, say
 
     app = the_app()
-    turn = Turn(priority=priority, not_before=start_time(at), stop_after_failures=stop_after)
+    not_before = moment(at, datetime.now()) if at else None
+    turn = Turn(priority=priority, not_before=not_before, stop_after_failures=stop_after, previews=rendered)
     rules = _rules(zipped, only_when, exclude, sample, sample_seed, seeds, other_seed, no_rules)
     assignments = _assignments(app, settings, extra, base_model)
     if not as_json:
-        print_plan(app.grids.plan(project, version, assignments, rules=rules, grid=grid))
+        print_plan(app.grids.plan(project, version, assignments, rules=rules, grid=grid, previews=rendered))
     submission = app.grids.submit(project, version, assignments, grid, rules=rules, turn=turn, sure=yes)
     if not as_json:
         print_submission(submission)

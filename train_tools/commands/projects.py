@@ -155,6 +155,25 @@ def list_versions(project: ProjectName, as_json: AsJson = False) -> None:
         print_table(("version", "notes"), [(version.name, version.problem or version.notes) for version in found])
 
 
+@versions.command("previews")
+@told
+def switch_previews(
+    project: ProjectName,
+    version: VersionName,
+    after_training: Annotated[
+        bool | None, typer.Option("--after-training/--only-when-asked", help="When previews are rendered.")
+    ] = None,
+) -> None:
+    """Say or set whether a run that has ended is rendered by itself."""
+    from train_tools.terminal import say
+
+    desk = the_app().versions
+    if after_training is not None:
+        desk.render_after_training(project, version, after_training)
+    rendered = desk.settings(project, version).previews.after_training
+    say("Previews are rendered after each training." if rendered else "Previews are rendered when asked for.")
+
+
 @versions.command("duplicate")
 @told
 def duplicate_version(

@@ -27,6 +27,7 @@ def settings(
             help=f"Show some, or set them; {WEBHOOK}=- asks for the address: the shell's history won't know it.",
         ),
     ] = None,
+    try_news: Annotated[bool, typer.Option("--try-news", help="Send a message by each way that is open.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show or change what follows a training, what is made known, and whether the machine is kept awake."""
@@ -35,7 +36,22 @@ def settings(
     if assignments.get(WEBHOOK) == "-":
         assignments[WEBHOOK] = _asked_for()
     desk.change_typed(assignments)
-    _show(desk, [word.partition("=")[0] for word in words or ()], as_json)
+    if try_news:
+        _try_news(desk)
+    else:
+        _show(desk, [word.partition("=")[0] for word in words or ()], as_json)
+
+
+def _try_news(desk: Settings) -> None:
+    from train_tools.terminal import say
+
+    sentences = desk.try_news()
+    for sentence in sentences:
+        say(sentence)
+    if not sentences:
+        say("No way is open: set a webhook's address, or news.desktop=true.")
+    if not sentences or any("not told" in sentence for sentence in sentences):
+        raise typer.Exit(1)
 
 
 def _asked_for() -> str:

@@ -116,8 +116,8 @@ def content_of(folders: Sequence[DatasetFolder], regularisation: Sequence[Datase
             folder.repeats,
             folder.class_name,
             image.path.name,
-            _sha256(image.path),
-            _seen(folder, image),
+            picture_sha256(image.path),
+            caption_seen(folder, image),
         ]
         for is_reg, group in ((False, folders), (True, regularisation))
         for folder in group
@@ -127,7 +127,7 @@ def content_of(folders: Sequence[DatasetFolder], regularisation: Sequence[Datase
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def _seen(folder: DatasetFolder, image: TrainingImage) -> str | None:
+def caption_seen(folder: DatasetFolder, image: TrainingImage) -> str | None:
     """The caption as the folder's policy makes it; None where the trainer takes the class: without a file, but not
     for an empty one."""
     if folder.captions is CaptionPolicy.CLASS_ONLY or not (image.caption or _caption_file(image.path).is_file()):
@@ -136,7 +136,7 @@ def _seen(folder: DatasetFolder, image: TrainingImage) -> str | None:
     return f"{folder.class_name}, {image.caption}" if is_first else image.caption
 
 
-def _sha256(path: Path) -> str:
+def picture_sha256(path: Path) -> str:
     found = path.stat()
     return _sha256_while_unchanged(path, found.st_ino, found.st_size, found.st_mtime_ns)
 

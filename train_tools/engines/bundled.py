@@ -27,6 +27,7 @@ from train_tools.files import write_toml
 from train_tools.model.dataset import CaptionPolicy, Dataset, DatasetFolder
 from train_tools.model.job import JobState, Verdict
 from train_tools.model.paths import RunPaths
+from train_tools.options.bundled import bundled_options
 from train_tools.options.config import config_table
 from train_tools.runs.engine import AttemptFiles, Exit, Launch, RunFiles, StepCount
 
@@ -43,10 +44,18 @@ class BundledEngine:
 
     name = "bundled"
     contract = 1
+    options = bundled_options()
 
     def __init__(self, python: str = sys.executable, scripts: Path = SCRIPTS) -> None:
         self._python = python
         self._scripts = scripts
+
+    @property
+    def code(self) -> Path:
+        return self._scripts
+
+    def threads(self, base_model: Path) -> int:
+        return cpu_threads(base_model)
 
     def check_base_model(self, path: Path) -> None:
         """A base model counts by its file's hash, so the app takes no diffusers folders."""

@@ -16,6 +16,8 @@ LONGEST_SIGN = 500
 SIGNAL_SHELLS_ADD = 128
 UNKNOWN = "unknown"
 
+_GUESS = re.compile(r"\(killed from outside, or out of memory\?\)")
+"""What the queue says of any job that vanished again and again: a guess, no sign."""
 _COMMAND = re.compile(r"Command '?\[.*\]'?")
 _GAP = re.compile(r"\{(\W*)(\w+)\}")
 
@@ -32,19 +34,27 @@ class Evidence:
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
-    """The trainer's own word counts most, then the last line of the log that says something, then the exit code.
-
-    The job's message counts only where no process was started: otherwise it is made of the others.
-    """
-    word = evidence.result.message if evidence.result else ""
-    started = bool(evidence.exit_ or evidence.result or evidence.log)
+    """The trainer's own word counts most, then an end that came from outside, then the last line of the log that
+    says something, then the job's message, then the exit code."""
+    word, log, exit_ = _word(evidence), evidence.log, evidence.exit_
+    if word:
+        return _by_text(word) or _by_cause(evidence.result) or _unknown(word, exit_)
     return (
-        _by_text(word if started else evidence.message)
-        or _by_cause(evidence.result)
-        or (None if word else _by_text(evidence.log))
-        or (None if word else _by_exit(evidence.exit_))
-        or _unknown(word if started else evidence.message, evidence.exit_)
+        _by_cause(evidence.result)
+        or _by_exit(exit_, from_outside=True)
+        or _by_text(log)
+        or _by_text(_GUESS.sub("", evidence.message))
+        or _by_exit(exit_)
+        or _unknown("" if log or exit_ else evidence.message, exit_)
     )
+
+
+def _word(evidence: Evidence) -> str:
+    """What the trainer said of its failure; of one that thought it had done well, what was found wrong with
+    that."""
+    if evidence.result is None:
+        return ""
+    return evidence.result.message if evidence.result.outcome == "failed" else evidence.message
 
 
 def signal_of(code: int | None) -> int | None:
@@ -74,14 +84,16 @@ def _by_cause(result: Result | None) -> Diagnosis | None:
     return next((_told(trouble) for trouble in TROUBLES if cause and trouble.cause == cause), None)
 
 
-def _by_exit(exit_: Exit | None) -> Diagnosis | None:
+def _by_exit(exit_: Exit | None, *, from_outside: bool = False) -> Diagnosis | None:
+    """By exit code and signal; with `from_outside` only an end that the trainer's own log can't know of."""
     if exit_ is None:
         return None
     signal = signal_of(exit_.code)
     for trouble in TROUBLES:
-        if exit_.code in trouble.codes or (signal is not None and signal in trouble.signals):
+        is_it = exit_.code in trouble.codes or (signal is not None and signal in trouble.signals)
+        if is_it and (trouble.from_outside or not from_outside):
             return _told(trouble)
-    return _by_text(exit_.reason)
+    return None if from_outside else _by_text(exit_.reason)
 
 
 def _told(trouble: Trouble, found: dict[str, str | None] | None = None) -> Diagnosis:

@@ -39,6 +39,8 @@ class Trouble:
     signs: tuple[str, ...] = ()
     """Regular expressions, one of which a line of the log has to match; case does not matter."""
     cause: Cause = ""
+    from_outside: bool = False
+    """Its signals come from outside: whatever the log says was before."""
     signals: tuple[int, ...] = ()
     codes: tuple[int, ...] = ()
 
@@ -86,6 +88,7 @@ TROUBLES: tuple[Trouble, ...] = (
         "train with less memory.",
         next_steps=(RETRY, LESS_MEMORY),
         signs=(r"died with <Signals\.SIGKILL", r"^Killed$", r"oom-kill"),
+        from_outside=True,
         signals=numbers("SIGKILL"),
     ),
     Trouble(
@@ -221,7 +224,7 @@ TROUBLES: tuple[Trouble, ...] = (
         signs=(
             r"cannot identify image file (<[^>]*)?'?(?P<file>[^'>]+)",
             r"Error loading file: (?P<file>.+)",
-            r"\bimage (?P<file>.+?)(:| can't be read)",
+            r"^(error: )?image (?P<file>.+?\.\w{2,5})(: | can't be read)",
             r"image file is truncated|broken data stream|DecompressionBomb|broken PNG",
             r"failed to get image size|ZeroDivisionError",
         ),
@@ -330,6 +333,7 @@ TROUBLES: tuple[Trouble, ...] = (
         happened="It was ended from outside: by a person, a logout, or the computer shutting down.",
         advice="Nothing is wrong with the run. Try again: it goes on from the newest saved state.",
         signs=(r"^KeyboardInterrupt", r"died with <Signals\.SIG(TERM|INT|HUP)"),
+        from_outside=True,
         signals=numbers("SIGTERM", "SIGINT", "SIGHUP"),
         codes=(*ntstatus(0xC000013A), *ntstatus(0x40010004)),
     ),

@@ -13,7 +13,7 @@ from train_tools.errors import OptionValueError
 from train_tools.grids.conditions import Condition, condition_of
 from train_tools.grids.formulas import value_of
 from train_tools.model.grid import Formula, Grid
-from train_tools.options.table import default_of, settable
+from train_tools.options.table import OptionTable
 
 SEED = "seed"
 MOST_COUNTED = 2_000
@@ -35,19 +35,19 @@ def product_size(grid: Grid) -> int:
     return math.prod(len(choices) for choices in _choices(grid)) * max(1, grid.rules.seeds)
 
 
-def count_cells(grid: Grid) -> Count:
+def count_cells(table: OptionTable, grid: Grid) -> Count:
     """How many runs a grid has. Cheap for any grid: no file is read."""
     size = product_size(grid)
     if size <= MOST_COUNTED:
-        return Count(len(list(cells_of(grid))), exact=True)
+        return Count(len(list(cells_of(table, grid))), exact=True)
     most = min(size, grid.rules.sample or size)
     plain = not (grid.rules.only_when or grid.rules.exclude or _formulas(grid))
     return Count(most + grid.rules.other_seed, exact=plain)
 
 
-def cells_of(grid: Grid) -> Iterator[Cell]:
+def cells_of(table: OptionTable, grid: Grid) -> Iterator[Cell]:
     """The options of each run, first axis outermost; cells of the same options come once."""
-    cells = _distinct(_kept(grid), _varying(grid))
+    cells = _distinct(_kept(table, grid), _varying(grid))
     if grid.rules.sample:
         cells = _drawn(grid, list(cells))
     first = None
@@ -63,15 +63,15 @@ def cells_of(grid: Grid) -> Iterator[Cell]:
         yield {**first, SEED: _seed_of(first, "the run with another seed") + grid.rules.seeds}
 
 
-def _kept(grid: Grid) -> Iterator[Cell]:
-    conditions = {name: condition_of(text) for name, text in grid.rules.only_when.items()}
-    exclusions = [condition_of(text) for text in grid.rules.exclude]
+def _kept(table: OptionTable, grid: Grid) -> Iterator[Cell]:
+    conditions = {name: condition_of(table, text) for name, text in grid.rules.only_when.items()}
+    exclusions = [condition_of(table, text) for text in grid.rules.exclude]
     for name in conditions:
-        settable(name)
+        table.settable(name)
     computes = bool(conditions) or bool(_formulas(grid))
     for raw in _product(grid):
-        cell = _Resolved(raw, conditions).cell() if computes else raw
-        if not any(exclusion.holds(_reader(cell)) for exclusion in exclusions):
+        cell = _Resolved(table, raw, conditions).cell() if computes else raw
+        if not any(exclusion.holds(_reader(table, cell)) for exclusion in exclusions):
             yield cell
 
 
@@ -144,14 +144,15 @@ def _seed_of(cell: Cell, what: str) -> int:
     return seed
 
 
-def _reader(cell: Cell) -> Any:
-    return lambda name: cell[name] if name in cell else default_of(name)
+def _reader(table: OptionTable, cell: Cell) -> Any:
+    return lambda name: cell[name] if name in cell else table.default_of(name)
 
 
 class _Resolved:
     """One cell whose values depend on each other."""
 
-    def __init__(self, raw: Cell, conditions: Mapping[str, Condition]) -> None:
+    def __init__(self, table: OptionTable, raw: Cell, conditions: Mapping[str, Condition]) -> None:
+        self._table = table
         self._raw = raw
         self._conditions = conditions
         self._known: dict[str, Any] = {}
@@ -171,11 +172,11 @@ class _Resolved:
 
     def _found(self, name: str) -> Any:
         if name not in self._raw or not self._is_set(name):
-            return default_of(name)
+            return self._table.default_of(name)
         raw = self._raw[name]
         if not isinstance(raw, Formula):
             return raw
-        return self._guarded(name, lambda: value_of(name, raw, self._value))
+        return self._guarded(name, lambda: value_of(self._table, name, raw, self._value))
 
     def _guarded(self, name: str, find: Any) -> Any:
         """Raises OptionValueError when a value is asked for while it is being found."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from train_tools.errors import OptionValueError
 from train_tools.model.grid import canonical
-from train_tools.options.table import is_numeric, settable, value_from_text
+from train_tools.options.table import OptionTable
 
 FORM = "a condition is name=value, joined by `and`; also != < <= > >=, and | between several values"
 
@@ -50,27 +50,27 @@ class Condition:
 
 
 @lru_cache(maxsize=2000)
-def condition_of(text: str) -> Condition:
+def condition_of(table: OptionTable, text: str) -> Condition:
     """The condition that a text means. Raises OptionValueError with the character where it is not understood."""
     terms, at = [], 0
     for part in re.split(r"(\s+and\s+)", text):
         if part.strip() != "and" or not part[:1].isspace():
-            terms.append(_term(text, part, at))
+            terms.append(_term(table, text, part, at))
         at += len(part)
     return Condition(tuple(terms))
 
 
-def _term(text: str, part: str, at: int) -> Term:
+def _term(table: OptionTable, text: str, part: str, at: int) -> Term:
     found = _TERM.fullmatch(part)
     if found is None:
         raise OptionValueError(f"The condition {text!r}, character {at + 1}: {part.strip()!r} is none: {FORM}.")
     name, sign = found["name"], found["sign"].replace("==", "=")
     try:
-        settable(name)
-        values = tuple(value_from_text(name, word.strip().strip('"')) for word in found["values"].split("|"))
+        table.settable(name)
+        values = tuple(table.value_from_text(name, word.strip().strip('"')) for word in found["values"].split("|"))
     except OptionValueError as error:
         raise OptionValueError(f"The condition {text!r}, character {at + 1}: {error}") from error
-    if sign in _ORDER and (len(values) > 1 or is_numeric(name) not in ("int", "float")):
+    if sign in _ORDER and (len(values) > 1 or table.is_numeric(name) not in ("int", "float")):
         raise OptionValueError(
             f"The condition {text!r}, character {at + 1}: {sign} compares one number; {name} takes none, or "
             "several values were given."

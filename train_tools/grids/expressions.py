@@ -19,8 +19,8 @@ from typing import Any
 
 from train_tools.errors import OptionValueError
 from train_tools.grids.formulas import refuse_unknown_names
-from train_tools.model.grid import Formula, Grid, Rules, canonical
-from train_tools.options.table import checked_value, is_list, is_numeric, settable, value_from_text
+from train_tools.model.grid import Formula, Grid, Rules, Typed, canonical
+from train_tools.options.table import OptionTable
 
 MOST_VALUES = 10_000
 """Of one range."""
@@ -92,14 +92,14 @@ def _end_of_plain(text: str, begin: int) -> int:
     return len(text)
 
 
-def values_of(name: str, text: str) -> tuple[Any, ...]:
+def values_of(table: OptionTable, name: str, text: str) -> tuple[Any, ...]:
     """The typed values and formulas that a text means, each once, in the order they were typed."""
-    values, _ = _read(name, text)
+    values, _ = _read(table, name, text)
     return values
 
 
-def _read(name: str, text: str) -> tuple[tuple[Any, ...], list[str]]:
-    found = [value for item in items_of(name, text) for value in _values_of_item(name, text, item)]
+def _read(table: OptionTable, name: str, text: str) -> tuple[tuple[Any, ...], list[str]]:
+    found = [value for item in items_of(name, text) for value in _values_of_item(table, name, text, item)]
     values = _once(found)
     twice = len(found) - len(values)
     return values, [f"{name} = {text}: {twice} of the values stand there more than once and count once."] * bool(
@@ -107,27 +107,27 @@ def _read(name: str, text: str) -> tuple[tuple[Any, ...], list[str]]:
     )
 
 
-def _values_of_item(name: str, text: str, item: Item) -> Iterator[Any]:
+def _values_of_item(table: OptionTable, name: str, text: str, item: Item) -> Iterator[Any]:
     if item.text.startswith("=") and not item.quoted:
-        yield checked_formula(name, item.text[1:])
+        yield checked_formula(table, name, item.text[1:])
         return
-    words = [item.text] if item.quoted or not is_numeric(name) else _range(name, text, item)
+    words = [item.text] if item.quoted or not table.is_numeric(name) else _range(table, name, text, item)
     for word in words:
         try:
-            yield value_from_text(name, word)
+            yield table.value_from_text(name, word)
         except OptionValueError as error:
             where = f" (character {item.at} of {text!r})" if len(text) > len(item.text) else ""
             raise OptionValueError(f"{error}{where}") from error
 
 
-def checked_formula(name: str, text: str) -> Formula:
+def checked_formula(table: OptionTable, name: str, text: str) -> Formula:
     """A formula whose names are options. OptionValueError says what in it can't be understood."""
     formula = Formula(text.strip())
-    refuse_unknown_names(name, formula)
+    refuse_unknown_names(table, name, formula)
     return formula
 
 
-def _range(name: str, text: str, item: Item) -> list[str]:
+def _range(table: OptionTable, name: str, text: str, item: Item) -> list[str]:
     """The values of a range, as text; the item itself when it is none."""
     if ".." in item.text:
         return [str(number) for number in _whole_numbers(name, text, item)]
@@ -138,7 +138,9 @@ def _range(name: str, text: str, item: Item) -> list[str]:
         return [item.text]
     first, last = (_decimal(name, text, item, steps[end]) for end in ("first", "last"))
     if spread := _SPREAD.fullmatch(steps["rule"]):
-        return _spread(name, text, item, first, last, scale=spread[1], count=int(spread[2]))
+        return _spread(
+            name, text, item, first, last, scale=spread[1], count=int(spread[2]), kind=table.is_numeric(name)
+        )
     return [_written(number) for number in _steps(name, text, item, first, last, steps["rule"].strip())]
 
 
@@ -163,7 +165,7 @@ def _decimal(name: str, text: str, item: Item, word: str) -> Decimal:
 
 
 def _spread(
-    name: str, text: str, item: Item, first: Decimal, last: Decimal, *, scale: str, count: int
+    name: str, text: str, item: Item, first: Decimal, last: Decimal, *, scale: str, count: int, kind: str
 ) -> list[str]:
     if count < 2:
         raise _wrong(name, text, item.at - 1, f"{item.text}: {scale}{count} is too few; 2 or more are wanted")
@@ -181,7 +183,7 @@ def _spread(
         )
         rounded = Decimal(f"{inner:.{digits}g}")  # more digits would only make names long
         between.append(str(min(max(rounded, min(first, last)), max(first, last))))
-    if is_numeric(name) == "int":
+    if kind == "int":
         between = [str(round(float(number))) for number in between]
     return [_written(first), *between, _written(last)]
 
@@ -241,21 +243,22 @@ def _wrong(name: str, text: str, at: int, reason: str) -> OptionValueError:
 
 
 def grid_of(
+    table: OptionTable,
     options: Mapping[str, Any],
     axes: Mapping[str, tuple[Any, ...]],
     assignments: Mapping[str, str],
     rules: Rules | None = None,
 ) -> Grid:
     """The grid of stored options and axes, with what was typed over them. One value is no axis."""
-    several = {name: tuple(values) for name, values in axes.items()}
-    fixed = {name: _checked(name, value) for name, value in options.items()}
+    several = {name: _stored(table, name, values) for name, values in axes.items()}
+    fixed = {name: _checked(table, name, value) for name, value in options.items()}
     notes: list[str] = []
     for name, text in assignments.items():
-        settable(name)
-        several[name], said = _read(name, text)
+        table.settable(name)
+        several[name], said = _read(table, name, text)
         notes += said
     for name, values in list(several.items()):
-        several[name] = _once(_checked(name, value) for value in values)
+        several[name] = _once(_checked(table, name, value) for value in values)
         if not several[name]:
             raise OptionValueError(f"{name} has no value: give it at least one, or take it out of the axes.")
         if len(several[name]) == 1:
@@ -264,8 +267,19 @@ def grid_of(
     return Grid(base=fixed, axes=several, rules=rules or Rules(), notes=tuple(notes))
 
 
-def _checked(name: str, value: Any) -> Any:
-    return checked_formula(name, value.text) if isinstance(value, Formula) else checked_value(name, value)
+def _stored(table: OptionTable, name: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    """The values of a stored axis, in which there may be what one would type."""
+    return tuple(
+        each
+        for value in values
+        for each in (values_of(table, name, value.text) if isinstance(value, Typed) else (value,))
+    )
+
+
+def _checked(table: OptionTable, name: str, value: Any) -> Any:
+    if isinstance(value, Formula):
+        return checked_formula(table, name, value.text)
+    return table.checked_value(name, value)
 
 
 def _once(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -299,7 +313,8 @@ def assignments_of(texts: Iterable[str]) -> dict[str, str]:
 
 def assignments_in(text: str) -> dict[str, str]:
     """Expressions by option name, from what one would add to a trainer's command line: `--min_snr_gamma=5
-    --noise_offset 0.05,0.1 --shuffle_caption` (S1-41). A name without a value is a switch that is on."""
+    --noise_offset 0.05,0.1 --shuffle_caption` (S1-41). A name without a value is a switch that is on; several
+    words are one value, that of a list."""
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -310,7 +325,7 @@ def assignments_in(text: str) -> dict[str, str]:
             items.append(word.removeprefix("--"))
         elif items and "=" not in items[-1]:
             items[-1] += f"={word}"
-        elif items and is_list(items[-1].partition("=")[0]):
+        elif items:
             items[-1] += f" {word}"
         else:
             raise OptionValueError(f"{word!r} in {text!r} belongs to no option. Write it as --name=value.")

@@ -11,7 +11,7 @@ from typing import Any
 
 from train_tools.errors import OptionValueError
 from train_tools.model.grid import Formula
-from train_tools.options.table import checked_value, is_numeric, settable
+from train_tools.options.table import OptionTable
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "round": round}
 ALLOWED = "Allowed are numbers, names of options, + - * / // ( ) and min, max, round"
@@ -35,11 +35,11 @@ _NODES = (
 )
 
 
-def refuse_unknown_names(name: str, formula: Formula) -> None:
+def refuse_unknown_names(table: OptionTable, name: str, formula: Formula) -> None:
     """Raises OptionValueError, with the character, for a formula that can't be understood."""
     for used in names_in(name, formula):
         try:
-            settable(used)
+            table.settable(used)
         except OptionValueError as error:
             raise OptionValueError(f"{name} = {formula}: {error}") from error
 
@@ -49,19 +49,19 @@ def names_in(name: str, formula: Formula) -> frozenset[str]:
     return _understood(name, formula).names
 
 
-def value_of(name: str, formula: Formula, get: Callable[[str], Any]) -> Any:
+def value_of(table: OptionTable, name: str, formula: Formula, get: Callable[[str], Any]) -> Any:
     """The formula's value as the option takes it; `get` gives the values of other options."""
     understood = _understood(name, formula)
     values = {used: get(used) for used in understood.names}
     if understood.is_name:
-        return _typed(name, formula, next(iter(values.values())))
+        return _typed(table, name, formula, next(iter(values.values())))
     numbers = {used: _number(name, formula, used, value) for used, value in values.items()}
     try:
         result = eval(understood.code, {"__builtins__": {}, **FUNCTIONS}, numbers)
     except (ArithmeticError, TypeError, ValueError) as error:
         shown = ", ".join(f"{used} = {value}" for used, value in sorted(numbers.items()))
         raise OptionValueError(f"{name} = {formula} can't be computed with {shown}: {error}.") from error
-    return _typed(name, formula, result)
+    return _typed(table, name, formula, result)
 
 
 class _Understood:
@@ -121,12 +121,12 @@ def _number(name: str, formula: Formula, used: str, value: Any) -> int | float:
     return value
 
 
-def _typed(name: str, formula: Formula, value: Any) -> Any:
+def _typed(table: OptionTable, name: str, formula: Formula, value: Any) -> Any:
     """The result as the option takes it: a whole number where one is wanted."""
-    if is_numeric(name) == "int" and isinstance(value, float) and value.is_integer():
+    if table.is_numeric(name) == "int" and isinstance(value, float) and value.is_integer():
         value = int(value)
     try:
-        return checked_value(name, value)
+        return table.checked_value(name, value)
     except OptionValueError as error:
-        advice = " Put round( ) around it." if is_numeric(name) == "int" and isinstance(value, float) else ""
+        advice = " Put round( ) around it." if table.is_numeric(name) == "int" and isinstance(value, float) else ""
         raise OptionValueError(f"{error} It was computed from {formula}.{advice}") from error

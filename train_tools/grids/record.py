@@ -9,8 +9,7 @@ from typing import Any
 
 from train_tools.errors import NotFoundError, StorageError
 from train_tools.files import read_toml, storage_error, write_toml
-from train_tools.grids.expressions import values_of
-from train_tools.model.grid import Grid, stored_value, value_stored
+from train_tools.model.grid import Grid, Typed, stored_value, value_stored
 from train_tools.model.paths import GridPaths, VersionPaths
 from train_tools.model.rules import rules_in, rules_table
 
@@ -49,8 +48,7 @@ def write_grid(version: VersionPaths, record: GridRecord) -> None:
 
 
 def read_grid(paths: GridPaths) -> GridRecord:
-    """Raises NotFoundError when there is no such grid, StorageError when its file is damaged, OptionValueError for
-    an axis that was typed wrong."""
+    """Raises NotFoundError when there is no such grid, StorageError when its file is damaged."""
     if not paths.record.is_file():
         raise NotFoundError(f"There is no grid {paths.folder.name!r} in this version.")
     table = read_toml(paths.record)
@@ -63,7 +61,7 @@ def read_grid(paths: GridPaths) -> GridRecord:
             name=paths.folder.name,
             grid=Grid(
                 base={name: value_stored(value) for name, value in table["options"].items()},
-                axes={name: _axis(name, values) for name, values in table["axes"].items()},
+                axes={name: _axis(values) for name, values in table["axes"].items()},
                 rules=rules_in(table.get("rules", {}), paths.record),
             ),
             runs=tuple(table.get("runs", ())),
@@ -75,9 +73,9 @@ def read_grid(paths: GridPaths) -> GridRecord:
         raise StorageError(f"{paths.record} is not a whole grid: {error}.") from error
 
 
-def _axis(name: str, values: Any) -> tuple[Any, ...]:
+def _axis(values: Any) -> tuple[Any, ...]:
     """The values of an axis: a list of them, or what one would type, as "8:64:*2"."""
-    return values_of(name, values) if isinstance(values, str) else tuple(value_stored(list(values)))
+    return (Typed(values),) if isinstance(values, str) else tuple(value_stored(list(values)))
 
 
 def grids_of(version: VersionPaths) -> tuple[GridRecord, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from train_tools.grids.cells import SEED, Cell
 from train_tools.model.grid import Grid, Run, RunSpec, run_name
-from train_tools.options.table import canonical_options
+from train_tools.options.table import OptionTable
 
 BASE_MODEL = "pretrained_model_name_or_path"
 
@@ -23,7 +23,9 @@ class Facts:
     base_models: Mapping[str, str]
     """The file hash of each base model's path."""
     engine: str
-    contract: int
+    contract: int | str
+    table: OptionTable
+    """The options of that engine."""
 
 
 def runs_of(grid: Grid, cells: Iterable[Cell], facts: Facts) -> tuple[Run, ...]:
@@ -33,7 +35,7 @@ def runs_of(grid: Grid, cells: Iterable[Cell], facts: Facts) -> tuple[Run, ...]:
     for options in cells:
         path = str(options[BASE_MODEL])
         spec = RunSpec(
-            options=canonical_options(options),
+            options=facts.table.canonical(options),
             dataset=facts.dataset(options),
             base_model=facts.base_models[path],
             engine=facts.engine,

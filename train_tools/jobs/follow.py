@@ -50,6 +50,7 @@ class Follow:
         self._supervisor = supervisor
         self._verdict = verdict
         self._exit = None if verdict is None else Exit(code=None, started=False)
+        self._lack_of_room = ""
         self._facts: dict[str, Any] = {}
         self._written_at = 0.0
         self._lease: Lease | None = None
@@ -59,14 +60,16 @@ class Follow:
 
     def step(self) -> bool:
         """Takes in what happened since the last step. True when the job is no longer to be followed."""
-        self._exit = self._exit or self._end_of_tree()
+        if self._exit is None:
+            self._exit = self._end_of_tree()
+            self._lack_of_room = self.worker.lacked_room() if self._exit else ""
         if self._verdict is None:
             self._take_in_events()
             self._pass_on_wish()
         self._write_progress(every_s=PROGRESS_PERIOD_S if self._exit is None else 0.0)
         if self._exit is not None and self._mine:
             self._verdict = self._verdict or self._judged(self._exit)
-            self.worker.end(self.job, self.folder, self._verdict, self._exit)
+            self.worker.end(self.job, self.folder, self._verdict, self._exit, self._lack_of_room)
         if self._exit is None and self._mine:
             return False
         if self._lease is not None:
@@ -102,7 +105,7 @@ class Follow:
                 self._facts["phase"] = name
             case StepDone():
                 if not self._stepping:
-                    self._facts["steps_started_at"] = time.time()
+                    self._facts.update(steps_started_at=time.time(), first_step=event.step)
                 self._stepping = True
                 self._facts.update(step=event.step, total_steps=event.total_steps, phase="")
                 if event.loss is not None:

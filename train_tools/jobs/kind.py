@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sd_contract.attempt import Attempt, Result
-from sd_contract.events import Event
 from train_tools.model.job import Job, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths
+
+if TYPE_CHECKING:
+    from sd_contract.events import Event
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import IO
 
+SERVICE = "service.lock"
 LOCKED_BYTE = 1 << 30
 """On Windows a lock is on a place in the file: one and the same for all, far behind what is ever noted."""
 
@@ -80,6 +81,14 @@ def held(path: Path) -> bool:
     return False
 
 
+def noted(path: Path) -> str:
+    """What the holder of a lease has noted in it."""
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def state_folder() -> Path:
     """Where leases and slots of this user lie: on a local disk, shared by all outputs folders of the machine."""
     import platformdirs
@@ -92,5 +101,16 @@ def job_lease(queue_id: str, job_id: int) -> Path:
     return state_folder() / "leases" / queue_id / f"{job_id}.lock"
 
 
+def others_at_work(queue_id: str) -> bool:
+    """Whether a worker or a job of another outputs folder of this user lives on this machine."""
+    leases = (state_folder() / "leases").glob("*/*.lock")
+    others = (lease for lease in leases if lease.parent.name != queue_id and lease.name != SERVICE)
+    return any(held(lease) for lease in others)
+
+
 def worker_lease(queue_id: str) -> Path:
     return state_folder() / "leases" / queue_id / "worker.lock"
+
+
+def service_lease(queue_id: str) -> Path:
+    return state_folder() / "leases" / queue_id / SERVICE

@@ -20,13 +20,15 @@ ACTIVE = tuple(state for state in JobState if state.active)
 FINISHED = tuple(state for state in JobState if state.finished)
 UNFINISHED = tuple(state for state in JobState if not state.finished)
 IDLE = (JobState.QUEUED, JobState.PAUSED)
-SECTIONS: Sequence[tuple[Sequence[JobState], str, str]] = (
-    (ACTIVE, f"state in ('{JobState.STARTING}', '{JobState.RUNNING}')", ORDER),
-    (IDLE, WAITING, ORDER),
-    (FINISHED, "finished_at is not null", "finished_at desc, position, id"),
+SECTIONS: Sequence[tuple[Sequence[JobState], str, str, str]] = (
+    (ACTIVE, "job_order", f"state in ('{JobState.STARTING}', '{JobState.RUNNING}')", ORDER),
+    (IDLE, "job_waiting", WAITING, ORDER),
+    (FINISHED, "job_ended", "finished_at is not null", "finished_at desc, position, id"),
 )
-"""How a list of jobs is told: whose states, how SQLite finds them by an index, in which order."""
+"""How a list of jobs is told: whose states, by which index they are found, in which order."""
 PRIORITIES = range(-1000, 1001)
+LATEST = 32_503_680_000.0
+"""The year 3000: no calendar of this machine ends before it."""
 PAUSED, WAITS = "paused", "waits"
 
 
@@ -65,19 +67,21 @@ class Queue:
         """Jobs in these states: active and waiting ones in the order they run, finished ones newest first."""
         found: list[Job] = []
         with self._file.reading() as db:
-            for members, where, order in SECTIONS:
+            for members, index, where, order in SECTIONS:
                 wanted = [state for state in members if state in states]
                 if not wanted or len(found) == limit:
                     continue
-                where = f"{where} and state in ({_marks(wanted)})"
+                section = f"job indexed by {index} where {where} and +state in ({_marks(wanted)})"
+                counted = db.execute(f"select count(*) from {section}", wanted).fetchone()[0] if offset else 0
+                if offset and offset >= counted:
+                    offset -= counted
+                    continue
                 rows = db.execute(
-                    f"select * from job where {where} order by {order} limit ? offset ?",
+                    f"select * from {section} order by {order} limit ? offset ?",
                     (*wanted, limit - len(found) if limit >= 0 else -1, offset),
                 ).fetchall()
                 found += _placed(db, rows)
-                if offset:
-                    counted = db.execute(f"select count(*) from job where {where}", wanted).fetchone()[0]
-                    offset = max(0, offset - counted)
+                offset = 0
         return found
 
     def in_folder(self, folder: str, kind: str) -> Job | None:
@@ -124,7 +128,7 @@ class Queue:
             row = db.execute(
                 "update job set state='starting', attempt=attempt+1, slot=?, host=?, wish=null, stop=null,"
                 " phase='starting', step=0, loss=null, message='', exit_code=null, not_before=null, started_at=?,"
-                " finished_at=null, steps_started_at=null"
+                " finished_at=null, steps_started_at=null, first_step=1"
                 " where id=(select id from job where state='queued' and (not_before is null or not_before<=?)"
                 f" order by {ORDER} limit 1) and not exists(select 1 from meta where key=?) returning *",
                 (slot, host, self._clock(), self._clock(), PAUSED),
@@ -136,7 +140,7 @@ class Queue:
         return self._change(id_, attempt, (JobState.STARTING,), {"state": JobState.RUNNING})
 
     def progress(self, id_: int, attempt: int, **facts: Any) -> bool:
-        """Writes step, total_steps, loss, phase or steps_started_at. False = no longer mine, stop."""
+        """Writes step, total_steps, loss, phase, steps_started_at or first_step. False = no longer mine, stop."""
         return self._change(id_, attempt, ACTIVE, facts, lasting=False)
 
     def finish(
@@ -276,6 +280,8 @@ class Queue:
 
     def schedule(self, id_: int, not_before: float | None) -> Job:
         """Lets a waiting job start at a time (seconds since the epoch) at the earliest; None = in its turn."""
+        if not_before is not None and not 0 <= not_before <= LATEST:
+            raise OptionValueError(f"A job can't be told to wait until {not_before}: that is no time before 3000.")
         with self._asked(id_) as (db, row):
             self._refuse_if_not_waiting(row)
             db.execute("update job set not_before=? where id=?", (not_before, id_))
@@ -474,14 +480,11 @@ def _placed(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> Iterator[Job
 
 
 def _job(row: sqlite3.Row, place: int | None) -> Job:
-    values = {key: row[key] for key in row.keys() if key != "losses"}  # noqa: SIM118 - Row is no dict
-    return Job(
-        **{
-            **values,
-            "place": place,
-            "subject": json.loads(row["subject"]),
-            "state": JobState(row["state"]),
-            "wish": Wish(row["wish"]) if row["wish"] else None,
-            "stop": Stop(row["stop"]) if row["stop"] else None,
-        }
-    )
+    values = dict(zip(row.keys(), row, strict=True))
+    del values["losses"]
+    values["place"] = place
+    values["subject"] = json.loads(values["subject"])
+    values["state"] = JobState(values["state"])
+    values["wish"] = Wish(values["wish"]) if values["wish"] else None
+    values["stop"] = Stop(values["stop"]) if values["stop"] else None
+    return Job(**values)

@@ -60,8 +60,10 @@ class Slot:
         return bool(last) and held(Path(last))
 
 
-def slots_of_this_machine(environment: Mapping[str, str] = os.environ) -> tuple[Slot, ...]:
-    """One slot per NVIDIA GPU, else as many for the CPU as were asked for (`TRAIN_TOOLS_CPU_SLOTS`, 1).
+def slots_of_this_machine(
+    environment: Mapping[str, str] = os.environ, cpu_slots: int | None = None
+) -> tuple[Slot, ...]:
+    """One slot per NVIDIA GPU, else as many for the CPU as are asked for (`cpu_slots`, TRAIN_TOOLS_CPU_SLOTS; 1).
 
     `TRAIN_TOOLS_GPUS` names the GPUs that may be used, by the beginnings of their UUIDs with commas between them;
     `none` = the CPU. Raises OptionValueError for one that this machine does not have.
@@ -77,15 +79,15 @@ def slots_of_this_machine(environment: Mapping[str, str] = os.environ) -> tuple[
     used = [uuid for uuid in there if not chosen or any(_is_called(uuid, name) for name in chosen)]
     if used:
         return tuple(Slot(uuid) for uuid in used)
-    return tuple(Slot(f"{CPU}-{n}" if n > 1 else CPU) for n in range(1, _cpu_slots(environment) + 1))
+    wanted = environment.get(CPU_SLOTS, "1") if cpu_slots is None else str(cpu_slots)
+    return tuple(Slot(f"{CPU}-{n}" if n > 1 else CPU) for n in range(1, _cpu_slots(wanted) + 1))
 
 
 def _is_called(uuid: str, name: str) -> bool:
     return uuid.lower().startswith(name.lower())
 
 
-def _cpu_slots(environment: Mapping[str, str]) -> int:
-    text = environment.get(CPU_SLOTS, "1")
+def _cpu_slots(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_CPU_SLOTS:
         raise OptionValueError(
             f"{text!r} CPU slots (--cpu-slots, {CPU_SLOTS}) can't be used: how many jobs may run at a time on the "

@@ -1,4 +1,5 @@
-"""The process between worker and trainer: `python -m train_tools.jobs.supervisor ATTEMPT_FOLDER`.
+"""The process between worker and trainer: `python -m train_tools.jobs.supervisor ATTEMPT_FOLDER`, or `--stand-by
+OUTPUTS` for one that is told the attempt's folder later, on its standard input.
 
 It is tiny, outlives worker and service, holds the job's lease, passes on requests to stop, and writes exit.json
 when the whole tree has ended. It knows neither training nor projects.
@@ -24,6 +25,7 @@ from train_tools.jobs.slots import Slot
 from train_tools.jobs.tree import ProcessTree, bearers, kill_bearers
 from train_tools.model.paths import AttemptPaths
 
+STAND_BY = "--stand-by"
 LEASE_PATIENCE_S = 3.0
 TERMINATE_GRACE_S = 10.0
 STRAGGLER_GRACE_S = 10.0
@@ -59,11 +61,14 @@ def read_order(paths: AttemptPaths) -> Order:
 def write_exit(paths: AttemptPaths, exit_: Exit) -> None:
     """Writes exit.json so that it survives a power cut whole, or is not there."""
     temporary = paths.exit.with_suffix(".json.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump({**asdict(exit_), "format": 1, "ended_at": time.time()}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(paths.exit)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump({**asdict(exit_), "format": 1, "ended_at": time.time()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(paths.exit)
+    finally:
+        temporary.unlink(missing_ok=True)
     if sys.platform != "win32":
         folder = os.open(paths.folder, os.O_RDONLY)
         os.fsync(folder)
@@ -97,9 +102,13 @@ class Supervisor:
         if lease is None:
             print(f"The lease {self.order.lease} is held: another process has this job.", file=sys.stderr)
             return
-        slot = Slot(self.order.slot).take(Path(self.order.lease))
+        try:
+            slot = Slot(self.order.slot).take(Path(self.order.lease))
+            reason = "another job has the slot"
+        except OSError as error:
+            slot, reason = None, f"The lock of {self.order.slot} could not be taken: {error.strerror or error}."
         if slot is None:
-            write_exit(self.paths, Exit(code=None, started=False, reason="another job has the slot"))
+            write_exit(self.paths, Exit(code=None, started=False, reason=reason))
             return
         if not Queue(Path(self.order.database)).start(self.order.job, self.order.attempt):
             print(f"Attempt {self.order.attempt} is no longer the current one.", file=sys.stderr)
@@ -125,6 +134,7 @@ class Supervisor:
     def _follow(self, tree: ProcessTree, memory: GpuMemory | None) -> Exit:
         """Waits until no process of the tree is left. The launcher's death is not the run's end; after a stop the
         GPU's memory is to be seen to be free."""
+        bearers(self.order.cookie)  # so that what this needs is loaded when the trainer ends
         stop = StopLadder(tree, self.attempt, self.order.stop_grace_s)
         while (code := tree.wait(POLL_S)) is None:
             stop.climb()
@@ -178,13 +188,28 @@ class StopLadder:
 
 
 def main() -> None:
-    paths = AttemptPaths(Path(sys.argv[1]))
-    attempt = Attempt(paths.folder)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: attempt.request_stop())
-    if sys.platform != "win32":
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    Supervisor(paths).run()
+    paths = _told_later() if sys.argv[1] == STAND_BY else AttemptPaths(Path(sys.argv[1]))
+    if paths is not None:
+        attempt = Attempt(paths.folder)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: attempt.request_stop())
+        if sys.platform != "win32":
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        Supervisor(paths).run()
+        sys.stderr.flush()
+    os._exit(0)  # without tidying up: the next job waits for this process to end
+
+
+def _told_later() -> AttemptPaths | None:
+    """The attempt that the worker names when it has one; None when the worker is gone or needs no more."""
+    line = sys.stdin.buffer.readline()
+    if not line.endswith(b"\n"):
+        return None
+    paths = AttemptPaths(Path(json.loads(line)))
+    with paths.supervisor_log.open("ab") as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
+    return paths
 
 
 if __name__ == "__main__":

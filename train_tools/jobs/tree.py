@@ -14,9 +14,10 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 COOKIE = "TRAIN_TOOLS_ATTEMPT"
 KILL_S = 10.0
@@ -71,6 +72,8 @@ class ProcessTree:
 
     def terminate(self) -> None:
         """Asks every process to end."""
+        import psutil
+
         for process in bearers(self.cookie):
             with contextlib.suppress(psutil.Error):
                 process.terminate()
@@ -85,6 +88,8 @@ class ProcessTree:
 
 def bearers(cookie: str) -> list[psutil.Process]:
     """The living processes of a tree, found by their cookie."""
+    import psutil  # where it is needed: a supervisor is to start its trainer before it loads that
+
     return [process for process in psutil.process_iter() if _bears(process, cookie)]
 
 
@@ -93,6 +98,8 @@ def kill_bearers(cookie: str) -> None:
 
     It does not wait for them as a parent does: that would take the launcher's exit code from whoever asks for it.
     """
+    import psutil
+
     deadline = time.monotonic() + KILL_S
     while (left := bearers(cookie)) and time.monotonic() < deadline:
         for process in left:
@@ -102,6 +109,8 @@ def kill_bearers(cookie: str) -> None:
 
 
 def _bears(process: psutil.Process, cookie: str) -> bool:
+    import psutil
+
     try:
         alive = process.status() != psutil.STATUS_ZOMBIE
         return alive and bool(_environment(process).get(COOKIE) == cookie)

@@ -13,7 +13,7 @@ class Watch(Protocol):
         ...
 
     def idle(self) -> bool:
-        """Nothing runs and nothing waits. False = the worker is to stay, whoever waits for its end."""
+        """Nothing runs, and nothing waits or the queue is paused. False = the worker is to stay for now."""
         ...
 
     def ended(self) -> None:

@@ -4,10 +4,10 @@ moment: the next one adopts what lives and judges what ended meanwhile."""
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +17,14 @@ from functools import partial
 from pathlib import Path
 
 from sd_contract.attempt import EVENTS_VARIABLE, Attempt
-from train_tools.errors import NotNowError, TrainToolsError
+from train_tools.errors import NotNowError, StorageError, TrainToolsError
 from train_tools.jobs.follow import Follow, trouble
 from train_tools.jobs.kind import Exit, JobKind
 from train_tools.jobs.lease import Lease, job_lease, worker_lease
 from train_tools.jobs.queue import Queue
 from train_tools.jobs.slots import Slot, slots_of_this_machine
+from train_tools.jobs.standby import Standby
 from train_tools.jobs.supervisor import Order, write_order
-from train_tools.jobs.tree import APART
 from train_tools.jobs.watch import NoWatch, Watch
 from train_tools.model.job import Job, JobState, NewJob, Stop, Verdict, Wish
 from train_tools.model.paths import AttemptPaths
@@ -35,6 +35,8 @@ LEAST_FREE_BYTES = 100 * 1024**2
 TICK_S = 0.25
 IDLE_TICK_S = 1.0
 SLOT_RETRY_S = 5.0
+LACK_S = 30.0
+"""How long before its end a lack of room may have been the cause of it."""
 AS_WISHED: Mapping[Wish, JobState] = {
     Wish.CANCEL: JobState.CANCELLED,
     Wish.PAUSE: JobState.PAUSED,
@@ -68,8 +70,10 @@ class Worker:
         self.follows: dict[int, Follow] = {}
         self._wake = threading.Event()
         self._slot_busy_until: dict[str, float] = {}
+        self._standby = Standby(outputs)
         self._reason = ""
         self._said = ""
+        self._lacked_at = -math.inf
 
     def run(self, until: Callable[[], bool]) -> bool:
         """Works until `until()` holds while nothing is active. False when another worker has the folder.
@@ -88,7 +92,8 @@ class Worker:
             raise
         finally:
             self.watch.ended()
-            with contextlib.suppress(NotNowError):
+            self._standby.dismiss()
+            with contextlib.suppress(StorageError):
                 self.queue.note_waits("")
             lease.release()
         return True
@@ -99,22 +104,15 @@ class Worker:
             self._wake.clear()
             self._reason = ""
             adopted = adopted or self._patiently(self._adopt)
+            self._step()
+            troubled = bool(self._reason)
             if adopted:
-                self._step()
-                troubled = bool(self._reason)
                 self._patiently(self._start_what_fits)
                 may_go = self._patiently(self._tell_watch)
                 if not self.follows and may_go and self._patiently(until):
                     return
             self._tell_why()
             self._wake.wait(TICK_S if self.follows and not troubled else IDLE_TICK_S)
-
-    def _tell_watch(self) -> bool:
-        """Whether the watch lets the worker go."""
-        if self.follows or self.queue.waiting():
-            self.watch.busy()
-            return True
-        return self.watch.idle()
 
     def _patiently(self, action: Callable[[], bool]) -> bool:
         """Does it and returns its answer; False, and a reason to wait, when it can't be done now."""
@@ -131,6 +129,13 @@ class Worker:
         self._said = self._reason
         with contextlib.suppress(NotNowError):
             self.queue.note_waits(self._reason)
+
+    def _tell_watch(self) -> bool:
+        """Whether the watch lets the worker go."""
+        if self.follows or (self.queue.waiting() and self.queue.paused is None):
+            self.watch.busy()
+            return True
+        return self.watch.idle()
 
     def _adopt(self) -> bool:
         """Takes over what an earlier worker left: living trees are followed, ended ones judged."""
@@ -178,6 +183,8 @@ class Worker:
             started = True
         if self.queue.waiting() and not (self.follows or self._reason):
             self._reason = "Another outputs folder of this machine uses what these jobs need."
+        if self.follows and self.queue.waiting():
+            self._standby.stand_by()
         return started
 
     def _obstacle(self) -> str:
@@ -195,10 +202,19 @@ class Worker:
         free = shutil.disk_usage(self.outputs).free
         if free >= self.least_free_bytes:
             return ""
+        self._lacked_at = time.monotonic()
         return (
             f"Only {free / 1024**2:.0f} MB are free where {self.outputs} lies, and nothing is started with less "
             f"than {self.least_free_bytes / 1024**2:.0f} MB. Free some space: the queue goes on by itself."
         )
+
+    def lacked_room(self) -> str:
+        """In words, when there is no room now or was none some moments ago: what ended meanwhile may have failed
+        for that alone."""
+        lack = self._lack_of_room()
+        if lack or time.monotonic() - self._lacked_at > LACK_S:
+            return lack
+        return f"The disk was full where {self.outputs} lies."
 
     def _is_free(self, slot: Slot) -> bool:
         if time.monotonic() < self._slot_busy_until.get(slot.name, 0.0):
@@ -243,7 +259,7 @@ class Worker:
                 stop_grace_s=launch.stop_grace_s,
             ),
         )
-        return self._supervisor(paths)
+        return self._supervised(paths)
 
     def _no_start(self, paths: AttemptPaths, error: Exception) -> Verdict:
         """How an attempt is judged that could not be started. What passes is tried again, at the job's place."""
@@ -256,16 +272,8 @@ class Worker:
         """What every process of an attempt bears in its environment."""
         return f"{self.queue.id}/{job.id}/{job.attempt}"
 
-    def _supervisor(self, paths: AttemptPaths) -> subprocess.Popen[bytes]:
-        with paths.supervisor_log.open("ab") as log:
-            process: subprocess.Popen[bytes] = subprocess.Popen(
-                [sys.executable, "-m", "train_tools.jobs.supervisor", str(paths.folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                creationflags=APART,
-                start_new_session=True,
-            )
+    def _supervised(self, paths: AttemptPaths) -> subprocess.Popen[bytes]:
+        process = self._standby.supervise(paths.folder)
         threading.Thread(target=self._wake_at_end_of, args=(process,), daemon=True).start()
         return process
 
@@ -281,10 +289,11 @@ class Worker:
                 f"This version of Train Tools knows no jobs of kind {job.kind!r}, only {', '.join(self.kinds)}."
             ) from None
 
-    def end(self, job: Job, folder: Path, verdict: Verdict, exit_: Exit) -> None:
-        """Writes an attempt's end and its follow-up jobs. NotNowError when that has to wait."""
-        lost = exit_.started and not self._lack_of_room()
-        verdict = self._as_wished(job, verdict, exit_, lost)
+    def end(self, job: Job, folder: Path, verdict: Verdict, exit_: Exit, lack_of_room: str) -> None:
+        """Writes an attempt's end and its follow-up jobs; `lack_of_room` tells of the moment it ended. NotNowError
+        when that has to wait."""
+        lost = exit_.started and not lack_of_room
+        verdict = self._as_wished(job, verdict, lost, lack_of_room if exit_.started else "")
         follow_ups: Sequence[NewJob] = ()
         if verdict.state.finished:
             try:
@@ -298,15 +307,15 @@ class Worker:
         if not exit_.started and job.slot and verdict.state is JobState.QUEUED:
             self._slot_busy_until[job.slot] = time.monotonic() + SLOT_RETRY_S
 
-    def _as_wished(self, job: Job, verdict: Verdict, exit_: Exit, lost: bool) -> Verdict:
+    def _as_wished(self, job: Job, verdict: Verdict, lost: bool, lack_of_room: str) -> Verdict:
         """The verdict, as far as nobody wished otherwise and the disk had room."""
         asked = self.queue.get(job.id)
         if verdict.state in (JobState.CANCELLED, JobState.QUEUED) and asked.wish is not None:
             return Verdict(state=AS_WISHED[asked.wish], message=_how_it_stopped(asked, verdict))
         if verdict.state is JobState.CANCELLED:  # nobody here asked: the system shuts down, say
             verdict = Verdict(state=JobState.QUEUED, message="Stopped from outside.")
-        if verdict.state is JobState.FAILED and exit_.started and not lost:
-            return Verdict(state=JobState.QUEUED, message=f"{verdict.message} {self._lack_of_room()}".strip())
+        if verdict.state is JobState.FAILED and lack_of_room:
+            return Verdict(state=JobState.QUEUED, message=f"{verdict.message} {lack_of_room}".strip())
         if lost and verdict.state is JobState.QUEUED and self.queue.losses(job.id) + 1 >= self.most_losses:
             return Verdict(
                 state=JobState.FAILED,

@@ -33,6 +33,17 @@ class Formula:
         return f"={self.text}"
 
 
+@dataclass(frozen=True)
+class Typed:
+    """The values of an axis as somebody wrote them into a grid file: `8:64:*2`. Which they are, the options of the
+    grid's trainer tell."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """What makes a grid less, or more, than the product of its axes."""
@@ -105,8 +116,8 @@ class RunSpec:
     base_model: str
     """sha256 of the base model's file."""
     engine: str
-    contract: int
-    """Version of the engine's contract: raised when the same options would give another result."""
+    contract: int | str
+    """Version of the engine's contract: another one when the same options would give another result."""
 
     @cached_property
     def fingerprint(self) -> str:

@@ -148,6 +148,8 @@ class Job:
     finished_at: float | None = None
     steps_started_at: float | None = None
     """When the first step of this attempt was reported; the ETA is calibrated from here."""
+    first_step: int = 1
+    """The number of that step: more than 1 when the attempt goes on where an earlier one ended."""
 
     @property
     def progress(self) -> float:
@@ -156,9 +158,10 @@ class Job:
 
     def seconds_left(self, now: float) -> float | None:
         """The time left by this attempt's own pace, or None before there is one."""
-        if self.state is not JobState.RUNNING or self.step < 2 or self.steps_started_at is None:
+        steps = self.step - self.first_step
+        if self.state is not JobState.RUNNING or steps < 1 or self.steps_started_at is None:
             return None
-        pace = (now - self.steps_started_at) / (self.step - 1)
+        pace = (now - self.steps_started_at) / steps
         return max(0.0, (self.total_steps - self.step) * pace)
 
 
@@ -179,4 +182,13 @@ class QueueState:
     waiting: int
     active: int
     seconds_left: float | None
-    """Over all jobs that run and wait, by the pace of this machine; None before there is one."""
+    """Over all jobs that run and wait, by the pace of this machine; None when there are none."""
+
+    @property
+    def word(self) -> str:
+        """`paused`, `waiting` (for what `reason` says), `working` or `idle`."""
+        if self.paused:
+            return "paused"
+        if self.reason and not self.active:
+            return "waiting"
+        return "working" if self.active or self.waiting else "idle"

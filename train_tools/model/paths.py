@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 DEFAULTS = "my defaults"
 """The name of the preset that new versions begin with."""
@@ -63,6 +63,13 @@ class OutputsPaths:
     def project(self, name: str) -> ProjectPaths:
         return ProjectPaths(self.projects / name)
 
+    def version_holding(self, job_folder: str) -> VersionPaths | None:
+        """The version that a job's folder (relative to this one) lies in."""
+        parts = PurePosixPath(job_folder).parts
+        if len(parts) < 4 or (parts[0], parts[2]) != (self.projects.name, "versions"):
+            return None
+        return self.project(parts[1]).version(parts[3])
+
 
 @dataclass(frozen=True)
 class ProjectPaths:
@@ -102,6 +109,10 @@ class VersionPaths:
     def regularisation(self) -> Path:
         return self.folder / "dataset" / "reg"
 
+    def manifest(self, content: str) -> Path:
+        """The files of the dataset that had this content, one by one."""
+        return self.folder / "dataset" / "manifests" / f"{content[:12]}.json"
+
     @property
     def trains(self) -> Path:
         return self.folder / "trains"
@@ -129,6 +140,11 @@ class GridPaths:
     @property
     def record(self) -> Path:
         return self.folder / "grid.toml"
+
+    @property
+    def joined(self) -> Path:
+        """Names of runs that are shown with the grid, though they are none of its cells."""
+        return self.folder / "joined"
 
     @property
     def matrix(self) -> Path:
@@ -163,8 +179,29 @@ class RunPaths:
         """The folder of the job that renders this run's previews; the images lie by their checkpoints."""
         return self.folder / "previews"
 
+    @property
+    def by_hand(self) -> Path:
+        """What the command for this run reads and writes when a person gives it: nothing of the run itself."""
+        return self.folder / "by-hand"
+
+    @property
+    def copies(self) -> Path:
+        """The folder of the job that copies this run's checkpoints to where they are used."""
+        return self.folder / "copies"
+
     def images_of(self, checkpoint: str) -> Path:
         return self.folder / checkpoint / "images"
+
+
+@dataclass(frozen=True)
+class JobPaths:
+    """The folder of a job of any kind."""
+
+    folder: Path
+
+    def news(self, way: str) -> Path:
+        """The folder of the job that makes its end known."""
+        return self.folder / "news" / way
 
 
 @dataclass(frozen=True)
@@ -193,6 +230,11 @@ class AttemptPaths:
     @property
     def exit(self) -> Path:
         return self.folder / "exit.json"
+
+    @property
+    def machine(self) -> Path:
+        """Where and with what it ran."""
+        return self.folder / "machine.json"
 
     @property
     def output(self) -> Path:

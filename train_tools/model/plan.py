@@ -65,7 +65,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """When the runs of a grid have their turn in the queue."""
+    """When the runs of a grid have their turn in the queue, and whether they are rendered afterwards."""
 
     priority: int = 0
     """Jobs of a higher one go first."""
@@ -73,6 +73,8 @@ class Turn:
     """When they may start at the earliest, in seconds since the epoch."""
     stop_after_failures: int = 0
     """When so many runs have failed, those that still wait are taken out; 0 = never."""
+    previews: bool | None = None
+    """None = as the version says when a run has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)

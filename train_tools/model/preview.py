@@ -24,6 +24,8 @@ class PreviewSettings:
     guidance: float = 7.0
     sampler: str = "ddim"
     clip_skip: int = 1
+    after_training: bool = True
+    """Whether a run that has ended is rendered without being asked (S1-50)."""
 
     def __post_init__(self) -> None:
         if not (self.prompts and self.weights and self.seeds):

@@ -1,144 +1,137 @@
-"""The option table of the bundled engine, with our labels and marks. Any option in it may be an axis of a grid."""
+"""The options of one trainer: reading values from text, checking typed ones, and what of them decides a result."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sd_contract.errors import OptionError
-from sd_contract.options import OPTIONS, OptionSpec, checked, option, parsed
+from sd_contract.options import OptionSpec, checked, parsed
 from train_tools.errors import OptionValueError
 from train_tools.model.dataset import CaptionPolicy
-
-
-class Danger(StrEnum):
-    """Why a value needs care: it runs code, or names files."""
-
-    NONE = ""
-    CODE = "code"
-    PATH = "path"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Option:
-    """One engine option as a form shows it."""
-
-    name: str
-    label: str
-    spec: OptionSpec
-    danger: Danger = Danger.NONE
-    set_by_app: bool = False
-    """Says only where files are; the app fills it in, and it is no part of a run's identity."""
-
-
-_CODE = {"network_module"}
-_PATHS = {"pretrained_model_name_or_path", "tokenizer_cache_dir", "vae", "sample_prompts"}
-_SET_BY_APP = {
-    "output_dir",
-    "output_name",
-    "logging_dir",
-    "config_file",
-    "dataset_config",
-    "train_data_dir",
-    "reg_data_dir",
-    "in_json",
-    "dataset_repeats",
-    "conditioning_data_dir",
-    "caption_extension",
-    "resume",
-    "state_dir",
-    "caption_extention",
-}
-NO_PART_OF_THE_RESULT = frozenset(
-    {
-        "pretrained_model_name_or_path",
-        "tokenizer_cache_dir",
-        "training_comment",
-        "no_metadata",
-        *(spec.name for spec in OPTIONS if spec.name.startswith("metadata_")),
-        "max_data_loader_n_workers",
-        "persistent_data_loader_workers",
-        "skip_cache_check",
-        "cache_info",
-        "vae_batch_size",
-        "sdpa",
-        "v2",
-        "no_half_vae",
-        "cache_text_encoder_outputs",
-        "cache_text_encoder_outputs_to_disk",
-        "disable_mmap_load_safetensors",
-        "sample_prompts",
-        "sample_every_n_steps",
-        "sample_every_n_epochs",
-        "sample_at_first",
-        "sample_sampler",
-        "save_state",
-        "save_state_on_train_end",
-        "save_last_n_epochs_state",
-        "save_last_n_steps_state",
-        "skip_until_initial_step",
-        "state_every_n_steps",
-        "state_every_n_minutes",
-    }
-)
-"""Options whose value does not decide the result: the base model counts by its hash, not by its path."""
-
-_LABELS = {
-    "pretrained_model_name_or_path": "Base model",
-    "v2": "SD2 model",
-    "v_parameterization": "V-prediction",
-    "vae": "VAE",
-    "no_half_vae": "Full-precision VAE",
-    "network_dim": "Rank",
-    "network_alpha": "Alpha",
-    "unet_lr": "U-Net learning rate",
-    "text_encoder_lr": "Text encoder learning rate",
-    "train_batch_size": "Batch size",
-    "max_train_epochs": "Epochs",
-    "save_every_n_epochs": "Save every n epochs",
-    "lr_scheduler": "Scheduler",
-    "optimizer_type": "Optimizer",
-    "min_snr_gamma": "Min-SNR gamma",
-    "sdpa": "SDPA attention",
-}
-
+from train_tools.options.marks import NO_PART_OF_THE_RESULT, code_of, danger_of, refusal_of
+from train_tools.options.option import Danger, Option
+from train_tools.options.words import words_for
 
 DATASET_OPTIONS = (
-    OptionSpec(
-        name="dataset",
-        type="str",
-        default="",
-        group="dataset",
-        help="the version of the project whose training images are used; empty = this one",
-    ),
-    OptionSpec(
-        name="repeats",
-        type="int",
-        default=None,
-        minimum=1,
-        group="dataset",
-        help="how often each training image is drawn an epoch, instead of what its folder says",
-    ),
+    OptionSpec(name="dataset", type="str", default=""),
+    OptionSpec(name="repeats", type="int", default=None, minimum=1),
     OptionSpec(
         name="captions",
         type="str",
         default=CaptionPolicy.AS_WRITTEN.value,
         choices=tuple(policy.value for policy in CaptionPolicy),
-        group="dataset",
-        help="the captions as they are written, the class alone, or the class before what is written",
     ),
 )
 """What no trainer knows: which training images a run takes, and how. They count by the dataset's content."""
 
 
-@cache
-def bundled_options() -> Mapping[str, Option]:
-    """The table by name: ours for datasets, then the engine's in its order."""
-    return {spec.name: _option(spec) for spec in (*DATASET_OPTIONS, *OPTIONS)}
+class OptionTable(Mapping[str, Option]):
+    """The options of one trainer by name, ours for datasets first. A table equals only itself, so that what was
+    understood with it may be remembered by it."""
+
+    def __init__(self, options: Iterable[Option], unknown: Callable[[str], str]) -> None:
+        """`unknown` says in words what is wrong with the name of an option that isn't in the table."""
+        ours = (option_of(spec) for spec in DATASET_OPTIONS)
+        self._options = {option.name: option for option in (*ours, *options)}
+        self._unknown = unknown
+
+    def __getitem__(self, name: str) -> Option:
+        return self._options[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._options)
+
+    def __len__(self) -> int:
+        return len(self._options)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def settable(self, name: str) -> Option:
+        """The option a user may set. Raises OptionValueError with the nearest name, or the reason why not."""
+        found = self._options.get(name)
+        if found is None:
+            raise OptionValueError(self._unknown(name) + self._nearest(name))
+        if found.refusal:
+            raise OptionValueError(f"{name} can't be set: {found.refusal}.")
+        return found
+
+    def _nearest(self, name: str) -> str:
+        wanted = name.casefold().replace("-", "_").replace(" ", "_")
+        by_label = {option.label.casefold().replace(" ", "_"): option.name for option in self._options.values()}
+        near = difflib.get_close_matches(wanted, by_label, n=1, cutoff=0.85)
+        return f' (Is "{by_label[near[0]]}" meant?)' if near else ""
+
+    def is_numeric(self, name: str) -> str:
+        """ "int" or "float" for an option whose values are numbers, "floats" for lists of them; "" for any
+        other."""
+        kind = self.settable(name).spec.type
+        return {"int": "int", "float": "float", "int_or_float": "float", "floats": "floats"}.get(kind, "")
+
+    def is_list(self, name: str) -> bool:
+        """Whether one value of the option is a list."""
+        return self.settable(name).spec.type in ("strings", "floats")
+
+    def default_of(self, name: str) -> Any:
+        """What an option is where nobody sets it."""
+        return self.settable(name).spec.default
+
+    def value_from_text(self, name: str, text: str) -> Any:
+        """The typed value of one item of a list. Raises OptionValueError naming the option and what is allowed."""
+        found = self.settable(name)
+        try:
+            value = parsed(found.spec, text)
+        except OptionError as error:
+            raise OptionValueError(str(error)) from error
+        _refuse_unknown_code(found, value)
+        return value
+
+    def checked_value(self, name: str, value: Any) -> Any:
+        """A typed value as the trainer takes it: lists as tuples, whole numbers as floats where those are
+        wanted."""
+        found = self.settable(name)
+        _refuse_what_is_no_text(name, value)
+        try:
+            taken = checked(found.spec, tuple(value) if isinstance(value, list) else value)
+        except OptionError as error:
+            raise OptionValueError(str(error)) from error
+        _refuse_unknown_code(found, taken)
+        return taken
+
+    def canonical(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What decides a result: checked values, defaults left out, sorted by name."""
+        values = {name: self.checked_value(name, value) for name, value in engine_options(options).items()}
+        return {
+            name: values[name]
+            for name in sorted(values)
+            if self[name].decides_result and values[name] != self[name].spec.default
+        }
+
+
+def option_of(spec: OptionSpec, **facts: Any) -> Option:
+    """The option with our words and marks; `facts` are those that differ from them."""
+    said = words_for(spec.name)
+    return Option(
+        **{
+            "name": spec.name,
+            "label": said.label,
+            "spec": spec,
+            "group": said.group,
+            "help": said.help,
+            "unit": said.unit,
+            "usual": said.usual,
+            "danger": danger_of(spec.name),
+            "code": code_of(spec.name),
+            "refusal": refusal_of(spec.name),
+            "decides_result": spec.name not in NO_PART_OF_THE_RESULT,
+            **facts,
+        }
+    )
 
 
 def engine_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,73 +140,13 @@ def engine_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in ours}
 
 
-def _option(spec: OptionSpec) -> Option:
-    danger = Danger.CODE if spec.name in _CODE else Danger.PATH if spec.name in _PATHS else Danger.NONE
-    return Option(
-        name=spec.name,
-        label=_LABELS.get(spec.name, spec.name.replace("_", " ").capitalize()),
-        spec=spec,
-        danger=danger,
-        set_by_app=spec.name in _SET_BY_APP,
-    )
-
-
-def settable(name: str) -> Option:
-    """The option a user may set. Raises OptionValueError with the nearest name, or the reason why not."""
-    found = bundled_options().get(name)
-    if found is not None and found.set_by_app:
+def _refuse_unknown_code(option: Option, value: Any) -> None:
+    if option.danger is Danger.CODE and option.code and isinstance(value, str) and not option.code.allows(value):
+        known = ", ".join(option.code.names) or "nothing"
         raise OptionValueError(
-            f"{name} can't be set: Train Tools chooses it, so that every run has a place of its own."
+            f"{option.name} = {value} names code that Train Tools does not know; it knows {known}. If you trust "
+            f"it, say so on the command line: `train-tools engine allow ENGINE {value}`."
         )
-    if found is None:
-        try:
-            option(name)
-        except OptionError as error:
-            raise OptionValueError(str(error) + _nearest(name)) from error
-        raise AssertionError(f"the engine knows {name} but its table does not")
-    return found
-
-
-def _nearest(name: str) -> str:
-    wanted = name.casefold().replace("-", "_").replace(" ", "_")
-    by_label = {entry.label.casefold().replace(" ", "_"): entry.name for entry in bundled_options().values()}
-    near = difflib.get_close_matches(wanted, by_label, n=1, cutoff=0.85)
-    return f' (Is "{by_label[near[0]]}" meant?)' if near else ""
-
-
-def is_numeric(name: str) -> str:
-    """ "int" or "float" for an option whose values are numbers, "floats" for lists of them; "" for any other."""
-    kind = settable(name).spec.type
-    return {"int": "int", "float": "float", "int_or_float": "float", "floats": "floats"}.get(kind, "")
-
-
-def is_list(name: str) -> bool:
-    """Whether one value of the option is a list."""
-    return settable(name).spec.type in ("strings", "floats")
-
-
-def default_of(name: str) -> Any:
-    """What an option is where nobody sets it."""
-    return settable(name).spec.default
-
-
-def value_from_text(name: str, text: str) -> Any:
-    """The typed value of one item of a list. Raises OptionValueError naming the option and what is allowed."""
-    spec = settable(name).spec
-    try:
-        return parsed(spec, text)
-    except OptionError as error:
-        raise OptionValueError(str(error)) from error
-
-
-def checked_value(name: str, value: Any) -> Any:
-    """A typed value as the engine takes it: lists as tuples, whole numbers as floats where those are wanted."""
-    spec = settable(name).spec
-    _refuse_what_is_no_text(name, value)
-    try:
-        return checked(spec, tuple(value) if isinstance(value, list) else value)
-    except OptionError as error:
-        raise OptionValueError(str(error)) from error
 
 
 def _refuse_what_is_no_text(name: str, value: Any) -> None:
@@ -221,13 +154,3 @@ def _refuse_what_is_no_text(name: str, value: Any) -> None:
     for text in value if isinstance(value, tuple | list) else (value,):
         if isinstance(text, str) and any("\ud800" <= letter <= "\udfff" for letter in text):
             raise OptionValueError(f"{name} = {text!r} is not UTF-8 text. Rename the file, or type it anew.")
-
-
-def canonical_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides a result: checked values, defaults left out, sorted by name."""
-    values = {name: checked_value(name, value) for name, value in engine_options(options).items()}
-    return {
-        name: values[name]
-        for name in sorted(values)
-        if name not in NO_PART_OF_THE_RESULT and values[name] != bundled_options()[name].spec.default
-    }

@@ -41,6 +41,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "train_clip_skip": 2,
     "train_mixed_precision": "fp16",
     "train_xformers": True,
+    "train_finish_generate_all_checkpoint_preview": True,
     "preview_txt2img_prompt": "",
     "preview_txt2img_negative_prompt": "low quality",
     "preview_sampling_method": ["Euler a"],
@@ -245,6 +246,7 @@ def _previews(reading: _Reading) -> PreviewSettings:
         guidance=reading.number("preview_cfg_scale"),
         sampler=_sampler(reading),
         clip_skip=reading.whole("train_clip_skip"),
+        after_training=bool(reading.values["train_finish_generate_all_checkpoint_preview"]),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from sd_contract.errors import CheckpointError
-from sd_contract.tensors.tensor_files import verify_safetensors
+from sd_contract.tensors.tensor_files import read_header, verify_safetensors
 from train_tools.files import link_or_copy, storage_error
 from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.paths import RunPaths
@@ -53,6 +53,15 @@ def checkpoints_of(paths: RunPaths) -> tuple[Checkpoint, ...]:
 def is_trained(paths: RunPaths) -> bool:
     """Whether the run has its final checkpoint, whatever the project was called when it was trained."""
     return any(checkpoint.final for checkpoint in checkpoints_of(paths))
+
+
+def seed_of(paths: RunPaths) -> int | None:
+    """The seed that the run's checkpoints were trained with, as their metadata say."""
+    for checkpoint in checkpoints_of(paths):
+        seed = read_header(checkpoint.path).metadata.get("ss_seed", "")
+        if seed.isdecimal():
+            return int(seed)
+    return None
 
 
 def _put(file: Path, target: Path) -> Path:

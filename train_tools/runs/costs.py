@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -52,6 +53,8 @@ def measured_pace(history: Iterable[Job]) -> Pace | None:
         if job.kind != TRAIN or not whole or job.total_steps < 2 or not work or None in times:
             continue
         started, stepping, finished = (float(time or 0.0) for time in times)
+        if not started <= stepping < finished:  # the clock was set meanwhile
+            continue
         paces.append((finished - stepping) / (job.total_steps - 1) / work)
         startups.append(stepping - started)
     if not paces:
@@ -61,6 +64,40 @@ def measured_pace(history: Iterable[Job]) -> Pace | None:
         step_s=0.0,
         per_work_s=median(paces[:20]),
         source=f"measured on this machine ({len(paces)} finished run{'s' * (len(paces) > 1)})",
+    )
+
+
+def first_guess() -> Pace:
+    return FIRST_GUESS["gpu" if shutil.which("nvidia-smi") else "cpu"]
+
+
+def seconds_left(
+    active: Sequence[Job], first: Sequence[Job], waiting: int, history: Sequence[Job], now: float
+) -> float | None:
+    """The time until all that is active and the `waiting` jobs, of which these are the `first`, have ended, if as
+    many run at a time as do now. None when there are none."""
+    if not active and not waiting:
+        return None
+    pace = measured_pace(history) or first_guess()
+    other_paces = {kind: _pace_per_step(kind, history) for kind in {job.kind for job in history} - {TRAIN}}
+
+    def whole(job: Job) -> float:
+        if job.kind == TRAIN:
+            return pace.seconds(job.total_steps, float(job.subject.get("work", 0.0)))
+        return other_paces.get(job.kind, 0.0) * job.total_steps
+
+    begun = (job.seconds_left(now) for job in active)
+    left = sum(whole(job) if seconds is None else seconds for job, seconds in zip(active, begun, strict=True))
+    behind = sum(map(whole, first)) * waiting / max(1, len(first))
+    return (left + behind) / max(1, len(active))
+
+
+def _pace_per_step(kind: str, history: Sequence[Job]) -> float:
+    """Seconds for one picture, say, its share of the start included."""
+    return median(
+        max(0.0, (job.finished_at or 0.0) - (job.started_at or 0.0)) / max(1, job.total_steps)
+        for job in history
+        if job.kind == kind
     )
 
 

@@ -13,6 +13,7 @@ from train_tools.jobs.kind import Launch as Launch
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import Verdict
 from train_tools.model.paths import RunPaths
+from train_tools.options.table import OptionTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +56,22 @@ class Engine(Protocol):
     def name(self) -> str: ...
 
     @property
-    def contract(self) -> int:
-        """Raised when the same options would give another result."""
+    def contract(self) -> int | str:
+        """Another one when the same options would give another result."""
+        ...
+
+    @property
+    def options(self) -> OptionTable:
+        """What may be set, and to what."""
+        ...
+
+    @property
+    def code(self) -> Path:
+        """The folder of the trainer's own code. Its `.git`, where it is a checkout, lies there or one above."""
+        ...
+
+    def threads(self, base_model: Path) -> int:
+        """How many threads a training of this model takes on a CPU. More or fewer may give other last digits."""
         ...
 
     def check_base_model(self, path: Path) -> None:

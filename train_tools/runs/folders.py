@@ -8,6 +8,7 @@ from collections import defaultdict
 from train_tools.errors import StorageError
 from train_tools.model.grid import Run
 from train_tools.model.paths import RunPaths, VersionPaths
+from train_tools.model.provenance import Descent
 from train_tools.runs.record import read_record
 
 
@@ -29,7 +30,10 @@ class RunFolders:
         )
 
     def _fingerprint(self, name: str) -> str | None:
+        """None where there is no record, and for a reproduction: it is compared with the run, but another."""
         try:
-            return read_record(RunPaths(self._version.trains / name)).run.spec.fingerprint
+            record = read_record(RunPaths(self._version.trains / name))
         except StorageError:
             return None
+        is_second = record.origin is not None and record.origin.how is Descent.REPRODUCTION
+        return None if is_second else record.run.spec.fingerprint

@@ -11,22 +11,26 @@ from typing import Any
 from sd_contract.attempt import Attempt, Result
 from sd_contract.events import AttemptStarted, CheckpointSaved, Event, Tail
 from sd_contract.output.states import newest_state
+from sd_contract.tensors.tensor_files import data_sha256
 from train_tools.errors import DatasetNotUsableError, TrainToolsError
 from train_tools.failures.diagnosis import UNKNOWN, Evidence, diagnose
 from train_tools.files import last_lines
 from train_tools.jobs.kind import Exit, Launch, attempts_in, last_attempt
 from train_tools.model.dataset import Dataset
-from train_tools.model.grid import Run
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Turn
+from train_tools.model.provenance import Descent
 from train_tools.options.table import engine_options
 from train_tools.runs.checkpoints import checkpoints_of, publish, publish_all
 from train_tools.runs.engine import AttemptFiles, Engine, RunFiles
 from train_tools.runs.false_starts import given_up
+from train_tools.runs.machine import machine_here, write_machine
 from train_tools.runs.record import RunRecord, read_record
 
 TRAIN = "train"
+PREVIEWS = "previews"
+"""What a job's subject calls an order that says whether its run is rendered afterwards."""
 LINES_LOOKED_AT = 200
 """Of the log of an attempt that ended without a word."""
 
@@ -41,7 +45,12 @@ def training_job(
         kind=TRAIN,
         title=title,
         folder=paths.folder.relative_to(outputs.folder).as_posix(),
-        subject={"grid": record.grid, "label": record.run.label, "work": record.work},
+        subject={
+            "grid": record.grid,
+            "label": record.label,
+            "work": record.work,
+            **({} if turn.previews is None else {PREVIEWS: turn.previews}),
+        },
         total_steps=record.steps,
         attempt=last_attempt(paths.folder),
         priority=turn.priority,
@@ -51,9 +60,9 @@ def training_job(
     )
 
 
-def title_of(version: VersionPaths, run: Run) -> str:
+def title_of(version: VersionPaths, record: RunRecord) -> str:
     """What the queue calls the training of a run."""
-    return f"{version.folder.parent.parent.name} / {version.folder.name}: {run.label}"
+    return f"{version.folder.parent.parent.name} / {version.folder.name}: {record.label}"
 
 
 class TrainingJob:
@@ -84,8 +93,10 @@ class TrainingJob:
                 "The dataset was changed after this run was queued, so it would no longer be the run that was "
                 "asked for. Submit the grid again: only what differs is trained."
             )
+        _refuse_other_weights(record)
         base_model = Path(record.run.base_model)
         engine.check_base_model(base_model)
+        write_machine(AttemptPaths(attempt.folder), machine_here(job.slot or "", engine, base_model))
         engine.write(
             RunFiles(
                 paths=run,
@@ -131,7 +142,9 @@ class TrainingJob:
         run, version = RunPaths(folder), VersionPaths(folder.parent.parent)
         if verdict.state is JobState.CANCELLED or not checkpoints_of(run):
             return ()
-        previews = self._previews_of(version, read_record(run))
+        record = read_record(run)
+        grid = job.subject.get("grid", record.grid)  # a run may be asked for again by another grid
+        previews = self._previews_of(version, replace(record, grid=grid))
         return (previews,) if previews else ()
 
     @staticmethod
@@ -160,6 +173,18 @@ def _story(run: RunPaths) -> Iterator[Event]:
         yield from events
         if not any(isinstance(event, AttemptStarted) and event.from_step for event in events):
             return
+
+
+def _refuse_other_weights(record: RunRecord) -> None:
+    """A continuation is queued for the weights that a file had then; its path alone says nothing."""
+    if record.origin is None or record.origin.how is not Descent.CONTINUATION:
+        return
+    file = Path(str(record.run.options.get("network_weights")))
+    if data_sha256(file) != record.origin.tensors_sha256:
+        raise TrainToolsError(
+            f"{file} does not hold the weights any more that this run was to go on from. Continue from it again: "
+            "that makes a new run."
+        )
 
 
 def _in_words(verdict: Verdict, attempt: Attempt, exit_: Exit) -> Verdict:

@@ -18,6 +18,7 @@ from train_tools.errors import (
     ConfirmationWantedError,
     JobMoveError,
     NotFoundError,
+    NotNowError,
     StorageError,
 )
 from train_tools.server.thumbnails import NotAPictureError
@@ -28,6 +29,7 @@ STATUS: Mapping[type[Exception], int] = {
     JobMoveError: 409,
     ConfirmationWantedError: 409,
     NotAPictureError: 415,
+    NotNowError: 503,
     StorageError: 500,
 }
 """Every other user error is 400."""

@@ -9,12 +9,12 @@ import os
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import uvicorn
 
 from train_tools.app import USER_ERRORS, App
-from train_tools.errors import AddressInUseError, OptionValueError
+from train_tools.errors import AddressInUseError, AlreadyServedError, OptionValueError
 from train_tools.server.access_token import find_token
 from train_tools.server.application import MountPage, guarded, no_page
 from train_tools.server.security import EVERY_ADDRESS, PREFIX, SERVER_NAME, Access
@@ -39,9 +39,10 @@ def serve(
     """Serves until it is told to stop (Ctrl-C), and works off the queue meanwhile. `port` 0 takes a free one;
     `hosts` are further names it answers to; `say` is given the address with the token once it can be opened.
 
-    Raises AddressInUseError when the port is taken, before anything else is done.
+    Raises AddressInUseError when the port is taken or another service has the outputs folder, before anything else
+    is done.
     """
-    with listening(host, port) as listener:
+    with _only_service(app, open_browser) as note_address, listening(host, port) as listener:
         taken: int = listener.getsockname()[1]
         access = Access(
             token=find_token(app.state_folder),
@@ -61,6 +62,7 @@ def serve(
             )
         )
         address = address_of(host, taken, access.token)
+        note_address(address.partition("?")[0])
         say(address)
         if open_browser:  # the socket listens already: the browser waits until the first answer comes
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
@@ -69,6 +71,21 @@ def serve(
         with contextlib.suppress(KeyboardInterrupt):
             service.run(sockets=[listener])
         ended.set()
+
+
+@contextlib.contextmanager
+def _only_service(app: App, open_browser: bool) -> Iterator[Callable[[str], None]]:
+    """Two services on one folder would be one too many: the second says where the first is."""
+    try:
+        with app.jobs.being_the_service() as note_address:
+            yield note_address
+    except AlreadyServedError as error:
+        if not error.address:
+            raise
+        address = f"{error.address}?token={find_token(app.state_folder)}"
+        if open_browser:
+            webbrowser.open(address)
+        raise AlreadyServedError(address) from error
 
 
 def keep_working(app: App, ended: threading.Event) -> None:

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
@@ -25,6 +26,8 @@ class ParameterGroup:
     part: Part
     parameters: Sequence[Parameter]
     learning_rate: float
+    names: tuple[str, ...] = ()
+    """What kohya's groups that are in it are called: "unet", "unet_block3 plus"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +70,13 @@ def _adaptive(name: str, *, decoupled: bool = False, **defaults: Any) -> Recipe:
     )
 
 
-# Fused: one pass over all weights, which on a CPU takes a fifth of the time of a loop over them.
+# Fused: one pass over all weights, which on a CPU takes a fifth of the time of a loop over them. Torch's fused SGD
+# fails where some weights had no gradient yet, as those of LoRAs that module_dropout left out of the first step.
 RECIPES: Mapping[str, Recipe] = {
     "AdamW": _recipe("torch.optim", "AdamW", fused=True),
     "AdamW8bit": _recipe("bitsandbytes.optim", "AdamW8bit", needs_cuda=True),
     "Lion": _recipe("pytorch_optimizer", "Lion"),
-    "SGDNesterov": _recipe("torch.optim", "SGD", fused=True, nesterov=True, momentum=0.9),
+    "SGDNesterov": _recipe("torch.optim", "SGD", nesterov=True, momentum=0.9),
     "AdaFactor": _recipe("transformers.optimization", "Adafactor", relative_step=True),
     "Prodigy": _adaptive("Prodigy", decoupled=True),
     "DAdaptation": _adaptive("DAdaptAdam"),
@@ -134,19 +138,35 @@ def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     for place, saved in state["state"].items():
         own = optimizer.state[parameters[place]]
         for name, value in saved.items():
-            if isinstance(value, torch.Tensor) and own[name].dtype != value.dtype:
+            if isinstance(value, Tensor) and own[name].dtype != value.dtype:
                 own[name] = value.to(own[name].device)
 
 
-def used_rate(optimizer: Optimizer, step: int) -> float:
-    """The learning rate of the last group at a step counted from 1, as far as it can be told without waiting for
-    the device."""
-    group = optimizer.param_groups[-1]
+@dataclass(frozen=True)
+class UsedRate:
+    """The learning rate of a group in a step; `scaled` is what the optimizer's own estimate makes of it, for those
+    that have one. Either a number, or still on the device."""
+
+    rate: float
+    scaled: float | Tensor | None
+
+    @property
+    def known(self) -> float:
+        """The rate that the weights moved with, as far as it can be told without waiting for the device."""
+        return self.scaled if isinstance(self.scaled, float) else self.rate
+
+
+def used_rates(optimizer: Optimizer, step: int) -> list[UsedRate]:
+    """The rates of all groups at a step counted from 1."""
+    return [_used_rate(group, step) for group in optimizer.param_groups]
+
+
+def _used_rate(group: Mapping[str, Any], step: int) -> UsedRate:
     if group.get("relative_step"):
         largest = 1e-6 * step if group["warmup_init"] else 1e-2
-        return min(largest, 1.0 / math.sqrt(step))
-    distance = group.get("d")
-    return float(group["lr"] * distance) if isinstance(distance, float) else float(group["lr"])
+        return UsedRate(min(largest, 1.0 / math.sqrt(step)), None)
+    rate, estimate = float(group["lr"]), group.get("d")
+    return UsedRate(rate, None if estimate is None else estimate * rate)
 
 
 def _adafactor_arguments(arguments: dict[str, Any]) -> dict[str, Any]:

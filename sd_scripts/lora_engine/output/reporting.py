@@ -4,12 +4,17 @@ Also where a request to stop arrives: the attempt's `stop` file, or a signal. Kn
 
 from __future__ import annotations
 
+import errno
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from time import monotonic
+from typing import IO, Any, Literal
 
 from lora_engine.errors import Stopped
 from sd_contract.attempt import Attempt, StopMode
+from sd_contract.errors import OptionError
 from sd_contract.events import (
     AttemptStarted,
     CheckpointSaved,
@@ -19,6 +24,71 @@ from sd_contract.events import (
     StepDone,
     Warned,
 )
+from sd_contract.options import LoggingOptions
+from sd_contract.options.groups import LEVELS
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def unless_full() -> Iterator[None]:
+    """Goes on where the disk has no room: what a run tells is worth less than the run."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+
+
+class LossyStream:
+    """Stdout or stderr, which may be a log on a full disk; otherwise the stream itself."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with unless_full():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with unless_full():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class Console:
+    """Where messages for people go: phases and states (INFO) to stdout, warnings to stderr, unless the options say
+    otherwise. OptionError when their file can't be written."""
+
+    def __init__(self, options: LoggingOptions) -> None:
+        self._least = LEVELS.index(options.console_log_level or "INFO")
+        self._simple = options.console_log_simple
+        self._file = _begun(Path(options.console_log_file)) if options.console_log_file else None
+
+    def tell(self, level: Literal["INFO", "WARNING"], message: str) -> None:
+        if LEVELS.index(level) < self._least:
+            return
+        console = sys.stdout if self._simple or level == "INFO" else sys.stderr
+        stream = self._file or LossyStream(console)
+        try:
+            stream.write(f"{message}\n")
+            stream.flush()
+        except OSError as error:
+            if self._file is None:
+                raise
+            self.close()
+            self.tell("WARNING", f"warning: console_log_file can't be written any more: {error.strerror}.")
+            self.tell(level, message)
+
+    def close(self) -> None:
+        """Messages go to the console from now on."""
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # what it could not take before is still in its buffer
+                file.close()
 
 
 class Reporter:
@@ -30,6 +100,7 @@ class Reporter:
         self.files: list[str] = []
         self._attempt = attempt
         self._events = EventLog(attempt.events) if attempt else None
+        self._console = Console(LoggingOptions())
         self._phase = ""
         self._begun = False
         self._signalled = False
@@ -46,21 +117,35 @@ class Reporter:
         if self._events is None:
             return
         if not self._begun and not isinstance(event, AttemptStarted):
-            self._events.emit(AttemptStarted())
+            self._tell(AttemptStarted())
         self._begun = True
-        self._events.emit(event)
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        assert self._events is not None
+        with unless_full():
+            self._events.emit(event)
+
+    def use_console(self, options: LoggingOptions) -> None:
+        """From now on messages go where these options want them. OptionError when that can't be."""
+        self._console = Console(options)
 
     def say(self, line: str) -> None:
-        """A line on stdout, at once even into a pipe."""
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        """A line of those that programs look for: always on stdout, at once even into a pipe."""
+        stream = LossyStream(sys.stdout)
+        stream.write(f"{line}\n")
+        stream.flush()
+
+    def note(self, message: str) -> None:
+        """A message for people."""
+        self._console.tell("INFO", message)
 
     def phase(self, name: str) -> None:
         """Begins a stretch of work without steps. Raises Stopped when that is what the user wants instead."""
         self.go_on_or_stop()
         self._phase = name
         self.emit(PhaseStarted(name))
-        self.say(name)
+        self.note(name)
         self._last_step_at = monotonic()
 
     @property
@@ -70,7 +155,7 @@ class Reporter:
 
     def warn(self, message: str) -> None:
         self.emit(Warned(message))
-        sys.stderr.write(f"warning: {message}\n")
+        self._console.tell("WARNING", f"warning: {message}")
 
     def step_done(self, step: int, epoch: int, loss: float | None, learning_rate: float) -> None:
         self.step = step
@@ -118,5 +203,16 @@ class Reporter:
             raise Stopped
 
     def close(self) -> None:
+        self._console.close()
         if self._events:
-            self._events.close()
+            with unless_full():
+                self._events.close()
+
+
+def _begun(path: Path) -> IO[str]:
+    try:
+        return path.open("w", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise OptionError(
+            f"console_log_file = {path} can't be written ({error.strerror}). Choose another file."
+        ) from error

@@ -85,7 +85,7 @@ class Samples:
         file = f"{stem}_{now}{'' if prompt.seed is None else f'_{prompt.seed}'}.png"
         as_image(pixels).save(self._folder / file)
         self._reporter.emit(ImageRendered(f"{FOLDER}/{file}"))
-        self._reporter.say(f"sample: {self._folder / file}")
+        self._reporter.note(f"sample: {self._folder / file}")
 
     def _text(self, prompt: SamplePrompt) -> TextStates:
         prompts = prompts_of(prompt.prompt, prompt.negative_prompt, prompt.guidance)

@@ -3,6 +3,7 @@ folders of `sd_contract.output.states`."""
 
 from __future__ import annotations
 
+import errno
 import json
 import platform
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from time import monotonic
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lora_engine.data.batches import Step
@@ -105,7 +107,7 @@ class States:
             self._kept = [*(one for one in self._kept if one != folder), folder]
         self._saved_at = monotonic()
         while len(self._kept) > KEPT:
-            remove_state(self._kept.pop(0))
+            self._discard(self._kept.pop(0))
 
     def _remove(self, file: str | None) -> None:
         if file is None:
@@ -115,15 +117,24 @@ class States:
             read_manifest(folder)
         except StateError:
             return
-        self._reporter.say(f"removing old state: {folder}")
-        remove_state(folder)
+        self._reporter.note(f"removing old state: {folder}")
+        self._discard(folder)
+
+    def _discard(self, folder: Path) -> None:
+        try:
+            remove_state(folder)
+        except OSError as error:
+            self._reporter.warn(f"old state {folder} can't be removed: {error.strerror}.")
 
     def _write(self, folder: Path, step: Step) -> bool:
-        self._reporter.say(f"saving state: {folder}")
+        self._reporter.note(f"saving state: {folder}")
         try:
             write_state(folder, self._manifest(step), _writers(self._collect()))
         except OSError as error:
-            self._reporter.warn(f"state {folder} can't be written: {error.strerror}. The training goes on.")
+            self._reporter.warn(
+                f"state {folder} can't be written: {error.strerror}. The LoRA and the states saved before are "
+                "safe; make room for the next one."
+            )
             return False
         return True
 
@@ -157,9 +168,17 @@ def _writers(tree: Tree) -> dict[str, Callable[[Path], None]]:
     for part, branch in tree.items():
         tensors, rests[part] = split(branch)
         if tensors:
-            writers[f"{part}.safetensors"] = partial(save_file, tensors)
+            writers[f"{part}.safetensors"] = partial(_write_tensors, tensors)
     writers[VALUES] = partial(_write_json, rests)
     return writers
+
+
+def _write_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """OSError when the disk does not take it, for which safetensors has an error of its own."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        raise OSError(errno.EIO, str(error).rpartition(": ")[2], str(path)) from error
 
 
 def _write_json(content: object, path: Path) -> None:

@@ -4,7 +4,7 @@ Shapes: B batch, C channels, H and W latent cells, T tokens, D text width."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,12 +15,14 @@ from lora_engine.families import Family
 from lora_engine.job import Job
 from lora_engine.maths.losses import element_losses, huber_c, sample_means, timestep_weights
 from lora_engine.maths.noise import NoiseSchedule, NoiseSource
-from lora_engine.maths.optimizers import load_optimizer, make_optimizer, set_learning_rate, used_rate
+from lora_engine.maths.optimizers import UsedRate, load_optimizer, make_optimizer, set_learning_rate, used_rates
 from lora_engine.maths.precision import Precision
 from lora_engine.maths.schedules import schedule_of
 from lora_engine.maths.streams import Streams
+from lora_engine.output.progress import Figures
 from lora_engine.recipes.inputs import Encoded, Pictures, Text
 from lora_engine.recipes.network import Tell, attach_network, merge_base_weights, parameter_groups
+from sd_contract.curves import LIMITED_LAYERS, LONGEST_LAYER, MEAN_LAYER, estimate_curve, rate_curve
 from sd_contract.networks import network_plan
 from sd_contract.options import optimizer_arguments
 from sd_contract.tensors.tensor_names import Part
@@ -51,13 +53,18 @@ class Learner:
         if precision.device.type == "cuda" and self._settle_text():
             model.text_encoder.to("cpu")
 
-    def learn(self, step: Step) -> tuple[Tensor, float]:
-        """Moves the LoRA once. Returns the step's mean loss, still on the device, and the learning rate
-        used."""
+    def learn(self, step: Step) -> Figures:
+        """Moves the LoRA once. Returns the step's mean loss and what else there is to tell of it, without waiting
+        for the device."""
         set_learning_rate(self.optimizer, self.course.factor(step.number - 1))
         losses = [self._backward(batch) for batch in step.batches]
         self._move()
-        return torch.stack(losses).mean(), used_rate(self.optimizer, step.number)
+        rates = used_rates(self.optimizer, step.number)
+        return Figures(
+            loss=torch.stack(losses).mean(),
+            learning_rate=rates[-1].known,
+            curves={**self._rate_curves(rates), **self._limit_norms()},
+        )
 
     def state(self) -> dict[str, Any]:
         """What `take_up` needs to go on from here."""
@@ -143,8 +150,20 @@ class Learner:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        if self.settings.network.scale_weight_norms:
-            self.network.limit_norms(self.settings.network.scale_weight_norms)
+
+    def _rate_curves(self, rates: Sequence[UsedRate]) -> dict[str, float | Tensor]:
+        named = [(name, rate) for group, rate in zip(self.groups, rates, strict=True) for name in group.names]
+        scaled = {estimate_curve(name): rate.scaled for name, rate in named if rate.scaled is not None}
+        return {**{rate_curve(name): rate.rate for name, rate in named}, **scaled}
+
+    def _limit_norms(self) -> dict[str, Tensor]:
+        """Shrinks what has grown too long; says how many layers had, and how long they are now."""
+        longest = self.settings.network.scale_weight_norms
+        if not longest:
+            return {}
+        before = self.network.limit_norms(longest)
+        now = before.clamp(max=longest)
+        return {LIMITED_LAYERS: (before > longest).sum(), LONGEST_LAYER: now.max(), MEAN_LAYER: now.mean()}
 
     @torch.no_grad()
     def _settle_text(self) -> bool:

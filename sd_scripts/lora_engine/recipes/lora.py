@@ -22,6 +22,7 @@ from lora_engine.maths.optimizers import optimizer_name, refuse_missing_device
 from lora_engine.maths.precision import Precision
 from lora_engine.output.causes import no_number
 from lora_engine.output.checkpoints import Checkpoints, write_whole
+from lora_engine.output.curves import Curves, refuse_missing_package
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
 from lora_engine.output.samples import Samples
@@ -30,6 +31,7 @@ from lora_engine.recipes.inputs import encode_images, refuse_broken_latents
 from lora_engine.recipes.learner import Learner
 from lora_engine.recipes.resumption import restore, state_of, steps_to_do
 from sd_contract.attempt import Outcome
+from sd_contract.curves import told_options
 from sd_contract.options import Settings, optimizer_arguments
 from sd_contract.output.checkpoints import CheckpointName, FileHashes, RunFacts
 from sd_contract.output.dataset_facts import tag_list
@@ -40,12 +42,15 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     """Trains to the last step ("done") or until a stop is asked for ("cancelled", the LoRA saved as it is
     then). Raises a ContractError when something the user can change is wrong, Stopped when asked before the
     first step."""
+    reporter.use_console(job.settings.logging)
     reporter.begin(job.from_step, job.resumed.manifest.checkpoints if job.resumed else ())
     started_at = time.time()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision = Precision.chosen(job.settings.training.mixed_precision, device)
     refuse_missing_device(job.settings.optimizer.optimizer, device)
     refuse_missing_attention(job.settings.training, device)
+    if job.curves is not None:
+        refuse_missing_package()
     cache_folder = Path(os.environ[CACHE_VARIABLE]) if os.environ.get(CACHE_VARIABLE) else None
     announce(job, device, reporter)
 
@@ -64,7 +69,14 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     reporter.phase("training")
     torch.manual_seed(job.seed)
     learner = Learner(job, model, encoded, precision, reporter.warn)
-    progress = Progress(reporter, job.plan.total_steps, job.plan.steps_per_epoch, partial(explain, job))
+    progress = Progress(
+        reporter,
+        job.plan.total_steps,
+        job.plan.steps_per_epoch,
+        partial(explain, job),
+        from_step=job.from_step,
+        curves=begin_curves(job, reporter),
+    )
     restore(job, device, learner, progress, reporter)
     checkpoints = Checkpoints(job.output_folder, facts, learner.network.tensors, reporter)
     states = States(
@@ -74,14 +86,14 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     if job.from_step == 0:
         samples.at_first()
     for step in steps_to_do(job, learner.streams):
-        loss, learning_rate = learner.learn(step)
-        progress.add(step, loss, learning_rate)
+        figures = learner.learn(step)
+        progress.add(step, figures)
         stopping = reporter.stops_after_step(ends_epoch=step.ends_epoch)
         if checkpoints.due(step) or states.due(step) or stopping or step.number == job.plan.total_steps:
             progress.settle()
             if not learner.is_sound:
                 what = "the LoRA's weights are no longer numbers"
-                raise NotANumberError(explain(job, what, step.number, learning_rate, progress.window))
+                raise NotANumberError(explain(job, what, step.number, figures.learning_rate, progress.window))
         checkpoints.after(step)
         states.after(step)
         samples.after(step.number, step.epoch, ends_epoch=step.ends_epoch)
@@ -102,6 +114,14 @@ def write_tags(job: Job) -> None:
     """Puts the list of the captions' tags beside the files to come (S1-47)."""
     name = CheckpointName(job.settings.output.output_name).at_end()
     write_whole((job.output_folder / name).with_suffix(".txt"), tag_list(job.datasets).encode("utf-8"))
+
+
+def begin_curves(job: Job, reporter: Reporter) -> Curves | None:
+    """The file of curves, if any are wanted."""
+    if job.curves is None:
+        return None
+    options = told_options(job.settings) if job.settings.logging.log_config else {}
+    return Curves(job.curves, options, reporter)
 
 
 def explain(job: Job, what: str, step: int, rate: float, losses: Sequence[float]) -> str:

@@ -14,7 +14,7 @@ from lora_engine.maths.streams import Streams
 from lora_engine.networks.dropout import Dropout, DropoutShares
 from lora_engine.networks.lora import LoraNetwork
 from sd_contract.errors import OptionError
-from sd_contract.networks import NetworkPlan, dropout_of, network_plan
+from sd_contract.networks import NetworkPlan, block_of, dropout_of, network_plan
 from sd_contract.options import Settings, network_arguments
 from sd_contract.tensors.tensor_names import Part
 
@@ -87,12 +87,24 @@ def plus_ratio(settings: Settings, part: Part) -> float:
 def _groups_of(
     part: Part, rate: float, ratio: float, network: LoraNetwork, plan: NetworkPlan
 ) -> list[ParameterGroup]:
-    alike: dict[float, list[Parameter]] = {}
+    alike: dict[float, list[tuple[str, Parameter]]] = {}
     for name, module in network.modules_of(part).items():
-        own_rate = rate * plan.rate_factor(name)
-        alike.setdefault(own_rate, []).append(module.down)
-        alike.setdefault(own_rate * ratio, []).append(module.up)
+        own_rate, group = rate * plan.rate_factor(name), group_name(part, name, plan)
+        alike.setdefault(own_rate, []).append((group, module.down))
+        alike.setdefault(own_rate * ratio, []).append((group if ratio == 1.0 else f"{group} plus", module.up))
     return [
-        ParameterGroup(part=part, parameters=parameters, learning_rate=own_rate)
-        for own_rate, parameters in alike.items()
+        ParameterGroup(
+            part=part,
+            parameters=[weight for _, weight in named],
+            learning_rate=own_rate,
+            names=tuple(dict.fromkeys(group for group, _ in named)),
+        )
+        for own_rate, named in alike.items()
     ]
+
+
+def group_name(part: Part, layer: str, plan: NetworkPlan) -> str:
+    """What kohya calls the group of weights that a layer's are in: the part, or the block where blocks differ."""
+    if part == "text_encoder":
+        return "textencoder"
+    return "unet" if plan.rate_factors is None else f"unet_block{block_of(layer, plan.layout)}"

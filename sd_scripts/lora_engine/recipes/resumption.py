@@ -45,10 +45,10 @@ def restore(job: Job, device: torch.device, learner: Learner, progress: Progress
             "Go on with the options it was made with."
         ) from error
     take_up_generators(tree["generators"])
-    progress.take_up(manifest.step, tree["losses"])
+    progress.take_up(tree["losses"])
     if manifest.made_with != vars(MadeWith.here(device)):
         reporter.warn(
             "the state was saved by another version of torch, number of threads or kind of device: the training "
             "goes on, but its numbers will not be those of an uninterrupted run to the last bit"
         )
-    reporter.say(f"resuming from {folder}: step {manifest.step} of {job.plan.total_steps} is done")
+    reporter.note(f"resuming from {folder}: step {manifest.step} of {job.plan.total_steps} is done")

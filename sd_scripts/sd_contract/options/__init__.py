@@ -1,13 +1,15 @@
 """What options a trainer has, which values they take, and how they are read from a command line and a
 file."""
 
-from sd_contract.options.groups import LossOptions, NoiseOptions
+from sd_contract.options.groups import LoggingOptions, LossOptions, NoiseOptions
 from sd_contract.options.network_arguments import NetworkArguments, network_arguments
 from sd_contract.options.optimizers import optimizer_arguments
 from sd_contract.options.settings import (
+    CommandLine,
     Settings,
     build_parser,
     parse_resolution,
+    read_command_line,
     read_config_file,
     read_settings,
     require,
@@ -28,6 +30,8 @@ from sd_contract.options.table import (
 
 __all__ = [
     "OPTIONS",
+    "CommandLine",
+    "LoggingOptions",
     "LossOptions",
     "NetworkArguments",
     "NoiseOptions",
@@ -44,6 +48,7 @@ __all__ = [
     "parse",
     "parse_resolution",
     "parsed",
+    "read_command_line",
     "read_config_file",
     "read_settings",
     "require",

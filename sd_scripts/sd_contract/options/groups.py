@@ -414,6 +414,43 @@ class SampleOptions:
     sample_sampler: str = option("str", "ddim", "sampler where the prompt names none", choices=SAMPLERS)
 
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggingOptions:
+    """What a run tells besides its files: curves for TensorBoard, messages for people."""
+
+    logging_dir: str | None = option(
+        "str", None, "folder of the curves that TensorBoard shows; each start makes a folder of its own in it"
+    )
+    log_with: str | None = option(
+        "str", None, "only tensorboard: wandb would send the curves away", choices=("tensorboard",)
+    )
+    log_prefix: str | None = option(
+        "str", None, "what that folder's name begins with, before the time of the start"
+    )
+    log_tracker_name: str | None = option("str", None, "folder inside that one; unset is network_train")
+    log_tracker_config: str | None = option(
+        "str", None, "TOML file; flush_secs and filename_suffix of its table [tensorboard] are used"
+    )
+    log_config: bool = option("bool", False, "keep the options beside the curves, except those that name folders")
+    console_log_level: str | None = option(
+        "str",
+        None,
+        "messages that matter less are left out: phases and states are INFO; unset is INFO",
+        choices=LEVELS,
+    )
+    console_log_file: str | None = option(
+        "str", None, "messages go into this file, which is begun anew, instead of to the console"
+    )
+    console_log_simple: bool = option("bool", False, "messages go to stdout, warnings too")
+
+    def __post_init__(self) -> None:
+        if self.log_with and not self.logging_dir:
+            raise OptionError(f'log_with = "{self.log_with}" needs a folder to write to. Set logging_dir too.')
+
+
 @dataclass(frozen=True, kw_only=True)
 class StateOptions:
     """What is kept so that a training can go on later. `state_...` are options of ours alone."""
@@ -452,4 +489,5 @@ GROUPS: dict[str, type] = {
     "metadata": MetadataOptions,
     "state": StateOptions,
     "samples": SampleOptions,
+    "logging": LoggingOptions,
 }

@@ -18,6 +18,7 @@ from sd_contract.options.groups import (
     BucketOptions,
     CaptionOptions,
     DatasetOptions,
+    LoggingOptions,
     LossOptions,
     MetadataOptions,
     ModelOptions,
@@ -65,6 +66,7 @@ class Settings:
     samples: SampleOptions = field(default_factory=SampleOptions)
     metadata: MetadataOptions = field(default_factory=MetadataOptions)
     state: StateOptions = field(default_factory=StateOptions)
+    logging: LoggingOptions = field(default_factory=LoggingOptions)
 
     def __post_init__(self) -> None:
         network, output = self.network, self.output
@@ -176,14 +178,32 @@ def settings_from(values: Mapping[str, object], where: str = "") -> Settings:
     return Settings(**{group: cls(**by_group[group]) for group, cls in GROUPS.items()})
 
 
+@dataclass(frozen=True)
+class CommandLine:
+    """What a command line gives: values of options, the file with further ones, and whether that file is to be
+    written instead of read."""
+
+    values: Mapping[str, Value]
+    config_file: Path | None
+    output_config: bool
+
+
+def read_command_line(arguments: Sequence[str]) -> CommandLine:
+    """The words of a command line as checked values. Reads no file."""
+    given = vars(build_parser().parse_args(arguments))
+    config_file, output_config = given.pop("config_file", None), given.pop("output_config", False)
+    values = {
+        name: True if words is True else parse_words(name, _listed(words), COMMAND_LINE)
+        for name, words in given.items()
+    }
+    return CommandLine(values, _with_suffix(Path(config_file)) if config_file else None, output_config)
+
+
 def read_settings(arguments: Sequence[str]) -> Settings:
     """Settings from a command line and the `--config_file` it names; the command line wins."""
-    given = vars(build_parser().parse_args(arguments))
-    config_file = given.pop("config_file", None)
-    values = read_config_file(Path(config_file)) if config_file else {}
-    for name, words in given.items():
-        values[name] = words if words is True else parse_words(name, _listed(words), COMMAND_LINE)
-    return settings_from(values)
+    line = read_command_line(arguments)
+    values = read_config_file(line.config_file) if line.config_file else {}
+    return settings_from({**values, **line.values})
 
 
 def require(settings: Settings, names: Iterable[str]) -> None:
@@ -198,8 +218,7 @@ def require(settings: Settings, names: Iterable[str]) -> None:
 
 def read_config_file(path: Path) -> dict[str, object]:
     """Checked values from a flat TOML file; one level of sections is allowed and their names mean nothing."""
-    if path.suffix != ".toml":
-        path = path.with_name(path.name + ".toml")
+    path = _with_suffix(path)
     where = str(path)
     values: dict[str, object] = {}
     for key, value in _flat(_toml(path), where):
@@ -207,6 +226,10 @@ def read_config_file(path: Path) -> dict[str, object]:
             raise OptionError(f"{where}: option {key!r} stands there twice. Remove one of them.")
         values[key] = value
     return {key: check(key, value, where) for key, value in values.items() if not _unsupported_default(key, value)}
+
+
+def _with_suffix(path: Path) -> Path:
+    return path if path.suffix == ".toml" else path.with_name(path.name + ".toml")
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -262,6 +285,9 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=42, width=width),
     )
     parser.add_argument("--config_file", metavar="FILE", help="TOML file with options; the command line wins")
+    parser.add_argument(
+        "--output_config", action="store_true", help="write the other options into that file and train nothing"
+    )
     for group in GROUPS:
         section = parser.add_argument_group(group)
         for spec in OPTIONS:

@@ -61,6 +61,8 @@ def _options() -> tuple[OptionSpec, ...]:
 
 OPTIONS: tuple[OptionSpec, ...] = _options()
 _BY_NAME: Mapping[str, OptionSpec] = {spec.name: spec for spec in OPTIONS}
+ON_COMMAND_LINE = ("config_file", "output_config")
+"""Options of kohya's that mean nothing inside a file."""
 
 
 @cache
@@ -88,6 +90,8 @@ def option(name: str, where: str = "") -> OptionSpec:
     source."""
     if name in _BY_NAME:
         return _BY_NAME[name]
+    if name in ON_COMMAND_LINE:
+        raise OptionError(f"{_prefix(where)}option {name!r} has a meaning only on the trainer's command line.")
     if name in kohya_options():
         raise OptionError(
             f"{_prefix(where)}option {name!r} is not supported by the bundled engine yet. "

@@ -112,6 +112,14 @@ def test_an_unsupported_option_that_changes_nothing_is_let_pass(config):
     assert "'async_upload' is not supported" in refusal("--config_file", config("async_upload = true\n"))
 
 
+def test_what_belongs_on_the_command_line_is_refused_in_a_file(config):
+    told = "has a meaning only on the trainer's command line"
+
+    assert told in refusal("--config_file", config("output_config = true\n"))
+    assert told in refusal("--config_file", config('config_file = "other"\n'))
+    assert read_settings(["--config_file", str(config("output_config = false\n"))]).values()
+
+
 def test_a_missing_file_and_broken_toml_are_told(config, tmp_path):
     assert refusal("--config_file", tmp_path / "gone.toml").endswith("can't be read: No such file or directory.")
     assert "run.toml is not TOML" in refusal("--config_file", config("seed = \n"))

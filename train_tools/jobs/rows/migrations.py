@@ -53,13 +53,20 @@ def m002_order(db: sqlite3.Connection) -> None:
         db.execute(f"alter table job add column {column}")
     db.execute("drop index job_order")
     db.execute("create index job_order on job(state, priority desc, position, id)")
-    db.execute("create index job_waiting on job(priority desc, position, id) where state in ('queued', 'paused')")
-    db.execute("create index job_ended on job(finished_at desc, position, id) where finished_at is not null")
+    for name, order, rows in (
+        ("job_waiting", "priority desc, position, id", "state in ('queued', 'paused')"),
+        ("job_ended", "finished_at desc, position, id", "finished_at is not null"),
+    ):
+        db.execute(f"create index {name} on job({order}, state) where {rows}")
     db.execute("create index job_grid on job(grid, state) where grid <> ''")
     db.execute("create index job_position on job(position)")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_jobs, m002_order)
+def m003_first_step(db: sqlite3.Connection) -> None:
+    db.execute("alter table job add column first_step integer not null default 1")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_jobs, m002_order, m003_first_step)
 
 
 def migrate(db: sqlite3.Connection) -> int:

@@ -9,9 +9,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from train_tools.model.config import ConfigChange, ExportedConfig, ImportedConfig
+from train_tools.model.expressions import typed
 from train_tools.server.answers import Answer, Question
 from train_tools.server.api.context import TheApp
-from train_tools.server.api.versions import typed
 
 router = APIRouter(tags=["configs"])
 OF_VERSION = "/projects/{project}/versions/{version}/config"

@@ -1,15 +1,16 @@
-"""The queue as pages see it: every job with its progress, and what may be done with it."""
+"""Jobs as pages see them: every one with its progress and its place in the queue, and what may be done with it."""
 
 from __future__ import annotations
 
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Body, Path, Query, Request
+from pydantic import Field
 from starlette.responses import Response
 
-from train_tools.model.job import Job, JobState
-from train_tools.server.answers import Answer, fresh
+from train_tools.model.job import Job, JobState, Stop, Wish
+from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import TheApp
 
 MOST_JOBS = 1000
@@ -21,6 +22,32 @@ JobNumber = Annotated[int, Path(ge=-(2**63), lt=2**63)]
 router = APIRouter(tags=["jobs"])
 
 
+class Ending(Question):
+    """How urgently a running job is to stop: after its epoch, after its step, or now."""
+
+    stop: Stop = Stop.STEP
+
+
+class NewPlace(Question):
+    """Before another waiting job, or to a place (1 = the next to start); to the end when neither is given."""
+
+    before: int | None = Field(None, ge=-(2**63), lt=2**63)
+    place: int | None = Field(None, ge=1, lt=2**31)
+
+
+class NewPriority(Question):
+    priority: int
+
+
+class NewTime(Question):
+    """In seconds since the epoch; null = in its turn."""
+
+    not_before: float | None = Field(allow_inf_nan=False)
+
+
+AnEnding = Annotated[Ending, Body(default_factory=Ending)]
+
+
 class JobAnswer(Answer):
     id: int
     kind: str
@@ -28,6 +55,10 @@ class JobAnswer(Answer):
     folder: str
     """Below the outputs folder."""
     state: JobState
+    place: int | None
+    """1 = the next to start; null when it does not wait for its turn."""
+    priority: int
+    not_before: float | None
     attempt: int
     slot: str | None
     phase: str
@@ -38,10 +69,19 @@ class JobAnswer(Answer):
     seconds_left: int | None
     loss: float | None
     message: str
+    exit_code: int | None
     stopping: bool
     """It was asked to end and has not yet."""
+    stop: Stop | None
+    """How urgently."""
+    wish: Wish | None
+    """What becomes of it then."""
     can_cancel: bool
+    can_pause: bool
+    can_resume: bool
+    can_move: bool
     can_retry: bool
+    can_delete: bool
     queued_at: float
     started_at: float | None
     finished_at: float | None
@@ -56,9 +96,14 @@ class Log(Answer):
 
 
 @router.get("/jobs", response_model=JobList)
-def list_jobs(request: Request, app: TheApp, limit: int = Query(200, ge=1, le=MOST_JOBS)) -> Response:
+def list_jobs(
+    request: Request,
+    app: TheApp,
+    limit: int = Query(200, ge=1, le=MOST_JOBS),
+    offset: int = Query(0, ge=0, lt=2**31),
+) -> Response:
     """Active and waiting jobs in the order they run, then finished ones, newest first."""
-    return fresh(request, JobList(jobs=tuple(_job(job) for job in app.jobs.all(limit=limit))))
+    return fresh(request, JobList(jobs=tuple(_job(job) for job in app.jobs.all(limit, offset))))
 
 
 @router.get("/jobs/{id}")
@@ -73,17 +118,51 @@ def log(id: JobNumber, app: TheApp, lines: int = Query(40, ge=1, le=MOST_LOG_LIN
 
 
 @router.post("/jobs/{id}/cancel")
-def cancel(id: JobNumber, app: TheApp) -> JobAnswer:
-    """A waiting job leaves the queue; a running one is asked to save and end."""
-    app.jobs.cancel(id)
-    return _job(app.jobs.get(id))
+def cancel(id: JobNumber, app: TheApp, ending: AnEnding) -> JobAnswer:
+    """A waiting job leaves the queue; a running one is asked to end."""
+    return _job(app.jobs.cancel(id, ending.stop))
+
+
+@router.post("/jobs/{id}/pause")
+def pause(id: JobNumber, app: TheApp, ending: AnEnding) -> JobAnswer:
+    """A waiting job is passed over; a running one is asked to end, and goes on from there once it is resumed."""
+    return _job(app.jobs.pause(id, ending.stop))
+
+
+@router.post("/jobs/{id}/resume")
+def resume(id: JobNumber, app: TheApp) -> JobAnswer:
+    """A paused job waits at its place again."""
+    return _job(app.jobs.resume(id))
+
+
+@router.post("/jobs/{id}/move")
+def move(id: JobNumber, place: NewPlace, app: TheApp) -> JobAnswer:
+    """Gives a waiting job another place. Its priority gives way where the place needs another."""
+    return _job(app.jobs.move(id, before=place.before, place=place.place))
+
+
+@router.post("/jobs/{id}/priority")
+def prioritise(id: JobNumber, wanted: NewPriority, app: TheApp) -> JobAnswer:
+    """Jobs of a higher priority go first."""
+    return _job(app.jobs.prioritise(id, wanted.priority))
+
+
+@router.post("/jobs/{id}/schedule")
+def schedule(id: JobNumber, time: NewTime, app: TheApp) -> JobAnswer:
+    """Lets a waiting job start at a time at the earliest."""
+    return _job(app.jobs.schedule(id, time.not_before))
 
 
 @router.post("/jobs/{id}/retry")
 def retry(id: JobNumber, app: TheApp) -> JobAnswer:
     """Puts a job that has ended back into the queue."""
-    app.jobs.retry(id)
-    return _job(app.jobs.get(id))
+    return _job(app.jobs.retry(id))
+
+
+@router.delete("/jobs/{id}", status_code=204)
+def forget(id: JobNumber, app: TheApp) -> None:
+    """Takes a job that waits or has ended off the list; its files stay."""
+    app.jobs.forget(id)
 
 
 def _job(job: Job) -> JobAnswer:
@@ -94,6 +173,9 @@ def _job(job: Job) -> JobAnswer:
         title=job.title,
         folder=job.folder,
         state=job.state,
+        place=job.place,
+        priority=job.priority,
+        not_before=job.not_before,
         attempt=job.attempt,
         slot=job.slot,
         phase=job.phase,
@@ -103,9 +185,16 @@ def _job(job: Job) -> JobAnswer:
         seconds_left=None if left is None else round(left),
         loss=job.loss,
         message=job.message,
+        exit_code=job.exit_code,
         stopping=job.wish is not None,
-        can_cancel=not job.state.finished and job.wish is None,
+        stop=job.stop,
+        wish=job.wish,
+        can_cancel=not job.state.finished and job.stop is not Stop.NOW,
+        can_pause=job.state is not JobState.PAUSED and not job.state.finished and job.wish is None,
+        can_resume=job.state is JobState.PAUSED or job.wish is Wish.PAUSE,
+        can_move=job.state in (JobState.QUEUED, JobState.PAUSED),
         can_retry=job.state in (JobState.FAILED, JobState.CANCELLED, JobState.LOST),
+        can_delete=not job.state.active,
         queued_at=job.queued_at,
         started_at=job.started_at,
         finished_at=job.finished_at,

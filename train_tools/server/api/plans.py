@@ -39,6 +39,8 @@ class Assignments(Question):
     rules: RulesQuestion | None = None
     grid: str | None = None
     """A grid's name: one that is there is taken up again, else it is given. Without one, one is made."""
+    previews: bool | None = None
+    """Whether the runs are rendered when they have ended; null = as the version says then."""
 
     def asked(self, app: App) -> dict[str, Any]:
         """What the plan, the count and the order are made from."""
@@ -103,7 +105,7 @@ class SubmissionAnswer(Answer):
 @router.post("/plan")
 def plan(project: str, version: str, asked: Assignments, app: TheApp) -> PlanAnswer:
     """What the runs would cost. Changes nothing."""
-    return _plan(app.grids.plan(project, version, **asked.asked(app)))
+    return _plan(app.grids.plan(project, version, **asked.asked(app), previews=asked.previews))
 
 
 @router.post("/plan/count")
@@ -120,6 +122,7 @@ def submit(project: str, version: str, order: Order, app: TheApp) -> SubmissionA
         priority=order.priority,
         not_before=order.not_before,
         stop_after_failures=order.stop_after_failures,
+        previews=order.previews,
     )
     done = app.grids.submit(project, version, **order.asked(app), turn=turn, sure=order.sure)
     return SubmissionAnswer(grid=done.grid, jobs=done.jobs, already=done.already, ahead=done.ahead)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from train_tools.model.expressions import typed
 from train_tools.model.preset import Preset
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.configs import ChangeAnswer, change_answer
 from train_tools.server.api.context import TheApp
-from train_tools.server.api.versions import typed
 
 router = APIRouter(tags=["presets"])
 

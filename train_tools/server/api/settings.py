@@ -40,6 +40,11 @@ class NewWebhook(Question):
     """Empty = none any more."""
 
 
+class Tried(Answer):
+    sentences: tuple[str, ...]
+    """What came of each way that is open; none = none is."""
+
+
 @router.get("", response_model=SettingList)
 def show(request: Request, app: TheApp) -> Response:
     return fresh(request, _all(app))
@@ -57,6 +62,12 @@ def set_webhook(webhook: NewWebhook, app: TheApp) -> SettingList:
     """Keeps the address of the webhook as a secret of this user on this machine."""
     app.settings.set_webhook(webhook.address)
     return _all(app)
+
+
+@router.post("/try-news")
+def try_news(app: TheApp) -> Tried:
+    """Sends a message by each way that is open, now and once."""
+    return Tried(sentences=app.settings.try_news())
 
 
 def _all(app: App) -> SettingList:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from train_tools.model.dataset import Preparation
-from train_tools.model.grid import Formula
+from train_tools.model.expressions import typed
 from train_tools.model.project import VersionSettings
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import TheApp
@@ -33,6 +31,11 @@ class SettingsAnswer(Answer):
     preparation: PreparationAnswer
     assignments: Mapping[str, str]
     """Every stored option with its values as one would type them."""
+    previews_after_training: bool
+
+
+class PreviewsChange(Question):
+    after_training: bool
 
 
 class PreparationChange(Question):
@@ -59,6 +62,13 @@ def change_preparation(project: str, version: str, change: PreparationChange, ap
     return _settings(changed)
 
 
+@router.patch("/settings/previews")
+def change_previews(project: str, version: str, change: PreviewsChange, app: TheApp) -> SettingsAnswer:
+    """Whether a run that has ended is rendered by itself."""
+    app.versions.render_after_training(project, version, change.after_training)
+    return _settings(app.versions.settings(project, version))
+
+
 def _changed(preparation: Preparation, change: PreparationChange) -> Preparation:
     return replace(preparation, **change.model_dump(exclude_none=True))
 
@@ -68,22 +78,5 @@ def _settings(stored: VersionSettings) -> SettingsAnswer:
     return SettingsAnswer(
         preparation=PreparationAnswer(**asdict(stored.preparation)),
         assignments={name: typed(values) for name, values in several.items() if None not in values},
+        previews_after_training=stored.previews.after_training,
     )
-
-
-def typed(values: Sequence[Any]) -> str:
-    """Values and formulas as a list that reads back as the same."""
-    return ", ".join(str(value) if isinstance(value, Formula) else _item(_word(value)) for value in values)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple | list):
-        return shlex.join(_word(part) for part in value)
-    return str(value)
-
-
-def _item(word: str) -> str:
-    plain = word.strip() == word and word and not set(word) & set(',"') and not word.startswith("=")
-    return word if plain else '"' + word.replace('"', '""') + '"'

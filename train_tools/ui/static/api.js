@@ -21,9 +21,10 @@ export function versionPath(place, ...rest) {
   return parts.map(encodeURIComponent).join("/");
 }
 
-/** The JSON answer. Throws Refusal, also when nobody answers. */
+/** The JSON answer, null when there is none. Throws Refusal, also when nobody answers. */
 export async function ask(path, { method = "GET", body, signal } = {}) {
-  return (await answerTo(path, { method, body, signal })).json();
+  const answer = await answerTo(path, { method, body, signal });
+  return answer.status === 204 ? null : answer.json();
 }
 
 async function answerTo(path, { method, body, signal }) {

@@ -1,0 +1,96 @@
+"""What the light jobs have in common: how they are judged, and how their processes say what came of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+import sd_contract
+import train_tools
+from sd_contract.attempt import Attempt, Result, exit_code, write_result
+from sd_contract.errors import ContractError
+from sd_contract.events import AttemptStarted, Event, EventLog, StepDone
+from train_tools.errors import TrainToolsError
+from train_tools.files import storage_error
+from train_tools.follow_ups.placing import StoppedError
+from train_tools.jobs.kind import Exit, Launch
+from train_tools.model.job import Job, JobState, NewJob, Verdict
+
+OUTCOMES = {"done": JobState.DONE, "failed": JobState.FAILED, "cancelled": JobState.CANCELLED}
+Progress = Callable[[int, int], None]
+
+
+class Errand:
+    """A JobKind whose process says in result.json what came of it, or does all it has to by exit code 0."""
+
+    name = ""
+
+    def observe(self, job: Job, folder: Path, attempt: Attempt, event: Event) -> None:
+        """Nothing is published on the way."""
+
+    def judge(self, job: Job, folder: Path, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
+        if result is not None:
+            return Verdict(state=OUTCOMES[result.outcome], message=result.message)
+        if exit_.stopped:
+            return Verdict(state=JobState.CANCELLED, message="Stopped.")
+        if exit_.code == 0:
+            return Verdict(state=JobState.DONE)
+        if exit_.code is None or exit_.code < 0:
+            return Verdict(state=JobState.QUEUED, message="It was killed from outside.")
+        words = exit_.reason or f"it ended with code {exit_.code}"
+        return Verdict(state=JobState.FAILED, message=f"It failed: {words}. Its log may say more.")
+
+    def follow_ups(self, job: Job, folder: Path, verdict: Verdict) -> Sequence[NewJob]:
+        return ()
+
+
+def launch_of(process: str, attempt: Attempt, request: Path, stop_grace_s: float) -> Launch:
+    """How to start one of our `*_process` modules with a file that says what to do."""
+    return Launch(
+        command=(sys.executable, "-m", process, str(request)),
+        folder=attempt.folder,
+        environment={"PYTHONPATH": _import_path(train_tools, sd_contract), "PYTHONIOENCODING": "utf-8"},
+        stop_grace_s=stop_grace_s,
+    )
+
+
+def do(work: Callable[[Attempt, Progress], str]) -> NoReturn:
+    """Does a process's work and ends it: the sentence that `work` returns is the result's message, a user error or
+    one of the disk its failure."""
+    attempt = Attempt.from_environment()
+    assert attempt is not None, "it is started by a worker"
+    log = EventLog(attempt.events)
+    log.emit(AttemptStarted())
+    result = _outcome(work, attempt, lambda step, of: log.emit(StepDone(step, of)))
+    log.close()
+    note(result.message)
+    write_result(attempt, result)
+    sys.exit(exit_code(result.outcome))
+
+
+def note(sentence: str) -> None:
+    """Writes a line into the job's log."""
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
+
+
+def _outcome(work: Callable[[Attempt, Progress], str], attempt: Attempt, progress: Progress) -> Result:
+    try:
+        return Result(outcome="done", step=1, total_steps=1, message=work(attempt, progress))
+    except StoppedError:
+        return Result(outcome="cancelled", step=0, total_steps=1, message="Stopped.")
+    except (TrainToolsError, ContractError) as error:
+        return Result(outcome="failed", step=0, total_steps=1, message=str(error))
+    except OSError as error:
+        return Result(outcome="failed", step=0, total_steps=1, message=str(storage_error(attempt.folder, error)))
+
+
+def _import_path(*packages: ModuleType) -> str:
+    """PYTHONPATH with the folders that our packages lie in put first."""
+    ours = [str(Path(package.__path__[0]).resolve().parent) for package in packages]
+    inherited = os.environ.get("PYTHONPATH", "")
+    return os.pathsep.join(dict.fromkeys([*ours, *filter(None, inherited.split(os.pathsep))]))

@@ -1,0 +1,124 @@
+"""Compares the checkpoints of two runs, tensor by tensor and bit by bit, without torch. Metadata and the order in
+which tensors lie in a file do not count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sd_contract.errors import CheckpointError
+from sd_contract.tensors.tensor_files import TensorEntry, verify_safetensors
+from train_tools.model.checkpoint import Checkpoint
+from train_tools.model.difference import Comparison, FileComparison
+from train_tools.model.paths import RunPaths
+from train_tools.runs.checkpoints import checkpoints_of
+
+Entries = Mapping[str, TensorEntry]
+
+NUMPY_TYPES = {
+    "BOOL": "?",
+    "U8": "u1",
+    "I8": "i1",
+    "U16": "<u2",
+    "I16": "<i2",
+    "F16": "<f2",
+    "U32": "<u4",
+    "I32": "<i4",
+    "F32": "<f4",
+    "U64": "<u8",
+    "I64": "<i8",
+    "F64": "<f8",
+}
+
+
+def compare_runs(first: RunPaths, second: RunPaths) -> Comparison:
+    """Checkpoints are matched by step, whatever the project was called when they were made."""
+    ones, others = _by_step(first), _by_step(second)
+    steps = sorted({*ones, *others})
+    return Comparison(files=tuple(_compared(ones.get(step), others.get(step)) for step in steps))
+
+
+def compare_files(first: Path, second: Path) -> FileComparison:
+    """What differs in the tensors of two files. Raises CheckpointError when one is not whole."""
+    entries = verify_safetensors(first).tensors, verify_safetensors(second).tensors
+    if problem := _mismatch(*entries):
+        return FileComparison(name=first.name, problem=problem)
+    differing = dict(_differing(first, second))
+    worst = max(differing, key=lambda name: differing[name], default="")
+    return FileComparison(
+        name=first.name,
+        largest=differing.get(worst, 0.0),
+        tensor=worst,
+        differing=len(differing),
+        tensors=len(entries[0]),
+    )
+
+
+def _by_step(run: RunPaths) -> dict[tuple[int, bool], Checkpoint]:
+    return {(checkpoint.step, checkpoint.final): checkpoint for checkpoint in checkpoints_of(run)}
+
+
+def _compared(first: Checkpoint | None, second: Checkpoint | None) -> FileComparison:
+    if first is None or second is None:
+        there = first or second
+        assert there is not None, "a step is one of either run"
+        return FileComparison(name=there.path.name, problem=f"only {there.run} has it.")
+    try:
+        return compare_files(first.path, second.path)
+    except CheckpointError as error:
+        return FileComparison(name=first.path.name, problem=str(error))
+
+
+def _mismatch(first: Entries, second: Entries) -> str:
+    """Why two files can't be compared number by number."""
+    lonely = sorted({*first} ^ {*second})
+    if lonely:
+        return f"{len(lonely)} tensors are in one of the files only, such as {lonely[0]}."
+    for name, entry in first.items():
+        if (entry.shape, entry.dtype) != (second[name].shape, second[name].dtype):
+            return f"{name} is {_kind(entry)} in one and {_kind(second[name])} in the other."
+    return ""
+
+
+def _kind(entry: TensorEntry) -> str:
+    return f"{entry.dtype} {list(entry.shape)}"
+
+
+def _differing(first: Path, second: Path) -> Iterator[tuple[str, float]]:
+    """The tensors that are not the same to the last bit, and how far apart they are."""
+    import numpy as np
+
+    for (name, entry, one), (_, _, other) in zip(_tensors(first), _tensors(second), strict=True):
+        if not np.array_equal(one, other):
+            yield name, _distance(_numbers(one, entry.dtype), _numbers(other, entry.dtype))
+
+
+def _tensors(file: Path) -> Iterator[tuple[str, TensorEntry, Any]]:
+    """The tensors by name, each with its bytes."""
+    import numpy as np
+
+    header = verify_safetensors(file)
+    data = np.memmap(file, dtype=np.uint8, mode="r", offset=0)
+    for name, entry in sorted(header.tensors.items()):
+        yield name, entry, data[header.data_start + entry.begin : header.data_start + entry.end]
+
+
+def _numbers(data: Any, dtype: str) -> Any:
+    """The numbers as 64-bit floats. bf16 is the upper half of a 32-bit float; of types that numpy does not know,
+    the bytes."""
+    import numpy as np
+
+    if dtype == "BF16":
+        halves = np.frombuffer(data.tobytes(), "<u2").astype(np.uint32)
+        return (halves << 16).view(np.float32).astype(np.float64)
+    return np.frombuffer(data.tobytes(), NUMPY_TYPES.get(dtype, "u1")).astype(np.float64)
+
+
+def _distance(first: Any, second: Any) -> float:
+    """The largest absolute difference; infinite where only one of two is a number."""
+    import numpy as np
+
+    same = (first == second) | (np.isnan(first) & np.isnan(second))
+    apart = np.abs(first[~same] - second[~same])
+    return float(np.nan_to_num(apart, nan=np.inf, posinf=np.inf).max(initial=0.0))
