@@ -40,8 +40,6 @@ RESOURCES = (
     jobs,
     failures,
     runs,
-    jobs,
-    failures,
     matrices,
     checkpoints,
     pictures,
