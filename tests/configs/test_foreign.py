@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sd_contract.options import settings_from
-from train_tools.configs.files import import_file, import_text
+from tests.configs.reading import import_file, import_text
 from train_tools.errors import OptionValueError, TrainToolsError
 from train_tools.model.config import ConfigFormat, Fate, ImportedConfig
 

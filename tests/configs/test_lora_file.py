@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from train_tools.configs.files import import_file, import_text
+from tests.configs.reading import import_file, import_text
 from train_tools.configs.foreign.lora_file import ToldBase
 from train_tools.errors import OptionValueError
 from train_tools.model.config import ConfigFormat, Fate, ImportedConfig

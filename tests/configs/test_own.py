@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import tomli_w
 
-from train_tools.configs.files import import_file, import_text
+from tests.configs.reading import import_file, import_text
 from train_tools.errors import OptionValueError
 from train_tools.grids.record import GridRecord, write_grid
 from train_tools.model.config import ConfigFormat, Fate

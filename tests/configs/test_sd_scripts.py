@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,19 @@ from hypothesis import strategies as st
 
 from sd_contract.errors import OptionError
 from sd_contract.options import OPTIONS, OptionSpec, kohya_options, settings_from
-from train_tools.configs.export import export_run
-from train_tools.configs.files import import_text
-from train_tools.model.config import ConfigFormat, Fate, ImportedConfig
+from tests.configs.reading import import_text
+from train_tools.configs import export, files
+from train_tools.model.config import ConfigFormat, ExportedConfig, Fate, ImportedConfig
 from train_tools.model.paths import VersionPaths
 from train_tools.options.bundled import bundled_options
+from train_tools.options.table import OptionTable, option_of
 
+TABLE = bundled_options()
 VERSION = VersionPaths(Path("/nowhere/cat/versions/v1"))
+
+
+def export_run(options: Mapping[str, object], version: VersionPaths, name: str) -> ExportedConfig:
+    return export.export_run(TABLE, options, version, name)
 
 
 def imported(text: str, name: str = "config.toml") -> ImportedConfig:
@@ -112,6 +119,24 @@ def test_options_that_contradict_each_other_are_told():
     assert any("can't be trained together" in note for note in config.notes)
 
 
+def test_another_trainers_options_are_taken_where_it_has_them():
+    table = OptionTable((option_of(spec) for spec in kohya_options().values()), lambda name: f"unknown {name!r}.")
+    text = (
+        'full_fp16 = true\nnetwork_module = "lycoris.kohya"\nnetwork_args = ["algo=lokr"]\n'
+        'optimizer_type = "CAME"\noptimizer_args = ["a=1"]\nlr_scheduler_type = "evil.Scheduler"\n'
+        'huggingface_token = "hidden"\n'
+    )
+    config = files.import_text("x.toml", text, table)
+    assert config.options == {
+        "full_fp16": True,
+        "network_module": "lycoris.kohya",
+        "network_args": ("algo=lokr",),
+        "optimizer_type": "CAME",
+        "optimizer_args": ("a=1",),
+    }
+    assert {entry.key for entry in config.of(Fate.REFUSED)} == {"lr_scheduler_type", "huggingface_token"}
+
+
 def test_an_export_says_what_sd_scripts_would_else_not_know():
     exported = export_run({"network_dim": 8, "learning_rate": 1e-4}, VERSION, "cat v1")
     table = tomllib.loads(exported.text)
@@ -160,7 +185,7 @@ def test_every_difference_of_defaults_is_known():
     known = kohya_options()
     differ = {
         name
-        for name, option in bundled_options().items()
+        for name, option in TABLE.items()
         if name in known and option.spec.default not in (None, ()) and option.spec.default != known[name].default
     }
     assert differ == {"network_module", "optimizer_type"}
@@ -185,10 +210,10 @@ def value_of(spec: OptionSpec) -> st.SearchStrategy[object]:
 FREE = [
     spec
     for spec in OPTIONS
-    if not bundled_options()[spec.name].set_by_app
+    if not TABLE[spec.name].set_by_app
     and spec.name in kohya_options()
     and spec.name not in ("optimizer_args", "network_args", "resolution", "max_token_length")
-    and not bundled_options()[spec.name].danger
+    and not TABLE[spec.name].danger
     and spec.name not in ("network_weights", "base_weights")
 ]
 OPTION_VALUES = st.lists(st.sampled_from(FREE), unique_by=lambda spec: spec.name, max_size=8).flatmap(
@@ -204,7 +229,7 @@ def test_what_is_exported_comes_back_as_it_was(options):
         assume(False)
     text = export_run(options, VERSION, "x").text
     back = imported(text)
-    assert bundled_options().canonical(back.options) == bundled_options().canonical(options)
+    assert TABLE.canonical(back.options) == TABLE.canonical(options)
     assert [entry.key for entry in back.entries if entry.fate in (Fate.UNKNOWN, Fate.NOT_USABLE)] == []
     types = {name: type(value) for name, value in back.options.items() if name in options}
     assert types == {name: type(back.options[name]) for name in types}

@@ -18,7 +18,7 @@ from train_tools.grids.expressions import grid_of
 from train_tools.model.config import ConfigChange, ExportedConfig, ImportedConfig
 from train_tools.model.grid import Grid, Rules
 from train_tools.model.project import VersionSettings
-from train_tools.options.bundled import bundled_options
+from train_tools.options.table import OptionTable
 
 BASE_MODEL = "pretrained_model_name_or_path"
 KEPT = (BASE_MODEL, "tokenizer_cache_dir")
@@ -28,19 +28,21 @@ MOST_EXPORTED = 1_000
 
 
 class Configs:
-    """Reads, takes over and gives out settings. `find_base` knows base models by what a LoRA file says of them."""
+    """Reads, takes over and gives out settings. `find_base` knows base models by what a LoRA file says of them;
+    `table` is that of the trainer that is used."""
 
-    def __init__(self, versions: Versions, find_base: FindBase = nowhere) -> None:
+    def __init__(self, versions: Versions, table: OptionTable, find_base: FindBase = nowhere) -> None:
         self._versions = versions
+        self._table = table
         self._find_base = find_base
 
     def read(self, path: Path) -> ImportedConfig:
         """What a file of settings, or a LoRA file, would set. Changes nothing."""
-        return import_file(path.expanduser().absolute(), self._find_base)
+        return import_file(path.expanduser().absolute(), self._table, self._find_base)
 
     def read_text(self, name: str, text: str) -> ImportedConfig:
         """The same for a file of that name that is not on this machine's disk; of a LoRA file, for its header."""
-        return import_text(name, text, self._find_base)
+        return import_text(name, text, self._table, self._find_base)
 
     def take_over(self, project: str, version: str, config: ImportedConfig) -> ConfigChange:
         """Puts a file's options and axes in the place of the version's: what it does not say is as its program
@@ -57,8 +59,8 @@ class Configs:
         """A config file for kohya's sd-scripts of each run that the version's options would make, with
         `assignments` (option -> expression) over them."""
         settings = self._versions.settings(project, version)
-        grid = grid_of(bundled_options(), settings.options, settings.axes, assignments or {}, settings.rules)
-        cells = list(islice(cells_of(bundled_options(), grid), MOST_EXPORTED + 1))
+        grid = grid_of(self._table, settings.options, settings.axes, assignments or {}, settings.rules)
+        cells = list(islice(cells_of(self._table, grid), MOST_EXPORTED + 1))
         if len(cells) > MOST_EXPORTED:
             raise OptionValueError(
                 f"This grid has more than {MOST_EXPORTED:,} runs; so many files are of no use. Take values out."
@@ -74,7 +76,11 @@ class Configs:
         options = {"resolution": f"{size.width_px},{size.height_px}", **cell}
         varied = ", ".join(f"{axis} = {cell[axis]}" for axis in grid.axes if axis in cell)
         return export_run(
-            options, self._versions.paths(project, source), name, f"{name}: {varied}" if varied else name
+            self._table,
+            options,
+            self._versions.paths(project, source),
+            name,
+            f"{name}: {varied}" if varied else name,
         )
 
 

@@ -13,7 +13,7 @@ from train_tools.grids.expressions import grid_of
 from train_tools.model.config import ConfigChange
 from train_tools.model.preset import Preset
 from train_tools.model.project import VersionSettings
-from train_tools.options.bundled import bundled_options
+from train_tools.options.table import OptionTable
 
 KEPT_BESIDE = (
     *KEPT,
@@ -28,9 +28,10 @@ ABOUT_THE_FILE = "metadata_"
 class PresetShelf:
     """Lists, takes, keeps and deletes presets."""
 
-    def __init__(self, presets: Presets, versions: Versions) -> None:
+    def __init__(self, presets: Presets, versions: Versions, table: OptionTable) -> None:
         self._presets = presets
         self._versions = versions
+        self._table = table
 
     def all(self) -> tuple[Preset, ...]:
         return self._presets.all()
@@ -42,7 +43,7 @@ class PresetShelf:
         """Puts a preset's options, axes and size in the place of the version's; `over` keeps those of the
         version's that the preset doesn't say. Raises OptionValueError for a preset that can't be trained."""
         preset = self._presets.find(name)
-        grid_of(bundled_options(), preset.options, preset.axes, {}, preset.rules)
+        grid_of(self._table, preset.options, preset.axes, {}, preset.rules)
         stored = self._versions.settings(project, version)
         changed = _taking(stored, preset, over=over)
         self._versions.save_settings(project, version, changed)

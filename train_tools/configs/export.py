@@ -11,26 +11,26 @@ import tomli_w
 from sd_contract.options import kohya_options
 from train_tools.model.config import ExportedConfig
 from train_tools.model.paths import VersionPaths
-from train_tools.options.bundled import bundled_options
 from train_tools.options.config import config_table
+from train_tools.options.table import OptionTable
 
 CAPTION_SUFFIX = ".txt"
 
 
-def export_run(options: Mapping[str, Any], version: VersionPaths, name: str, title: str = "") -> ExportedConfig:
+def export_run(
+    table: OptionTable, options: Mapping[str, Any], version: VersionPaths, name: str, title: str = ""
+) -> ExportedConfig:
     """The file for a run with these options on the images of a version. sd-scripts ignores what it does not know
     without a word, so options of ours alone are left out, and told."""
     known = kohya_options()
-    typed = {
-        key: bundled_options().checked_value(key, value) for key, value in options.items() if value is not None
-    }
-    ours = sorted(key for key, value in typed.items() if key not in known and value != _default(key))
+    typed = {key: table.checked_value(key, value) for key, value in options.items() if value is not None}
+    ours = sorted(key for key, value in typed.items() if key not in known and value != table[key].spec.default)
     told = {key: value for key, value in typed.items() if key in known}
-    table = config_table({**_unlike_here(), **_places(version, name), **told})
+    written = config_table({**_unlike_here(table), **_places(version, name), **told})
     notes = tuple(f"{key} was left out: sd-scripts has no such option." for key in ours)
     lines = (f"{_one_line(title or name)}, a run of Train Tools for kohya's sd-scripts", *notes)
     head = "".join(f"# {line}\n" for line in lines)
-    return ExportedConfig(name=name, text=head + tomli_w.dumps(table), notes=notes)
+    return ExportedConfig(name=name, text=head + tomli_w.dumps(written), notes=notes)
 
 
 def _one_line(text: str) -> str:
@@ -38,14 +38,10 @@ def _one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-def _default(key: str) -> Any:
-    return bundled_options()[key].spec.default
-
-
-def _unlike_here() -> dict[str, Any]:
+def _unlike_here(table: OptionTable) -> dict[str, Any]:
     """What sd-scripts takes for granted otherwise, or not at all."""
     known = kohya_options()
-    defaults = {key: option.spec.default for key, option in bundled_options().items() if key in known}
+    defaults = {key: option.spec.default for key, option in table.items() if key in known}
     return {
         key: value for key, value in defaults.items() if value not in (None, ()) and value != known[key].default
     }

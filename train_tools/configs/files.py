@@ -19,6 +19,7 @@ from train_tools.configs.foreign.train_train import import_train_train, is_train
 from train_tools.configs.own import import_own, is_own
 from train_tools.errors import NotFoundError, OptionValueError, StorageError
 from train_tools.model.config import ImportedConfig
+from train_tools.options.table import OptionTable
 
 LARGEST_BYTES = 10_000_000
 LORA_SUFFIX = ".safetensors"
@@ -27,7 +28,9 @@ READABLE = (
     "Known are files of Train Tools, config files of sd-scripts (.toml, .json), configs of kohya_ss, presets of "
     "OneTrainer and TrainTrain (.json), and LoRA files (.safetensors)"
 )
-FORMATS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Any]], ImportedConfig]], ...] = (
+FORMATS: tuple[
+    tuple[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Any], OptionTable], ImportedConfig]], ...
+] = (
     (is_one_trainer, import_one_trainer),
     (is_train_train, import_train_train),
     (is_kohya_ss, import_kohya_ss),
@@ -36,17 +39,17 @@ FORMATS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str,
 """How each format is told and read; the first that knows its keys takes the file."""
 
 
-def import_file(path: Path, find_base: FindBase = nowhere) -> ImportedConfig:
+def import_file(path: Path, table: OptionTable, find_base: FindBase = nowhere) -> ImportedConfig:
     """What a file of settings, or a LoRA file, says. Raises NotFoundError, OptionValueError or StorageError."""
     if path.suffix.lower() == LORA_SUFFIX:
         try:
-            return import_lora_file(str(path), read_header(path), find_base, content=path)
+            return import_lora_file(str(path), read_header(path), table, find_base, content=path)
         except CheckpointError as error:
             raise OptionValueError(str(error)) from error
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise OptionValueError(f"{path} is too large for a file of settings. {READABLE}.")
-        return import_text(path.name, path.read_text(encoding="utf-8-sig"))
+        return import_text(path.name, path.read_text(encoding="utf-8-sig"), table)
     except FileNotFoundError as error:
         raise NotFoundError(f"There is no file {path}.") from error
     except UnicodeDecodeError as error:
@@ -55,27 +58,27 @@ def import_file(path: Path, find_base: FindBase = nowhere) -> ImportedConfig:
         raise StorageError(f"Could not read {path}: {error.strerror or error}.") from error
 
 
-def import_text(name: str, text: str, find_base: FindBase = nowhere) -> ImportedConfig:
+def import_text(name: str, text: str, table: OptionTable, find_base: FindBase = nowhere) -> ImportedConfig:
     """What the text of a file of that name says; of a LoRA file, the text of its header. Raises OptionValueError
     when it is of no format we know."""
-    table, notes = _table(name, text)
-    if isinstance(table.get(HEADER_METADATA), dict):
-        return _import_header(name, text, find_base)
-    if is_own(table):
-        return import_own(table, name)
+    said, notes = _table(name, text)
+    if isinstance(said.get(HEADER_METADATA), dict):
+        return _import_header(name, text, table, find_base)
+    if is_own(said):
+        return import_own(said, name, table)
     for is_it, imported in FORMATS:
-        if is_it(table):
-            config = imported(table)
+        if is_it(said):
+            config = imported(said, table)
             return replace(config, notes=(*notes, *config.notes))
     raise OptionValueError(f"{name} holds no settings of a training that are known here. {READABLE}.")
 
 
-def _import_header(name: str, text: str, find_base: FindBase) -> ImportedConfig:
+def _import_header(name: str, text: str, table: OptionTable, find_base: FindBase) -> ImportedConfig:
     try:
         header = parse_header(text.encode("utf-8", "replace"), Path(name))
     except CheckpointError as error:
         raise OptionValueError(str(error)) from error
-    return import_lora_file(name, header, find_base)
+    return import_lora_file(name, header, table, find_base)
 
 
 def _table(name: str, text: str) -> tuple[dict[str, Any], tuple[str, ...]]:

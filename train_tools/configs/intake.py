@@ -4,7 +4,6 @@ formats. Whatever the file says, no value gets past the option table, and none t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,19 +11,21 @@ from typing import Any
 
 from sd_contract.errors import OptionError
 from sd_contract.options import (
-    NetworkArguments,
     kohya_options,
     network_arguments,
     optimizer_arguments,
     settings_from,
+    supported,
 )
 from sd_contract.options.groups import NetworkOptions, OptimizerOptions
+from sd_contract.options.optimizers import ARGUMENTS as ARGUMENTS_OF_OPTIMIZERS
 from train_tools.errors import OptionValueError
 from train_tools.grids.expressions import checked_formula
 from train_tools.model.config import USED, ConfigEntry, ConfigFormat, Fate, ImportedConfig
 from train_tools.model.grid import Formula
-from train_tools.options.bundled import bundled_options
-from train_tools.options.table import engine_options
+from train_tools.options.option import Danger
+from train_tools.options.secrets import is_secret
+from train_tools.options.table import OptionTable, engine_options
 
 LONGEST_SHOWN = 200
 NETWORK_MODULE = "networks.lora"
@@ -36,11 +37,11 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "base_weights": (".safetensors",),
     "sample_prompts": (".txt", ".toml", ".json"),
     "tokenizer_cache_dir": (),
+    "log_tracker_config": (".toml",),
 }
 """Options that name files, and with which suffix one is taken out of a file of settings: never a pickle. Without a
 suffix a folder is meant."""
 ARGUMENTS = ("network_args", "optimizer_args")
-_SECRET = re.compile(r"(^|_)(api_?key|password|secrets?)(_|$)|(^|_)token$", re.IGNORECASE)
 _PATH_REASON = "a file of another machine, or one that is gone; choose it anew"
 _DATASET = "the images are the version's own; import them with `train-tools dataset import`"
 _PLACE = "Train Tools gives every run a place and a name of its own"
@@ -53,10 +54,12 @@ LEFT_TO_US: Mapping[str, str] = {
 
 
 class Intake:
-    """The keys of one file on their way. `values` is all that the file says, for rules that look at two keys."""
+    """The keys of one file on their way to options of the trainer's `table`. `values` is all that the file says,
+    for rules that look at two keys."""
 
-    def __init__(self, format: ConfigFormat, values: Mapping[str, Any]) -> None:
+    def __init__(self, format: ConfigFormat, values: Mapping[str, Any], table: OptionTable) -> None:
         self.format = format
+        self._table = table
         self.values = values
         self.options: dict[str, Any] = {}
         self.axes: dict[str, tuple[Any, ...]] = {}
@@ -65,14 +68,14 @@ class Intake:
         self._assuming = False
         self._hidden: set[str] = set()
 
-    def hide(self, key: str) -> None:
-        """The key's value may hold a secret."""
-        self._hidden.add(key)
+    def hide(self, *keys: str) -> None:
+        """The values of these keys may hold a secret."""
+        self._hidden.update(keys)
 
     def set(self, key: str, option: str, value: Any, fate: Fate | None = None, reason: str = "") -> None:
         """Sets an option, if it can have that value; else what kept it from that is written down."""
         try:
-            taken = _taken(option, value)
+            taken = _taken(self._table, option, value)
         except _NotTakenError as error:
             self.leave(key, error.fate, error.reason, value=value)
             return
@@ -86,7 +89,7 @@ class Intake:
         """Gives an option several values, all or none."""
         values = tuple(values)
         try:
-            taken = tuple(_taken(option, value) for value in values)
+            taken = tuple(_taken(self._table, option, value) for value in values)
         except _NotTakenError as error:
             self.leave(option, error.fate, error.reason, value=list(values))
             return
@@ -129,7 +132,7 @@ class Intake:
         )
 
     def _write(self, key: str, value: Any, fate: Fate, reason: str, option: str = "", result: Any = None) -> None:
-        hidden = key in self._hidden or _SECRET.search(key)
+        hidden = key in self._hidden or is_secret(key)
         said = self.values.get(key, None if self._assuming else value)
         self.entries.append(
             ConfigEntry(
@@ -173,41 +176,43 @@ class _NotTakenError(Exception):
         self.fate, self.reason = fate, reason
 
 
-def _taken(option: str, value: Any) -> Any:
+def _taken(table: OptionTable, option: str, value: Any) -> Any:
     """The value as the option has it. Raises _NotTakenError."""
-    if refusal := _refusal(option, value):
+    if refusal := _refusal(table, option, value):
         raise _NotTakenError(*refusal)
     try:
-        return (
-            checked_formula(bundled_options(), option, value.text)
-            if isinstance(value, Formula)
-            else _checked(option, value)
-        )
+        if isinstance(value, Formula):
+            return checked_formula(table, option, value.text)
+        return _checked(table, option, value)
     except OptionValueError as error:
-        raise _NotTakenError(Fate.NOT_USABLE, str(error)) from error
+        fate = Fate.NOT_SUPPORTED if option == "network_module" else Fate.NOT_USABLE
+        raise _NotTakenError(fate, str(error)) from error
 
 
-def _refusal(option: str, value: Any) -> tuple[Fate, str] | None:
+def _refusal(table: OptionTable, option: str, value: Any) -> tuple[Fate, str] | None:
     """Why an option is not set at all, whatever its type says."""
     if value is None or value in ("", [], {}):
         return Fate.WITHOUT_EFFECT, "it is empty"
-    if _SECRET.search(option):
+    if is_secret(option):
         return Fate.REFUSED, "a secret; it is not kept with settings"
     if option in LEFT_TO_US:
         return Fate.LEFT_OUT, LEFT_TO_US[option]
-    if code := _runs_code(option, value):
+    if code := _runs_code(table, option, value):
         return Fate.REFUSED, code
-    if option == "network_module" and value != NETWORK_MODULE:
-        return Fate.NOT_SUPPORTED, f"the bundled engine trains {NETWORK_MODULE} alone"
-    if option in FILES and (problem := _file_problem(option, value)):
+    if problem := _file_problem(table, option, value):
         return Fate.REFUSED, problem
-    return _unknown(option, value)
+    if option not in table:
+        return _not_in_table(table, option, value)
+    return (Fate.LEFT_OUT, table[option].refusal) if table[option].refusal else None
 
 
-def _runs_code(option: str, value: Any) -> str:
+def _runs_code(table: OptionTable, option: str, value: Any) -> str:
     text = value if isinstance(value, str) else ""
+    known = table[option].code if option in table else None
     if option == "resume":
         return "states of other trainers hold pickles, which run code; Train Tools goes on from its own by itself"
+    if known is not None and known.allows(text):
+        return ""
     if option == "network_module" and text and not text.startswith(OTHER_NETWORKS):
         return "it names code that would be run"
     if (option == "optimizer_type" and "." in text) or (option == "lr_scheduler_type" and text):
@@ -215,11 +220,12 @@ def _runs_code(option: str, value: Any) -> str:
     return ""
 
 
-def _file_problem(option: str, value: Any) -> str:
-    """Why the files that an option names are not taken, or nothing."""
-    suffixes = FILES[option]
+def _file_problem(table: OptionTable, option: str, value: Any) -> str:
+    """Why the files that an option names are not taken; nothing when they are, or when it names none."""
+    names_files = option in FILES or (option in table and table[option].danger is Danger.PATH)
+    suffixes = FILES.get(option, (".safetensors",))
     for text in value if isinstance(value, list | tuple) else (value,):
-        if not isinstance(text, str):
+        if not names_files or not isinstance(text, str):
             return ""  # the option's type tells it better
         path = Path(text)
         try:
@@ -233,41 +239,36 @@ def _file_problem(option: str, value: Any) -> str:
     return ""
 
 
-def _unknown(option: str, value: Any) -> tuple[Fate, str] | None:
+def _not_in_table(table: OptionTable, option: str, value: Any) -> tuple[Fate, str]:
     kohya = kohya_options().get(option)
-    found = bundled_options().get(option)
-    if found is not None and found.set_by_app:
-        return Fate.LEFT_OUT, _PLACE
-    if found is not None:
-        return None
+    if kohya is not None and value == kohya.default:
+        return Fate.WITHOUT_EFFECT, "it is what happens anyway"
     if kohya is not None:
-        if value == kohya.default:
-            return Fate.WITHOUT_EFFECT, "it is what happens anyway"
-        return Fate.NOT_SUPPORTED, "the bundled engine has no such option; sd-scripts has"
+        return Fate.NOT_SUPPORTED, "the trainer that is used has no such option; sd-scripts has"
     try:
-        bundled_options().settable(option)
+        table.settable(option)
     except OptionValueError as error:
         return Fate.UNKNOWN, str(error)
-    return None
+    raise AssertionError("what is not in a table can't be set")
 
 
-def _checked(option: str, value: Any) -> Any:
+def _checked(table: OptionTable, option: str, value: Any) -> Any:
     """The value as the option has it; what only its spelling keeps from being one is spelt anew. Raises
     OptionValueError."""
-    kind = bundled_options()[option].spec.type
+    kind = table[option].spec.type
     if isinstance(value, str) and kind == "bool":
         raise OptionValueError(
             f"{option} = {json.dumps(value)}: true or false is wanted. sd-scripts takes any text for true."
         )
     if isinstance(value, str) and kind != "str":
-        return bundled_options().value_from_text(option, value.strip())
+        return table.value_from_text(option, value.strip())
     if kind == "bool" and type(value) is int and value in (0, 1):
-        return bundled_options().checked_value(option, bool(value))
+        return table.checked_value(option, bool(value))
     if kind == "str" and type(value) in (int, float):
-        return bundled_options().checked_value(option, str(value))
+        return table.checked_value(option, str(value))
     if kind == "int" and isinstance(value, float) and value.is_integer():
-        return bundled_options().checked_value(option, int(value))
-    return bundled_options().checked_value(option, value)
+        return table.checked_value(option, int(value))
+    return table.checked_value(option, value)
 
 
 def _alike(taken: Any, value: Any) -> bool:
@@ -298,12 +299,17 @@ def _accepted(
     return tuple(kept), refused
 
 
-def _network_check(options: Mapping[str, Any]) -> Callable[[tuple[str, ...]], NetworkArguments]:
+def _network_check(options: Mapping[str, Any]) -> Callable[[tuple[str, ...]], object]:
+    """Other networks have other arguments, which only they know."""
+    if options.get("network_module", NETWORK_MODULE) != NETWORK_MODULE:
+        return lambda texts: None
     return lambda texts: network_arguments(NetworkOptions(network_args=texts))
 
 
 def _optimizer_check(options: Mapping[str, Any]) -> Callable[[tuple[str, ...]], object]:
     name = options.get("optimizer_type", OptimizerOptions().optimizer_type)
+    if name not in ARGUMENTS_OF_OPTIMIZERS:
+        return lambda texts: None
     return lambda texts: optimizer_arguments(OptimizerOptions(optimizer_type=name, optimizer_args=texts))
 
 
@@ -314,16 +320,17 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], Callable[[tuple[str, ...]], 
 
 
 def _contradictions(options: Mapping[str, Any]) -> list[str]:
-    """What keeps options from being trained together, in words."""
+    """What keeps options from being trained together, in words; of other trainers' options nothing is known."""
+    known = {
+        name: value
+        for name, value in engine_options(options).items()
+        if supported(name) and not isinstance(value, Formula)
+    }
     try:
-        settings_from({name: value for name, value in engine_options(options).items() if not _is_formula(value)})
+        settings_from(known)
     except OptionError as error:
         return [f"These options can't be trained together: {error}"]
     return []
-
-
-def _is_formula(value: Any) -> bool:
-    return isinstance(value, Formula)
 
 
 def _printable(text: str) -> str:

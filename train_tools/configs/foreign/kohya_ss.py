@@ -29,6 +29,7 @@ from train_tools.configs.rules import (
 from train_tools.errors import OptionValueError
 from train_tools.grids.expressions import assignments_in
 from train_tools.model.config import ConfigFormat, Fate, ImportedConfig
+from train_tools.options.table import OptionTable
 
 SIGNS = ("LoRA_type", "max_resolution", "lr_warmup", "stop_text_encoder_training_pct", "sdxl_no_half_vae")
 """Keys that only this form writes."""
@@ -42,10 +43,10 @@ def is_kohya_ss(table: Mapping[str, Any]) -> bool:
     return any(key in table for key in SIGNS)
 
 
-def import_kohya_ss(table: Mapping[str, Any]) -> ImportedConfig:
+def import_kohya_ss(said: Mapping[str, Any], table: OptionTable) -> ImportedConfig:
     """What is typed behind the command line comes last there, so it does here."""
-    intake = Intake(ConfigFormat.KOHYA_SS, table)
-    typed_last = dict(sorted(table.items(), key=lambda item: item[0] == TYPED))
+    intake = Intake(ConfigFormat.KOHYA_SS, said, table)
+    typed_last = dict(sorted(said.items(), key=lambda item: item[0] == TYPED))
     take_in(intake, RULES, _by_its_own_name, typed_last)
     return intake.imported()
 

@@ -20,6 +20,7 @@ from train_tools.configs.intake import Intake, shown_value
 from train_tools.configs.rules import NOTHING, Rule, Rules, left, number, take_in, unknown
 from train_tools.errors import OptionValueError
 from train_tools.model.config import ConfigFormat, Fate, ImportedConfig
+from train_tools.options.table import OptionTable
 
 PREFIX = "ss_"
 PATTERNS = {
@@ -65,7 +66,12 @@ def nowhere(told: ToldBase) -> None:
 
 
 def import_lora_file(
-    name: str, header: Header, find_base: FindBase = nowhere, *, content: Path | None = None
+    name: str,
+    header: Header,
+    table: OptionTable,
+    find_base: FindBase = nowhere,
+    *,
+    content: Path | None = None,
 ) -> ImportedConfig:
     """What the header tells; `content` is the file itself, where it can be read. Raises OptionValueError when the
     file tells nothing of a training."""
@@ -74,7 +80,7 @@ def import_lora_file(
             f"{name} tells nothing of its training: it was saved without metadata, or by a program that writes "
             "none. Its training can't be repeated from it."
         )
-    intake = Intake(ConfigFormat.LORA_FILE, dict(sorted(header.metadata.items())))
+    intake = Intake(ConfigFormat.LORA_FILE, dict(sorted(header.metadata.items())), table)
     take_in(intake, RULES, _other)
     _take_images(intake)
     _compare(intake, read_tensors(content, header))

@@ -27,6 +27,7 @@ from train_tools.configs.rules import (
     unless_nothing,
 )
 from train_tools.model.config import ConfigFormat, Fate, ImportedConfig
+from train_tools.options.table import OptionTable
 
 VERSION = "__version"
 NEWEST_KNOWN = 12
@@ -106,18 +107,18 @@ def is_one_trainer(table: Mapping[str, Any]) -> bool:
     return sum(sign in table for sign in signs) >= 2
 
 
-def import_one_trainer(table: Mapping[str, Any]) -> ImportedConfig:
-    keys = dict(_keys(table))
-    intake = Intake(ConfigFormat.ONE_TRAINER, {key: value for key, (_, value) in keys.items()})
-    intake.hide("cloud")
+def import_one_trainer(said: Mapping[str, Any], table: OptionTable) -> ImportedConfig:
+    keys = dict(_keys(said))
+    intake = Intake(ConfigFormat.ONE_TRAINER, {key: value for key, (_, value) in keys.items()}, table)
+    intake.hide("cloud", "secrets")
     for key, (name, value) in keys.items():
         _rule_of(name)(intake, key, value)
-    said = {name for name, _ in keys.values()} | {name.removeprefix("unet.") for name, _ in keys.values()}
+    names = {name for name, _ in keys.values()} | {name.removeprefix("unet.") for name, _ in keys.values()}
     for name, value in DEFAULTS.items():
-        if name not in said:
+        if name not in names:
             with intake.assuming():
                 _rule_of(name)(intake, name, value)
-    _note_text_encoder(intake, said)
+    _note_text_encoder(intake, names)
     return intake.imported()
 
 

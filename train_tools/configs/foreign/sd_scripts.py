@@ -10,6 +10,7 @@ from sd_contract.options import kohya_options
 from train_tools.configs.intake import Intake
 from train_tools.configs.rules import Rules, same, take_in
 from train_tools.model.config import ConfigFormat, Fate, ImportedConfig
+from train_tools.options.table import OptionTable
 
 DEFAULT_TOKENS = 75
 
@@ -20,9 +21,9 @@ def is_sd_scripts(table: Mapping[str, Any]) -> bool:
     return any(key in kohya_options() for key in (*table, *inner))
 
 
-def import_sd_scripts(table: Mapping[str, Any]) -> ImportedConfig:
-    values, nested, twice = _flat(table)
-    intake = Intake(ConfigFormat.SD_SCRIPTS, {**values, **nested})
+def import_sd_scripts(said: Mapping[str, Any], table: OptionTable) -> ImportedConfig:
+    values, nested, twice = _flat(said)
+    intake = Intake(ConfigFormat.SD_SCRIPTS, {**values, **nested}, table)
     for key in nested:
         intake.leave(key, Fate.UNKNOWN, "a table inside a table; sd-scripts does not read it either")
     intake.notes += [

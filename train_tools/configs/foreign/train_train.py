@@ -23,6 +23,7 @@ from train_tools.configs.rules import (
     unless_nothing,
 )
 from train_tools.model.config import ConfigFormat, Fate, ImportedConfig
+from train_tools.options.table import OptionTable
 
 SIZE = "image_size(height, width)"
 BLOCKS = "network_blocks(BASE = TextEncoder)"
@@ -61,8 +62,8 @@ def is_train_train(table: Mapping[str, Any]) -> bool:
     return sum(key in table for key in SIGNS) >= 2
 
 
-def import_train_train(table: Mapping[str, Any]) -> ImportedConfig:
-    intake = Intake(ConfigFormat.TRAIN_TRAIN, table)
+def import_train_train(said: Mapping[str, Any], table: OptionTable) -> ImportedConfig:
+    intake = Intake(ConfigFormat.TRAIN_TRAIN, said, table)
     take_in(intake, RULES, unknown)
     return intake.imported()
 

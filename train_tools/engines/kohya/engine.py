@@ -7,7 +7,6 @@ launcher's configuration of this machine; `script_process` stands in between and
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sd_contract.attempt import Attempt, Result
+from sd_contract.base_models.base_model import cpu_threads
 from sd_contract.errors import StateError
 from sd_contract.options import OptionSpec, parse_resolution
 from sd_contract.output.states import read_manifest
@@ -91,8 +91,7 @@ class KohyaEngine:
         return self._entry.python.parent.parent
 
     def threads(self, base_model: Path) -> int:
-        """PyTorch takes all there are."""
-        return os.cpu_count() or 1
+        return cpu_threads(base_model)
 
     @cached_property
     def _answers(self) -> Mapping[str, tuple[ParsedOption, ...]]:
@@ -189,7 +188,12 @@ class KohyaEngine:
                 *words,
             ),
             folder=folder,
-            environment={"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "COLUMNS": COLUMNS},
+            environment={
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONUTF8": "1",
+                "COLUMNS": COLUMNS,
+                "OMP_NUM_THREADS": str(self.threads(files.base_model)),
+            },
             stop_grace_s=STOP_GRACE_S,
         )
 
