@@ -29,6 +29,7 @@ class StandInEngine:
     name = "bundled"
     contract = 1
     options = bundled_options()
+    environment = None
 
     def __init__(self, seconds_per_step: float) -> None:
         self._seconds_per_step = seconds_per_step

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.source import ROOT
 from tests.faults.stand_in import StandInEngine
 from train_tools.engines.bundled import BundledEngine
-from train_tools.runs.provenance import code_sha256, commit_of, installed_packages, provenance_of
+from train_tools.runs.provenance import code_sha256, commit_of, installed_packages, provenance_of, python_of
 
 GIT = ("git", "-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false")
 
@@ -93,6 +93,21 @@ def test_code_that_moves_from_one_file_to_the_next_is_other_code(code):
     (code / "x.py").write_bytes(b"d = 4\ne = 5\n")
     (code / "y.py").write_bytes(b"")
     assert code_sha256(code) != first
+
+
+def test_another_environment_is_read_from_its_folder(tmp_path):
+    packages = tmp_path / "lib" / "python3.10" / "site-packages"
+    for name, version_ in (("torch", "2.1.0+cu118"), ("huggingface_hub", "0.24.5"), ("unheard_of", "1")):
+        folder = packages / f"{name}-{version_}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version_}\n")
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.10.6\n")
+    assert dict(installed_packages(tmp_path)) == {"huggingface-hub": "0.24.5", "torch": "2.1.0+cu118"}
+    assert python_of(tmp_path) == "3.10.6"
+
+
+def test_an_environment_that_is_gone_tells_nothing(tmp_path):
+    assert (dict(installed_packages(tmp_path / "gone")), python_of(tmp_path / "gone")) == ({}, "")
 
 
 def test_an_engine_is_known_by_its_own_code():

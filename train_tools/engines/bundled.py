@@ -31,6 +31,7 @@ class BundledEngine:
     name = "bundled"
     contract = 1
     options = bundled_options()
+    environment = None
 
     def __init__(self, python: str = sys.executable, scripts: Path = SCRIPTS) -> None:
         self._python = python

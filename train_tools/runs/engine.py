@@ -70,6 +70,11 @@ class Engine(Protocol):
         """The folder of the trainer's own code. Its `.git`, where it is a checkout, lies there or one above."""
         ...
 
+    @property
+    def environment(self) -> Path | None:
+        """The folder of the trainer's own Python environment; None where it is the app's."""
+        ...
+
     def threads(self, base_model: Path) -> int:
         """How many threads a training of this model takes on a CPU. More or fewer may give other last digits."""
         ...

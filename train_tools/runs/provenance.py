@@ -7,8 +7,9 @@ import hashlib
 import os
 import platform
 import re
+import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 
 from train_tools import __version__
@@ -32,6 +33,7 @@ PACKAGES = (
 )
 """Those that decide results or speed. What is not installed is left out."""
 
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NO_CODE = re.compile(r"\..*|__pycache__|venv|env|node_modules|site-packages")
 
 
@@ -39,19 +41,36 @@ def provenance_of(engine: Engine) -> Provenance:
     """As it is now: packages and code may change while the program runs."""
     return Provenance(
         train_tools=__version__,
-        python=platform.python_version(),
+        python=python_of(engine.environment),
         engine_commit=commit_of(engine.code),
         engine_sha256=code_sha256(engine.code),
-        packages=dict(installed_packages()),
+        packages=dict(installed_packages(engine.environment)),
     )
 
 
-def installed_packages() -> Iterator[tuple[str, str]]:
+def installed_packages(environment: Path | None = None) -> Iterator[tuple[str, str]]:
+    """Those of another environment are read from its folder; it is not started."""
+    places = sys.path if environment is None else [str(place) for place in _site_packages(environment)]
     for name in PACKAGES:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            continue
+        found = next(iter(distributions(name=name, path=places)), None)
+        if found is not None:
+            yield name, found.version
+
+
+def python_of(environment: Path | None) -> str:
+    """The version of an environment's Python; "" where that can't be told."""
+    if environment is None:
+        return platform.python_version()
+    try:
+        settings = (environment / "pyvenv.cfg").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    said = re.search(r"^version(?:_info)? *= *(\d+\.\d+\.\d+)", settings, re.MULTILINE)
+    return said[1] if said else ""
+
+
+def _site_packages(environment: Path) -> Iterator[Path]:
+    yield from (*environment.glob("lib/python*/site-packages"), *environment.glob("Lib/site-packages"))
 
 
 def code_sha256(folder: Path) -> str:
@@ -89,13 +108,18 @@ def _git_folder(checkout: Path) -> Path:
 
 
 def _head(git: Path) -> str:
+    """The commit in a `.git` that may be anybody's: what is no commit is not told."""
     head = (git / "HEAD").read_text("utf-8").strip()
     if not head.startswith("ref:"):
-        return head
+        return _checked(head)
     ref = head.removeprefix("ref:").strip()
     common = git / (git / "commondir").read_text("utf-8").strip() if (git / "commondir").is_file() else git
     for file in (git / ref, common / ref):
         if file.is_file():
-            return file.read_text("utf-8").strip()
+            return _checked(file.read_text("utf-8").strip())
     packed = re.search(rf"^(\w+) {re.escape(ref)}$", (common / "packed-refs").read_text("utf-8"), re.MULTILINE)
-    return packed[1] if packed else ""
+    return _checked(packed[1]) if packed else ""
+
+
+def _checked(commit: str) -> str:
+    return commit if _COMMIT.fullmatch(commit) else ""

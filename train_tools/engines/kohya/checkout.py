@@ -13,6 +13,7 @@ from pathlib import Path
 
 from train_tools.engines.kohya.scripts import SCRIPTS
 from train_tools.errors import EngineNotUsableError
+from train_tools.runs.provenance import commit_of
 
 CODE = ("*.py", "library/**/*.py", "networks/**/*.py")
 """What decides a training; tools, tests and documents don't."""
@@ -20,7 +21,6 @@ VENVS = ("venv", ".venv", "../venv", "../.venv")
 _MAKES_NETWORKS = re.compile(r"^def create_network\(", re.MULTILINE)
 _ARGUMENT = re.compile(r"""kwargs(?:\.get\(\s*|\[)["'](\w+)["']""")
 _WIDTH = re.compile(r"^UNET_PARAMS_MODEL_CHANNELS = (\d+)", re.MULTILINE)
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Signature = tuple[tuple[str, int, int], ...]
 
@@ -48,7 +48,7 @@ class Checkout:
     @property
     def commit(self) -> str:
         """The commit that is checked out, "" where that can't be told. The files may have been changed since."""
-        return _commit_in(_git_folder(self.folder))
+        return commit_of(self.folder)
 
     @property
     def network_modules(self) -> tuple[str, ...]:
@@ -91,28 +91,6 @@ def _content_while_unchanged(folder: Path, signature: Signature) -> str:
         digest.update(f"{name}\n{len(code)}\n".encode())
         digest.update(code)
     return digest.hexdigest()
-
-
-def _git_folder(folder: Path) -> Path:
-    git = folder / ".git"
-    if git.is_file():  # a submodule or a second worktree
-        text = _text(git).removeprefix("gitdir:").strip()
-        return (folder / text).resolve()
-    return git
-
-
-def _commit_in(git: Path) -> str:
-    head = _text(git / "HEAD").strip()
-    if not head.startswith("ref:"):
-        return head if _COMMIT.fullmatch(head) else ""
-    name = head.removeprefix("ref:").strip()
-    common = git / _text(git / "commondir").strip()
-    for place in (git, common):
-        found = _text(place / name).strip()
-        if _COMMIT.fullmatch(found):
-            return found
-    packed = re.search(rf"^([0-9a-f]{{40}}) {re.escape(name)}$", _text(common / "packed-refs"), re.MULTILINE)
-    return packed[1] if packed else ""
 
 
 def _text(file: Path) -> str:

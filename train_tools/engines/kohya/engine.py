@@ -7,6 +7,7 @@ launcher's configuration of this machine; `script_process` stands in between and
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from sd_contract.attempt import Attempt, Result
-from sd_contract.base_models.base_model import cpu_threads
 from sd_contract.errors import StateError
 from sd_contract.options import OptionSpec, parse_resolution
 from sd_contract.output.states import read_manifest
@@ -86,8 +86,13 @@ class KohyaEngine:
     def code(self) -> Path:
         return self._entry.folder
 
+    @property
+    def environment(self) -> Path:
+        return self._entry.python.parent.parent
+
     def threads(self, base_model: Path) -> int:
-        return cpu_threads(base_model)
+        """PyTorch takes all there are."""
+        return os.cpu_count() or 1
 
     @cached_property
     def _answers(self) -> Mapping[str, tuple[ParsedOption, ...]]:
@@ -149,10 +154,9 @@ class KohyaEngine:
     def launch(self, files: RunFiles, attempt: AttemptFiles) -> Launch:
         script = self._requirements.script(files.options, files.base_model)
         notes = list(self._requirements.doubts(files.options, files.base_model))
-        folder = attempt.output.parent
-        made = folder / "kohya"
-        made.mkdir(exist_ok=True)
+        folder = attempt.states.parent
         resume, words = self._resumed(files, script, attempt.resume, notes)
+        made = folder / "kohya" if resume else attempt.output
         write_task(
             folder,
             Task(

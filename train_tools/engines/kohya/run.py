@@ -49,7 +49,8 @@ class Task:
     checkout: str
     output_name: str
     made: str
-    """Where the script writes, and keeps or lets go what it likes."""
+    """Where the script writes. Another folder than `output` when it goes on from a state: it may then call its
+    files by other steps than they are of."""
     output: str
     """Where the app looks for checkpoints."""
     states: str
@@ -204,7 +205,9 @@ class KohyaRun:
             self._late.append(announced)
             return
         try:
-            if self._shift:
+            if target == announced.file:
+                pass  # the script writes where the app looks
+            elif self._shift:
                 counted = int(metadata.get("ss_steps", announced.step - self._shift))
                 copy_with_metadata(announced.file, target, {**metadata, "ss_steps": str(counted + self._shift)})
             else:

@@ -152,9 +152,11 @@ def _write(attempt: Attempt, events: EventLog, result: Result, code: int) -> int
 
 
 def main() -> None:
-    attempt = Attempt.from_environment()
-    assert attempt is not None, "the supervisor says which attempt this is"
-    sys.exit(follow(attempt, sys.argv[2:]))
+    attempt, command = Attempt.from_environment(), sys.argv[2:]
+    if attempt is None:  # by hand: somebody looks at the console
+        script = next(Path(word) for word in command if word.endswith(".py"))
+        sys.exit(subprocess.call(command, cwd=script.parent, env=environment_of_script(os.environ)))
+    sys.exit(follow(attempt, command))
 
 
 if __name__ == "__main__":
