@@ -55,6 +55,19 @@ def test_captions_that_can_not_be_shuffled_are_told(app):
     assert [note for note in change.notes if "shuffle_caption can't be set beside it" in note]
 
 
+def test_a_preset_for_other_base_models_is_told(app):
+    remember(app, options={BASE: str(POCKET)})
+    other = app.presets.apply(PROJECT, VERSION, "sdxl-object-8gb")
+    assert [note for note in other.notes if "for sdxl models" in note and "one of sd1" in note]
+    assert not [
+        note for note in app.presets.apply(PROJECT, VERSION, "sd1-object-8gb").notes if "models, but" in note
+    ]
+    remember(app, options={BASE: "/gone.safetensors"})
+    assert not [
+        note for note in app.presets.apply(PROJECT, VERSION, "sd2-object-8gb").notes if "models, but" in note
+    ]
+
+
 def test_a_preset_that_can_not_be_trained_changes_nothing(app):
     app.presets.save(PROJECT, VERSION, "mine")
     (app.outputs.presets / "mine.toml").write_text("[options]\nnetwork_dimm = 8\n")

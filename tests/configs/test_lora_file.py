@@ -7,12 +7,21 @@ import struct
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from lora_engine.maths.optimizers import optimizer_name
+from sd_contract.base_models.base_model import inspect
+from sd_contract.datasets import collect, read_datasets
+from sd_contract.options import optimizer_arguments, settings_from
+from sd_contract.options.optimizers import ARGUMENTS
+from sd_contract.output.checkpoints import FileHashes, RunFacts, training_metadata
+from sd_contract.steps import plan_steps
 from tests.configs.reading import import_file, import_text
 from train_tools.configs.foreign.lora_file import ToldBase
 from train_tools.errors import OptionValueError
-from train_tools.model.config import ConfigFormat, Fate, ImportedConfig
+from train_tools.model.config import WORTH_A_LOOK, ConfigFormat, Fate, ImportedConfig
 
+POCKET = Path(__file__).parents[2] / "projects_template" / "demo" / "pocket-sd1.safetensors"
 TOLD = {
     "ss_network_module": "networks.lora",
     "ss_network_dim": "8",
@@ -225,3 +234,84 @@ def test_images_of_a_dataset_file_are_told_by_the_first(write_lora):
 def test_a_file_that_tells_nothing_is_told(write_lora, metadata):
     with pytest.raises(OptionValueError, match="tells nothing of its training"):
         import_file(write_lora(metadata))
+
+
+TRAINED = {
+    "network_dim": 8,
+    "network_alpha": 4.0,
+    "network_args": ("conv_dim=4", "conv_alpha=2"),
+    "learning_rate": 2e-4,
+    "unet_lr": 1e-4,
+    "text_encoder_lr": (5e-5,),
+    "optimizer_type": "Lion",
+    "optimizer_args": ("weight_decay=0.1", "betas=(0.9, 0.99)"),
+    "lr_scheduler": "cosine",
+    "lr_warmup_steps": 2,
+    "max_train_epochs": 3,
+    "train_batch_size": 2,
+    "gradient_accumulation_steps": 2,
+    "gradient_checkpointing": True,
+    "mixed_precision": "bf16",
+    "seed": 7,
+    "clip_skip": 2,
+    "max_token_length": 150,
+    "resolution": "64,128",
+    "cache_latents": True,
+    "noise_offset": 0.05,
+    "min_snr_gamma": 5.0,
+    "loss_type": "huber",
+    "huber_c": 0.2,
+    "debiased_estimation_loss": True,
+    "scale_weight_norms": 1.0,
+    "caption_dropout_rate": 0.1,
+    "flip_aug": True,
+    "shuffle_caption": True,
+    "keep_tokens": 1,
+    "training_comment": "it's кот",
+}
+
+
+def metadata_of(options: dict[str, object], images: Path) -> dict[str, str]:
+    """What the bundled engine writes into the file of a training with these options."""
+    settings = settings_from({**options, "train_data_dir": str(images)})
+    datasets = tuple(collect(dataset) for dataset in read_datasets(settings).datasets)
+    plan = plan_steps(settings, datasets)
+    facts = RunFacts(
+        settings=settings,
+        seed=settings.training.seed or 0,
+        plan=plan,
+        base=inspect(POCKET),
+        base_hashes=FileHashes("ab" * 32, "c6406a4c"),
+        datasets=datasets,
+        optimizer=optimizer_name(settings.optimizer.optimizer, optimizer_arguments(settings.optimizer)),
+        session_id=1,
+        started_at=0.0,
+    )
+    return training_metadata(facts, epoch=plan.epochs, step=plan.total_steps, saved_at=1.0)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images" / "3_zorb"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        Image.new("RGB", (64, 128), (90 * number, 0, 0)).save(folder / f"{number}.png")
+        (folder / f"{number}.caption").write_text("a zorb, red")
+    return folder.parent
+
+
+def test_what_the_bundled_engine_trained_is_told_back_as_it_was(write_lora, images):
+    config = import_file(write_lora(metadata_of(TRAINED, images), conv_rank=4))
+    back = settings_from(config.options)
+    for name, value in settings_from(TRAINED).values().items():
+        if name != "optimizer_args":
+            assert back.get(name) == value, name
+    assert optimizer_arguments(back.optimizer) == {"weight_decay": 0.1, "betas": (0.9, 0.99)}
+    assert [entry.key for entry in config.of(*WORTH_A_LOOK)] == []
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_every_optimizer_is_told_back(write_lora, images, name):
+    config = import_file(write_lora(metadata_of({"optimizer_type": name, "resolution": "64"}, images)))
+    told = settings_from(config.options).optimizer.optimizer
+    assert told == ("DAdaptAdam" if name == "DAdaptation" else name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+
+from tests.programs import python_program
 
 UUID = "GPU-11111111-aaaa-bbbb-cccc-000000000001"
 ANSWERS = """
@@ -26,7 +27,7 @@ class NvidiaSmi:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         program = folder / "nvidia-smi"
-        program.write_text(f"#!{sys.executable}\n{ANSWERS}")
+        program.write_text(python_program(ANSWERS))
         program.chmod(0o755)
 
     def list(self, *uuids: str) -> None:

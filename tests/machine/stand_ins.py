@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
+from tests.programs import python_program
+
 SCRIPT = """\
-#!{python}
 import json, os, sys
 note = {{"words": sys.argv[1:], "title": os.environ.get("TRAIN_TOOLS_TITLE")}}
 with open({diary!r}, "a", encoding="utf-8") as diary:
@@ -26,7 +26,7 @@ class StandIns:
         """A program that writes down its words, then does `more`."""
         program = self.folder / name
         diary = str(self.diary(name))
-        program.write_text(SCRIPT.format(python=sys.executable, diary=diary, more=more), encoding="utf-8")
+        program.write_text(python_program(SCRIPT.format(diary=diary, more=more)), encoding="utf-8")
         program.chmod(0o755)
         return program
 

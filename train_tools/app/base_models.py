@@ -13,7 +13,7 @@ from train_tools.base_models.catalogue import Catalogue, Check
 from train_tools.base_models.folders import searched_folders
 from train_tools.base_models.styles import Styles, suggestions
 from train_tools.configs.foreign.lora_file import ToldBase
-from train_tools.errors import BaseModelNotUsableError, NotFoundError
+from train_tools.errors import BaseModelNotUsableError, NotFoundError, TrainToolsError
 from train_tools.model.base_model import BaseModelFile, BaseModelList, CaptionStyle, Suggestions
 from train_tools.model.config import ConfigChange
 from train_tools.model.paths import OutputsPaths
@@ -66,6 +66,13 @@ class BaseModels:
             f"There is no base model {name!r} in the folders that are looked through: {looked}. Give a path, or "
             "set the folders with `train-tools settings models.folders=DIR`."
         )
+
+    def family_of(self, path: str) -> str:
+        """`sd1`, `sd2`, `sdxl`; empty where nothing can be told."""
+        try:
+            return self._catalogue.one(Path(path)).family
+        except TrainToolsError:
+            return ""
 
     def set_style(self, name: str, style: CaptionStyle | None) -> BaseModelFile:
         """Keeps how captions for a model read; None goes back to the guess."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from train_tools.app.configs import KEPT, change_of
+from train_tools.app.configs import BASE_MODEL, KEPT, change_of
 from train_tools.app.versions import Versions
 from train_tools.configs.presets import Presets
 from train_tools.grids.expressions import grid_of
@@ -26,10 +26,13 @@ ABOUT_THE_FILE = "metadata_"
 
 
 class PresetShelf:
-    """Lists, takes, keeps and deletes presets."""
+    """Lists, takes, keeps and deletes presets. `family_of` says what family a base model is of; "" if it can't."""
 
-    def __init__(self, presets: Presets, versions: Versions, table: OptionTable) -> None:
+    def __init__(
+        self, presets: Presets, versions: Versions, table: OptionTable, family_of: Callable[[str], str]
+    ) -> None:
         self._presets = presets
+        self._family_of = family_of
         self._versions = versions
         self._table = table
 
@@ -51,7 +54,8 @@ class PresetShelf:
             width, height = preset.size_px
             size = replace(stored.preparation, width_px=width, height_px=height)
             self._versions.change_preparation(project, version, size)
-        return change_of(stored, self._versions.settings(project, version))
+        change = change_of(stored, self._versions.settings(project, version))
+        return replace(change, notes=(*self._other_family(preset, changed), *change.notes))
 
     def save(self, project: str, version: str, name: str, why: str = "", *, replacing: bool = False) -> Preset:
         """Keeps a version's settings: options, axes and rules, how its images are prepared, its previews."""
@@ -59,6 +63,15 @@ class PresetShelf:
 
     def delete(self, name: str) -> None:
         self._presets.delete(name)
+
+    def _other_family(self, preset: Preset, settings: VersionSettings) -> tuple[str, ...]:
+        base = settings.options.get(BASE_MODEL)
+        family = self._family_of(base) if preset.family and isinstance(base, str) else ""
+        if family in ("", preset.family):
+            return ()
+        return (
+            f"The preset is for {preset.family} models, but {base} is one of {family}. Choose another of the two.",
+        )
 
 
 def _taking(stored: VersionSettings, preset: Preset, *, over: bool) -> VersionSettings:

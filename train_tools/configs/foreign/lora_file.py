@@ -33,14 +33,15 @@ OPTIMIZERS = {
     "Lion": "Lion",
     "Adafactor": "AdaFactor",
     "Prodigy": "Prodigy",
-    "SGDNesterov": "SGDNesterov",
+    "SGD": "SGDNesterov",
     "DAdaptAdam": "DAdaptAdam",
     "DAdaptAdaGrad": "DAdaptAdaGrad",
     "DAdaptLion": "DAdaptLion",
     "DAdaptSGD": "DAdaptSGD",
     "DAdaptAdamPreprint": "DAdaptation",
 }
-"""The last part of a class's dotted name -> the name here. Classes are never looked up by it."""
+"""The last part of a class's dotted name -> the name here. Classes are never looked up by it. SGD is only
+offered with Nesterov's momentum, there as here."""
 FAMILIES = {"sd_v1": "sd1", "sd_v2": "sd2", "sdxl": "sdxl"}
 ROUNDED = 0.005
 """How far an alpha in bf16 can be from what was asked for."""
