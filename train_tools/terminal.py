@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from train_tools.model.failure import NextStep
+from train_tools.model.grid import BUNDLED
 
 if TYPE_CHECKING:
     from train_tools.app import App
@@ -103,6 +104,7 @@ def plan_object(plan: Plan) -> dict[str, Any]:
     return {
         "project": plan.project,
         "version": plan.version,
+        "engine": plan.engine,
         "runs": [
             {
                 "name": entry.run.name,
@@ -153,6 +155,8 @@ def print_plan(plan: Plan) -> None:
     for note in (*plan.notes, *plan.warnings):
         say(f"Note: {note}", "yellow")
     count = plan.runs_to_train
+    if plan.engine != BUNDLED:
+        say(f"Trainer: {plan.engine}.")
     say(
         f"{count:,} run{'s' * (count != 1)} to train on {plan.images} images: {plan.steps:,} steps, "
         f"about {time_text(plan.seconds)} ({plan.seconds_from}), {plan.pictures} previews, "

@@ -8,7 +8,7 @@ import pytest
 from train_tools.errors import NotFoundError, StorageError
 from train_tools.grids.expressions import grid_of
 from train_tools.grids.record import GridRecord, grid_name_for, grids_of, read_grid, write_grid
-from train_tools.model.grid import Formula, Grid, Rules
+from train_tools.model.grid import Formula, Grid, Rules, Typed
 from train_tools.options.bundled import bundled_options
 
 RECORD = GridRecord(
@@ -57,7 +57,7 @@ def test_a_grid_that_is_not_there_is_told(version):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("format = 3", "newer Train Tools"),
+        ("format = 4", "newer Train Tools"),
         ("format = 1", "'options' is missing"),
         ("format = 1\noptions = 1", "not a whole grid"),
         ("form", "not valid TOML"),
@@ -97,6 +97,34 @@ network_dim = [8, 16]
         encoding="utf-8",
     )
     assert read_grid(version.grid("old")).grid == Grid(base={"seed": 1}, axes={"network_dim": (8, 16)})
+
+
+def test_a_grid_of_the_second_format_is_the_bundled_trainers(version):
+    version.grid("old").folder.mkdir(parents=True)
+    version.grid("old").record.write_text(
+        """format = 2
+name = "old"
+created = 2026-03-01T12:00:00Z
+runs = ["a-1"]
+
+[options]
+seed = 1
+
+[axes]
+network_dim = "8:16:*2"
+
+[rules]
+seeds = 2
+""",
+        encoding="utf-8",
+    )
+    read = read_grid(version.grid("old")).grid
+    assert (read.engine, read.rules.seeds, read.axes) == ("bundled", 2, {"network_dim": (Typed("8:16:*2"),)})
+
+
+def test_a_grid_remembers_its_trainer(version):
+    write_grid(version, replace(RECORD, grid=replace(RECORD.grid, engine="kohya-2025-06")))
+    assert read_grid(version.grid("grid-001")).grid.engine == "kohya-2025-06"
 
 
 def test_an_axis_may_be_written_as_it_is_typed(version):

@@ -4,7 +4,7 @@ page) talks to. What an action means is decided in the rooms; here they are only
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
 from train_tools.app.configs import Configs
 from train_tools.app.downloads import Downloads
+from train_tools.app.engines import Engines
 from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
@@ -54,7 +55,7 @@ class App:
     def __init__(self, outputs: OutputsPaths, engines: Sequence[Engine], renderer: Renderer) -> None:
         self.outputs = outputs
         self.renderer = renderer
-        self.engines: Mapping[str, Engine] = {engine.name: engine for engine in engines}
+        self.engines = Engines(engines, outputs, self.state_folder)
         self._secrets = Secrets(self.state_folder)
         self.settings = Settings(outputs, self._secrets)
         self.machine = Machine(self.settings, lambda: self.jobs.queue)

@@ -21,7 +21,7 @@ from train_tools.errors import (
     OptionValueError,
 )
 from train_tools.grids.cells import Cell, Count, cells_of, count_cells, product_size
-from train_tools.grids.expressions import assignments_in, assignments_of, grid_of
+from train_tools.grids.expressions import assignments_in, assignments_of, grid_of, taken_over
 from train_tools.grids.joined import join
 from train_tools.grids.record import GridRecord, grid_name_for, grids_of, read_grid, write_grid
 from train_tools.grids.runs import BASE_MODEL, Facts, runs_of
@@ -33,7 +33,7 @@ from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Plan, PlannedRun, Submission, Turn
 from train_tools.model.provenance import Origin
-from train_tools.options.table import OptionTable, engine_options
+from train_tools.options.table import engine_options
 from train_tools.previews.matrix import picture_count
 from train_tools.projects.store import ProjectStore
 from train_tools.runs import costs
@@ -102,9 +102,11 @@ class Grids:
         *,
         rules: Rules | None = None,
         grid: str | None = None,
+        engine: str | None = None,
     ) -> Count:
         """How many runs a grid has, without a look at dataset or models: quick enough for each key typed."""
-        return count_cells(self._table, self._typed(project, version, assignments or {}, rules, grid))
+        typed = self._typed(project, version, assignments or {}, rules, grid, engine)
+        return count_cells(self._engine(typed.engine).options, typed)
 
     def plan(
         self,
@@ -115,11 +117,14 @@ class Grids:
         rules: Rules | None = None,
         grid: str | None = None,
         previews: bool | None = None,
+        engine: str | None = None,
     ) -> Plan:
         """What the version's options (or those of the grid of that name) would do, with `assignments` (option ->
-        expression) over them. `rules` take the place of the stored ones, `previews` of the version's switch."""
+        expression) over them. `rules` and `engine` take the place of the stored ones, `previews` of the version's
+        switch."""
         paths = self._versions.paths(project, version)
-        reading = self._read(project, version, self._typed(project, version, assignments or {}, rules, grid))
+        typed = self._typed(project, version, assignments or {}, rules, grid, engine)
+        reading = self._read(project, version, typed)
         settings = self._versions.settings(project, version)
         planned = self._planned(reading, paths, reading.runs)
         to_train = [entry for entry in planned if not entry.done]
@@ -139,6 +144,7 @@ class Grids:
         return Plan(
             project=project,
             version=version,
+            engine=reading.grid.engine,
             runs=planned,
             total=reading.total,
             images=max(dataset.image_count for dataset in reading.datasets.values()),
@@ -161,16 +167,19 @@ class Grids:
         rules: Rules | None = None,
         turn: Turn | None = None,
         sure: bool = False,
+        engine: str | None = None,
     ) -> Submission:
         """Queues the runs that are neither done nor queued already, and remembers the grid. A grid that is there
         already is the one that is submitted again, with `assignments` over what it says.
 
         Raises ConfirmationWantedError for very many runs unless one is `sure`."""
         paths = self._versions.paths(project, version)
-        typed = self._typed(project, version, assignments or {}, rules, grid)
+        typed = self._typed(project, version, assignments or {}, rules, grid, engine)
         reading = self._read(project, version, typed, most=MOST_RUNS)
         if len(reading.runs) > MOST_UNASKED and not sure:
-            raise self._are_you_sure(project, version, assignments, rules, grid)
+            raise self._are_you_sure(
+                self.plan(project, version, assignments, rules=rules, grid=grid, engine=engine)
+            )
         planned = self._planned(reading, paths, reading.runs)
         names = tuple(entry.run.name for entry in planned)
         name = checked_name(grid, "grid name") if grid else grid_name_for(paths, names)
@@ -215,20 +224,45 @@ class Grids:
         return newest[0]
 
     def _typed(
-        self, project: str, version: str, assignments: Mapping[str, str], rules: Rules | None, name: str | None
+        self,
+        project: str,
+        version: str,
+        assignments: Mapping[str, str],
+        rules: Rules | None,
+        name: str | None,
+        engine: str | None,
     ) -> Grid:
-        """What is meant: what is stored of the grid of that name, else of the version, and what was typed."""
-        paths = self._versions.paths(project, version)
+        """What is meant: what is stored of the grid of that name, else of the version, and what was typed. Stored
+        options that another trainer does not take are left out, which is said."""
+        stored = self._stored(self._versions.paths(project, version), project, version, name)
+        table = self._engine(engine or stored.engine).options
+        base, axes = stored.base, stored.axes
+        notes: tuple[str, ...] = ()
+        if table.engine != stored.engine:
+            base, axes, notes = taken_over(table, base, axes)
+        typed = grid_of(table, base, axes, assignments, rules or stored.rules)
+        return replace(typed, notes=(*notes, *typed.notes))
+
+    def _stored(self, paths: VersionPaths, project: str, version: str, name: str | None) -> Grid:
+        """What the grid of that name says, else the version."""
         if name is not None and paths.grid(checked_name(name, "grid name")).record.is_file():
-            stored = read_grid(paths.grid(name)).grid
-            return grid_of(self._table, stored.base, stored.axes, assignments, rules or stored.rules)
+            return read_grid(paths.grid(name)).grid
         settings = self._versions.settings(project, version)
-        return grid_of(self._table, settings.options, settings.axes, assignments, rules or settings.rules)
+        return Grid(base=settings.options, axes=settings.axes, rules=settings.rules, engine=settings.engine)
+
+    def _engine(self, name: str) -> Engine:
+        if name not in self._engines:
+            raise NotFoundError(
+                f"There is no trainer {name!r} here. There is: {', '.join(self._engines)}. A checkout of kohya's "
+                f"sd-scripts is made one with `train-tools engine add {name} --path FOLDER`."
+            )
+        return self._engines[name]
 
     def _read(self, project: str, version: str, grid: Grid, most: int = MOST_PLANNED) -> _Reading:
         """The runs of a grid; when there are more than `most`, as many as that from all over it."""
         grid = _with_real_base_models(grid)
-        engine = self._engines["bundled"]
+        engine = self._engine(grid.engine)
+        table = engine.options
         base_models = {}
         for path in grid.values(BASE_MODEL):
             engine.check_base_model(Path(path))
@@ -236,14 +270,12 @@ class Grids:
         if product_size(grid) > MOST_CELLS:
             raise _too_many(product_size(grid))
         cells: Iterable[Cell] = (
-            list(cells_of(self._table, grid)) if product_size(grid) <= most else cells_of(self._table, grid)
+            list(cells_of(table, grid)) if product_size(grid) <= most else cells_of(table, grid)
         )
         total = len(cells) if isinstance(cells, list) else sum(1 for _ in cells)
         if total > MOST_RUNS:
             raise _too_many(total)
-        spread = (
-            cells if isinstance(cells, list) else islice(cells_of(self._table, grid), 0, None, -(-total // most))
-        )
+        spread = cells if isinstance(cells, list) else islice(cells_of(table, grid), 0, None, -(-total // most))
         trained = _Datasets(self._versions, project, version)
         runs = runs_of(
             grid,
@@ -253,7 +285,7 @@ class Grids:
                 base_models=base_models,
                 engine=engine.name,
                 contract=engine.contract,
-                table=engine.options,
+                table=table,
             ),
         )
         folders = RunFolders(self._versions.paths(project, version))
@@ -266,8 +298,8 @@ class Grids:
 
     def _planned(self, reading: _Reading, version: VersionPaths, runs: Iterable[Run]) -> tuple[PlannedRun, ...]:
         planned = []
+        engine = self._engine(reading.grid.engine)
         for run in runs:
-            engine = self._engines[run.spec.engine]
             count = engine.count_steps(engine_options(run.options), reading.dataset_of(run))
             planned.append(
                 PlannedRun(
@@ -293,7 +325,7 @@ class Grids:
         """Queues those of the runs that are neither done nor queued."""
         ahead = self._queue.waiting()
         jobs, already, fresh = [], [], []
-        made_with = provenance_of(self._engines["bundled"])
+        made_with = provenance_of(self._engine(reading.grid.engine))
         for entry in planned:
             job = None if entry.done else self._queued_again(paths.run(entry.run.name))
             if entry.done or (job is not None and job.state is not JobState.QUEUED):
@@ -311,15 +343,8 @@ class Grids:
         jobs += self._queue.add(fresh)
         return Submission(grid=grid, jobs=tuple(jobs), already=tuple(already), ahead=ahead)
 
-    def _are_you_sure(
-        self,
-        project: str,
-        version: str,
-        assignments: Mapping[str, str] | None,
-        rules: Rules | None,
-        grid: str | None,
-    ) -> ConfirmationWantedError:
-        plan = self.plan(project, version, assignments, rules=rules, grid=grid)
+    @staticmethod
+    def _are_you_sure(plan: Plan) -> ConfirmationWantedError:
         hours = (plan.seconds or 0) / 3600
         time_text = f"{hours / 24:,.1f} days" if hours > 48 else f"{hours:,.1f} hours"
         return ConfirmationWantedError(
@@ -333,7 +358,7 @@ class Grids:
         if self._store.open_version(project, version).legacy:
             return
         settings = self._versions.settings(project, version)
-        changed = replace(settings, options=grid.base, axes=grid.axes, rules=grid.rules)
+        changed = replace(settings, options=grid.base, axes=grid.axes, rules=grid.rules, engine=grid.engine)
         self._versions.save_settings(project, version, changed)
 
     def _queued_again(self, paths: RunPaths) -> Job | None:
@@ -353,10 +378,6 @@ class Grids:
             created=now(),
             dataset_files=keep_manifest(version, dataset),
         )
-
-    @property
-    def _table(self) -> OptionTable:
-        return self._engines["bundled"].options
 
     @property
     def _queue(self) -> Queue:

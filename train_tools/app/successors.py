@@ -163,6 +163,7 @@ class Successors:
         grid and by what was changed."""
         if isinstance(origin, Descent):
             origin = Origin(how=origin, run=found.record.run.name)
+        grid = replace(grid, engine=found.record.run.spec.engine)
         shown = [name for name in dict.fromkeys((*found.record.run.varied, *changed)) if grid.values(name)]
         labelled = replace(
             grid,
@@ -233,7 +234,8 @@ def _grid_of(found: FoundRun) -> str:
         return found.record.grid
     run = found.record.run
     name = grid_name_for(found.version, [run.name])
-    write_grid(found.version, GridRecord(name=name, grid=Grid(base=run.options), runs=(run.name,), created=now()))
+    grid = Grid(base=run.options, engine=run.spec.engine)
+    write_grid(found.version, GridRecord(name=name, grid=grid, runs=(run.name,), created=now()))
     return name
 
 

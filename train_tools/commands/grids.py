@@ -66,6 +66,10 @@ Existing = Annotated[
     str | None,
     typer.Option("--grid", metavar="NAME", help="A grid's name; one that is there is taken up again."),
 ]
+Trainer = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="NAME", help="The trainer; without it, the one of the last time."),
+]
 RenderedAfter = Annotated[
     bool | None,
     typer.Option("--previews/--no-previews", help="Render the runs afterwards; without it, as the version says."),
@@ -89,6 +93,7 @@ def plan(
     other_seed: OtherSeed = False,
     no_rules: NoRules = False,
     grid: Existing = None,
+    engine: Trainer = None,
     rendered: RenderedAfter = None,
     as_json: AsJson = False,
 ) -> None:
@@ -98,7 +103,9 @@ def plan(
     app = the_app()
     rules = _rules(zipped, only_when, exclude, sample, sample_seed, seeds, other_seed, no_rules)
     assignments = _assignments(app, settings, extra, base_model)
-    planned = app.grids.plan(project, version, assignments, rules=rules, grid=grid, previews=rendered)
+    planned = app.grids.plan(
+        project, version, assignments, rules=rules, grid=grid, engine=engine, previews=rendered
+    )
     if as_json:
         print_json(plan_object(planned))
     else:
@@ -122,6 +129,7 @@ def submit(
     other_seed: OtherSeed = False,
     no_rules: NoRules = False,
     grid: Existing = None,
+    engine: Trainer = None,
     rendered: RenderedAfter = None,
     priority: Annotated[int, typer.Option(help="Jobs of a higher one go first.")] = 0,
     at: StartTime = None,
@@ -143,8 +151,12 @@ def submit(
     rules = _rules(zipped, only_when, exclude, sample, sample_seed, seeds, other_seed, no_rules)
     assignments = _assignments(app, settings, extra, base_model)
     if not as_json:
-        print_plan(app.grids.plan(project, version, assignments, rules=rules, grid=grid, previews=rendered))
-    submission = app.grids.submit(project, version, assignments, grid, rules=rules, turn=turn, sure=yes)
+        print_plan(
+            app.grids.plan(project, version, assignments, rules=rules, grid=grid, engine=engine, previews=rendered)
+        )
+    submission = app.grids.submit(
+        project, version, assignments, grid, rules=rules, turn=turn, sure=yes, engine=engine
+    )
     if not as_json:
         print_submission(submission)
     failed = False

@@ -54,14 +54,18 @@ class Registry:
 
     def add(self, engine: Registered) -> None:
         """Raises NameNotAllowedError, or AlreadyExistsError when the name is another checkout's."""
-        self._check_name(engine.name)
-        present = self.all().get(engine.name)
-        if present is not None and present.folder != engine.folder:
-            raise AlreadyExistsError(
-                f"The engine {engine.name!r} is {present.folder}. Choose another name, or remove it first with "
-                f"`train-tools engine remove {engine.name}`."
-            )
+        self.check_free(engine.name, engine.folder)
         self._write({**self.all(), engine.name: engine})
+
+    def check_free(self, name: str, folder: Path | None = None) -> None:
+        """Raises NameNotAllowedError, or AlreadyExistsError when another folder than this has the name."""
+        self._check_name(name)
+        present = self.all().get(name)
+        if present is not None and present.folder != folder:
+            raise AlreadyExistsError(
+                f"The engine {name!r} is {present.folder}. Choose another name, or remove it first with "
+                f"`train-tools engine remove {name}`."
+            )
 
     def remove(self, name: str) -> Registered:
         """Forgets it; its folder stays."""

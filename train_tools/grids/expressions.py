@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -264,7 +264,7 @@ def grid_of(
         if len(several[name]) == 1:
             fixed[name] = several.pop(name)[0]
         fixed = {key: value for key, value in fixed.items() if key not in several}
-    return Grid(base=fixed, axes=several, rules=rules or Rules(), notes=tuple(notes))
+    return Grid(base=fixed, axes=several, rules=rules or Rules(), engine=table.engine, notes=tuple(notes))
 
 
 def _stored(table: OptionTable, name: str, values: Iterable[Any]) -> tuple[Any, ...]:
@@ -287,12 +287,26 @@ def _once(values: Iterable[Any]) -> tuple[Any, ...]:
     return tuple({repr(canonical(value)): value for value in values}.values())
 
 
-def without(grid: Grid, names: Sequence[str]) -> Grid:
-    """The grid without some of its options."""
-    return replace(
-        grid,
-        base={name: value for name, value in grid.base.items() if name not in names},
-        axes={name: values for name, values in grid.axes.items() if name not in names},
+def taken_over(
+    table: OptionTable, options: Mapping[str, Any], axes: Mapping[str, tuple[Any, ...]]
+) -> tuple[dict[str, Any], dict[str, tuple[Any, ...]], tuple[str, ...]]:
+    """The options and axes that were stored for another trainer, as far as this one takes them, and what was
+    left out, in words."""
+    notes = []
+
+    def taken(name: str, values: Iterable[Any]) -> bool:
+        try:
+            for value in _stored(table, name, values):
+                _checked(table, name, value)
+        except OptionValueError as error:
+            notes.append(f"{name} was left out: {error}")
+            return False
+        return True
+
+    return (
+        {name: value for name, value in options.items() if taken(name, (value,))},
+        {name: values for name, values in axes.items() if taken(name, values)},
+        tuple(notes),
     )
 
 

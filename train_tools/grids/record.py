@@ -9,11 +9,11 @@ from typing import Any
 
 from train_tools.errors import NotFoundError, StorageError
 from train_tools.files import read_toml, storage_error, write_toml
-from train_tools.model.grid import Grid, Typed, stored_value, value_stored
+from train_tools.model.grid import BUNDLED, Grid, Typed, stored_value, value_stored
 from train_tools.model.paths import GridPaths, VersionPaths
 from train_tools.model.rules import rules_in, rules_table
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,7 @@ def write_grid(version: VersionPaths, record: GridRecord) -> None:
             "name": record.name,
             "created": record.created,
             "runs": list(record.runs),
+            "engine": grid.engine,
             "options": {name: stored_value(value) for name, value in grid.base.items() if value is not None},
             "axes": {name: stored_value(values) for name, values in grid.axes.items()},
             **({"rules": table} if (table := rules_table(grid.rules)) else {}),
@@ -63,6 +64,7 @@ def read_grid(paths: GridPaths) -> GridRecord:
                 base={name: value_stored(value) for name, value in table["options"].items()},
                 axes={name: _axis(values) for name, values in table["axes"].items()},
                 rules=rules_in(table.get("rules", {}), paths.record),
+                engine=str(table.get("engine", BUNDLED)),
             ),
             runs=tuple(table.get("runs", ())),
             created=table["created"],

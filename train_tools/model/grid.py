@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import Any
 
 LONGEST_LABEL_BYTES = 60
+BUNDLED = "bundled"
+"""The trainer that ships with Train Tools, and is taken where none is named."""
 
 SHORT_NAMES = {
     "train_batch_size": "bs",
@@ -71,6 +73,8 @@ class Grid:
     base: Mapping[str, Any]
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     rules: Rules = field(default_factory=Rules)
+    engine: str = BUNDLED
+    """The trainer; values are typed as its options are."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What was understood in another way than it was typed, in words."""
 

@@ -28,6 +28,11 @@ class OutputsPaths:
         return self.folder / "cache"
 
     @property
+    def engines(self) -> Path:
+        """Checkouts of trainers that were fetched, each with its environment."""
+        return self.folder / "engines"
+
+    @property
     def queue(self) -> Path:
         return self.folder / "queue.sqlite3"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from train_tools.model.grid import Run
+from train_tools.model.grid import BUNDLED, Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class Plan:
 
     project: str
     version: str
+    engine: str = BUNDLED
     runs: tuple[PlannedRun, ...]
     """Of very large grids only some, from all over it; the costs are those of all."""
     total: int

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from train_tools.model.dataset import Preparation
-from train_tools.model.grid import Rules
+from train_tools.model.grid import BUNDLED, Rules
 from train_tools.model.paths import ProjectPaths, VersionPaths
 from train_tools.model.preview import PreviewSettings
 
@@ -53,6 +53,8 @@ class VersionSettings:
     """Options that took several values in the grid planned last, first axis outermost."""
     rules: Rules = field(default_factory=Rules)
     """The rules of that grid."""
+    engine: str = BUNDLED
+    """The trainer of that grid, whose options these are."""
     previews: PreviewSettings = field(default_factory=PreviewSettings)
 
 

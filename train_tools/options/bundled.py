@@ -7,6 +7,7 @@ from typing import Any
 
 from sd_contract.errors import OptionError
 from sd_contract.options import OPTIONS, OptionSpec, option
+from train_tools.model.grid import BUNDLED
 from train_tools.options.option import CHOSEN_BY_THE_APP, Danger, Option
 from train_tools.options.table import OptionTable, option_of
 
@@ -32,7 +33,7 @@ NO_DIFFERENCE = frozenset(
 @cache
 def bundled_options() -> OptionTable:
     """In the engine's order."""
-    return OptionTable((_option(spec) for spec in OPTIONS), _unknown)
+    return OptionTable(BUNDLED, (_option(spec) for spec in OPTIONS), _unknown)
 
 
 def _option(spec: OptionSpec) -> Option:

@@ -38,7 +38,7 @@ def discovered_options(
     code = {"network_module": tuple(modules)}
     table = [option_of(spec) for spec in own]
     table += [_option(several, (*code.get(name, ()), *allowed)) for name, several in found.items()]
-    return OptionTable(table, partial(_unknown, engine, tuple(found)))
+    return OptionTable(engine, table, partial(_unknown, engine, tuple(found)))
 
 
 def specs_of(options: Sequence[ParsedOption]) -> Mapping[str, OptionSpec]:

@@ -31,8 +31,9 @@ class OptionTable(Mapping[str, Option]):
     """The options of one trainer by name, ours for datasets first. A table equals only itself, so that what was
     understood with it may be remembered by it."""
 
-    def __init__(self, options: Iterable[Option], unknown: Callable[[str], str]) -> None:
+    def __init__(self, engine: str, options: Iterable[Option], unknown: Callable[[str], str]) -> None:
         """`unknown` says in words what is wrong with the name of an option that isn't in the table."""
+        self.engine = engine
         ours = (option_of(spec) for spec in DATASET_OPTIONS)
         self._options = {option.name: option for option in (*ours, *options)}
         self._unknown = unknown

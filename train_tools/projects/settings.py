@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from train_tools.errors import StorageError
 from train_tools.model.dataset import Preparation
-from train_tools.model.grid import stored_value, value_stored
+from train_tools.model.grid import BUNDLED, stored_value, value_stored
 from train_tools.model.paths import VersionPaths
 from train_tools.model.preview import PreviewSettings
 from train_tools.model.project import VersionSettings
@@ -35,7 +35,10 @@ def write_settings(version: VersionPaths, settings: VersionSettings) -> None:
     record = read_record(version.record)
     tables = settings_tables(settings)
     kept = {name: _table(record, name, version.record) for name in ("preparation", "previews")}
-    change_record(version.record, {**tables, **{name: {**kept[name], **tables[name]} for name in kept}})
+    changes = {**tables, **{name: {**kept[name], **tables[name]} for name in kept}}
+    if settings.engine != BUNDLED or "trainer" in record:
+        changes["trainer"] = {"engine": settings.engine}
+    change_record(version.record, changes)
 
 
 def settings_tables(settings: VersionSettings) -> dict[str, dict[str, Any]]:
@@ -61,8 +64,16 @@ def settings_in(record: Mapping[str, Any], where: Path) -> VersionSettings:
         options={name: value_stored(value) for name, value in _table(record, "options", where).items()},
         axes={name: tuple(value_stored(value) for value in values) for name, values in axes.items()},
         rules=rules_in(_table(record, "rules", where), where),
+        engine=_engine(record, where),
         previews=_read(PreviewSettings, record, "previews", where),
     )
+
+
+def _engine(record: Mapping[str, Any], where: Path) -> str:
+    name = _table(record, "trainer", where).get("engine", BUNDLED)
+    if not isinstance(name, str):
+        raise _not_usable(where, "trainer", "engine", name, "the name of a trainer, in quotes")
+    return name
 
 
 def _table(record: Mapping[str, Any], name: str, where: Path) -> dict[str, Any]:

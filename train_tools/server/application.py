@@ -15,6 +15,7 @@ from train_tools.server.api import (
     configs,
     datasets,
     downloads,
+    engines,
     failures,
     jobs,
     machine,
@@ -49,6 +50,7 @@ RESOURCES = (
     configs,
     base_models,
     downloads,
+    engines,
 )
 
 MountPage = Callable[[FastAPI, App], None]

@@ -7,7 +7,6 @@ launcher's configuration of this machine; `script_process` stands in between and
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from sd_contract.attempt import Attempt, Result
+from sd_contract.base_models.base_model import cpu_threads
 from sd_contract.errors import StateError
 from sd_contract.options import OptionSpec, parse_resolution
-from sd_contract.output.states import read_manifest
+from sd_contract.output.states import StateManifest, read_manifest
 from train_tools.engines.images import CAPTION_SUFFIX, RESOLUTION, captions_of, counted
 from train_tools.engines.kohya.checkout import Checkout
 from train_tools.engines.kohya.console import Console
@@ -91,8 +91,7 @@ class KohyaEngine:
         return self._entry.python.parent.parent
 
     def threads(self, base_model: Path) -> int:
-        """PyTorch takes all there are."""
-        return os.cpu_count() or 1
+        return cpu_threads(base_model)
 
     @cached_property
     def _answers(self) -> Mapping[str, tuple[ParsedOption, ...]]:
@@ -155,8 +154,8 @@ class KohyaEngine:
         script = self._requirements.script(files.options, files.base_model)
         notes = list(self._requirements.doubts(files.options, files.base_model))
         folder = attempt.states.parent
-        resume, words = self._resumed(files, script, attempt.resume, notes)
-        made = folder / "kohya" if resume else attempt.output
+        state, words = self._resumed(files, script, attempt.resume, notes)
+        made = folder / "kohya" if state else attempt.output
         write_task(
             folder,
             Task(
@@ -165,7 +164,8 @@ class KohyaEngine:
                 made=str(made),
                 output=str(attempt.output),
                 states=str(attempt.states),
-                from_step=resume,
+                from_step=state.step if state else 0,
+                earlier_files=state.checkpoints if state else (),
                 token=self._tokens.new(),
                 ends_at_nan=files.options.get("mixed_precision") != "fp16",
                 notes=tuple(notes),
@@ -212,22 +212,23 @@ class KohyaEngine:
 
     def _resumed(
         self, files: RunFiles, script: Script, state: Path | None, notes: list[str]
-    ) -> tuple[int, tuple[str, ...]]:
-        """The step to go on from, and the words that say so to the script. What can't be gone on from is noted."""
+    ) -> tuple[StateManifest | None, tuple[str, ...]]:
+        """The state to go on from, and the words that say so to the script. What can't be gone on from is
+        noted."""
         if state is None:
-            return 0, ()
+            return None, ()
         if not self._tokens.know(state):
             notes.append(
                 "The saved state in this run's folder was not made by this user on this machine, and such states "
                 "can hold programs: the training begins anew."
             )
-            return 0, ()
+            return None, ()
         try:
             manifest = read_manifest(state)
             measures = measures_of(manifest)
         except StateError as error:
             notes.append(f"The training begins anew: {error}")
-            return 0, ()
+            return None, ()
         skips = "skip_until_initial_step" in self._specs[script.name]
         between_epochs = manifest.step % measures.steps_per_epoch == 0
         if not measures.fits(manifest.step) or not (skips or between_epochs):
@@ -236,9 +237,9 @@ class KohyaEngine:
                 f"step {measures.total_steps}. States are of use when the steps are whole epochs "
                 "(max_train_epochs)."
             )
-            return 0, ()
+            return None, ()
         skip = ("--skip_until_initial_step",) if skips and not between_epochs else ()
-        return manifest.step, ("--resume", str(state), *skip)
+        return manifest, ("--resume", str(state), *skip)
 
 
 def _without_validation(dataset: Dataset, share: float) -> Dataset:

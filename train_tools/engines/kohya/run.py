@@ -55,6 +55,8 @@ class Task:
     """Where the app looks for checkpoints."""
     states: str
     from_step: int = 0
+    earlier_files: tuple[str, ...] = ()
+    """Checkpoints that earlier attempts had saved by then; they are the run's too."""
     token: str = ""
     ends_at_nan: bool = True
     notes: tuple[str, ...] = ()
@@ -68,7 +70,8 @@ def write_task(attempt: Path, task: Task) -> None:
 
 def read_task(attempt: Attempt) -> Task:
     fields = json.loads((attempt.folder / "kohya.json").read_text(encoding="utf-8"))
-    return Task(**{**fields, "notes": tuple(fields["notes"])})
+    lists = {name: tuple(fields[name]) for name in ("notes", "earlier_files")}
+    return Task(**{**fields, **lists})
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,8 @@ class KohyaRun:
         self.step = task.from_step
         self.total_steps = 0
         self.epoch = 0
-        self.files: list[str] = []
-        """Checkpoints that lie in the output folder, oldest first."""
+        self.files = list(task.earlier_files)
+        """The run's checkpoints, oldest first."""
         self.kept_step: int | None = None
         """Where the newest state is that can be gone on from."""
         self.saving = False
@@ -252,6 +255,7 @@ class KohyaRun:
                 Path(self._task.states),
                 step=step,
                 epoch=self.epoch,
+                checkpoints=self.files,
                 measures=measures,
                 token=self._task.token,
             )

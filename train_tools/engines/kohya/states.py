@@ -11,7 +11,7 @@ import secrets
 import shutil
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,15 +67,18 @@ def step_of(state: Path) -> int:
     return int(position["current_step"])
 
 
-def keep(state: Path, folder: Path, *, step: int, epoch: int, measures: Measures, token: str) -> None:
+def keep(
+    state: Path, folder: Path, *, step: int, epoch: int, checkpoints: Sequence[str], measures: Measures, token: str
+) -> None:
     """Puts a whole state into `folder` under its true step, by links where the disk has them, and lets older ones
-    go. The trainer may do with its own what it likes."""
+    go. The trainer may do with its own what it likes. `checkpoints` are those that the run had saved by then."""
     manifest = StateManifest(
         step=step,
         epoch=epoch,
         seed=0,
         session_id=0,
         started_at=0.0,
+        checkpoints=tuple(checkpoints),
         options={
             "total_steps": measures.total_steps,
             "batches": measures.batches,

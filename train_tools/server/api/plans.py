@@ -39,6 +39,9 @@ class Assignments(Question):
     rules: RulesQuestion | None = None
     grid: str | None = None
     """A grid's name: one that is there is taken up again, else it is given. Without one, one is made."""
+    engine: str | None = None
+    """The trainer; null = the stored one. What it does not take of the stored options is left out, as the notes
+    say."""
     previews: bool | None = None
     """Whether the runs are rendered when they have ended; null = as the version says then."""
 
@@ -49,6 +52,7 @@ class Assignments(Question):
             "assignments": {**self.assignments, **app.grids.assignments_in(self.extra)},
             "rules": rules,
             "grid": self.grid,
+            "engine": self.engine,
         }
 
 
@@ -78,6 +82,7 @@ class PlannedRunAnswer(Answer):
 
 
 class PlanAnswer(Answer):
+    engine: str
     runs: int
     """Runs that would be trained; `done` ones are not trained again."""
     done: int
@@ -130,6 +135,7 @@ def submit(project: str, version: str, order: Order, app: TheApp) -> SubmissionA
 
 def _plan(plan: Plan) -> PlanAnswer:
     return PlanAnswer(
+        engine=plan.engine,
         runs=plan.runs_to_train,
         done=plan.total - plan.runs_to_train,
         total=plan.total,
