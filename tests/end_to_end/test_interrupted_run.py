@@ -77,10 +77,10 @@ def test_an_interrupted_run_ends_as_if_left_alone(
     assert work_until_interrupted(command_line, first) == 130
     monkeypatch.setenv("TRAIN_TOOLS_STATE", str(command_line.state))
     app = NoPreviews(outputs_paths(command_line.outputs), [BundledEngine()], DiffusersRenderer())
-    assert [job.state for job in app.jobs()] == [JobState.QUEUED]
+    assert [job.state for job in app.jobs.all()] == [JobState.QUEUED]
     app.worker().run(until=lambda: app.queue.waiting() == 0)
 
-    assert [(job.state, job.attempt) for job in app.jobs()] == [(JobState.DONE, 2)]
+    assert [(job.state, job.attempt) for job in app.jobs.all()] == [(JobState.DONE, 2)]
     assert 2 < begun_at(second) == steps_of(first)[-1] < STEPS
     assert steps_of(first) + steps_of(second) == list(range(1, STEPS + 1))
     app.queue.close()
