@@ -78,12 +78,12 @@ def test_an_interrupted_run_ends_as_if_left_alone(
     monkeypatch.setenv("TRAIN_TOOLS_STATE", str(command_line.state))
     app = NoPreviews(outputs_paths(command_line.outputs), [BundledEngine()], DiffusersRenderer())
     assert [job.state for job in app.jobs.all()] == [JobState.QUEUED]
-    app.worker().run(until=lambda: app.queue.waiting() == 0)
+    app.jobs.worker().run(until=lambda: app.jobs.queue.waiting() == 0)
 
     assert [(job.state, job.attempt) for job in app.jobs.all()] == [(JobState.DONE, 2)]
     assert 2 < begun_at(second) == steps_of(first)[-1] < STEPS
     assert steps_of(first) + steps_of(second) == list(range(1, STEPS + 1))
-    app.queue.close()
+    app.jobs.queue.close()
     ours, theirs = load_file(run / "zorb-v1.safetensors"), load_file(undisturbed(run, tmp_path))
     assert ours.keys() == theirs.keys()
     assert [name for name, tensor in ours.items() if not torch.equal(tensor, theirs[name])] == []
