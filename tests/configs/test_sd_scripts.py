@@ -120,7 +120,8 @@ def test_options_that_contradict_each_other_are_told():
 
 
 def test_another_trainers_options_are_taken_where_it_has_them():
-    table = OptionTable((option_of(spec) for spec in kohya_options().values()), lambda name: f"unknown {name!r}.")
+    options = (option_of(spec) for spec in kohya_options().values())
+    table = OptionTable("kohya", options, lambda name: f"unknown {name!r}.")
     text = (
         'full_fp16 = true\nnetwork_module = "lycoris.kohya"\nnetwork_args = ["algo=lokr"]\n'
         'optimizer_type = "CAME"\noptimizer_args = ["a=1"]\nlr_scheduler_type = "evil.Scheduler"\n'

@@ -38,6 +38,11 @@ while not Path(sys.argv[1], "stop").exists(): time.sleep(0.02)
 time.sleep(0.5)
 print("stopped politely", flush=True)
 """
+UNTIL_ALLOWED = """
+import sys, time
+from pathlib import Path
+while not Path(sys.argv[1], "go").exists(): time.sleep(0.02)
+"""
 UNTIL_TERMINATED = "import time; print('at it', flush=True); time.sleep(60)"
 LAUNCHER = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', *sys.argv[1:]]);"
 
@@ -204,9 +209,12 @@ def test_gpu_memory_that_is_not_freed_after_a_stop_is_written_down(supervised, s
 
 def test_gpu_memory_is_looked_at_again_only_after_a_stop(supervised, supervise, smi):
     supervised.slot = UUID
-    assert supervise("print('done')").wait(30) == 0
+    supervisor = supervise(UNTIL_ALLOWED)
+    eventually(lambda: len(smi.answered()) >= 2)
+    (supervised.paths.folder / "go").touch()
+    assert supervisor.wait(30) == 0
     assert read_exit(supervised.paths) == Exit(code=0)
-    assert len(eventually(lambda: len(asked := smi.answered()) >= 2 and asked)) == 2
+    assert len(smi.answered()) == 2
 
 
 def test_a_signal_to_the_supervisor_is_a_request_to_stop(supervised, supervise):

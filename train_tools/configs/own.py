@@ -9,12 +9,13 @@ from typing import Any
 from train_tools.configs.intake import Intake
 from train_tools.errors import OptionValueError
 from train_tools.grids.expressions import values_of
+from train_tools.grids.record import FORMAT as GRID_FORMAT
 from train_tools.model.config import ConfigFormat, Fate, ImportedConfig
 from train_tools.model.grid import value_stored
 from train_tools.options.table import OptionTable
 
 TABLES = ("options", "axes")
-NEWEST = 2
+NEWEST = GRID_FORMAT
 """The newest format of any of these files."""
 
 
