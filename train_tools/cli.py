@@ -15,6 +15,7 @@ from train_tools import __version__
 from train_tools.commands import (
     base_models,
     configs,
+    datasets,
     engines,
     grids,
     machine,
@@ -40,7 +41,20 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (projects, base_models, engines, grids, presets, configs, queue, runs, machine, previews, settings):
+for part in (
+    projects,
+    datasets,
+    base_models,
+    engines,
+    grids,
+    presets,
+    configs,
+    queue,
+    runs,
+    machine,
+    previews,
+    settings,
+):
     commands.add_typer(part.commands)
 
 
