@@ -58,7 +58,7 @@ def test_many_captions_are_edited_and_named(version, put, listed, captions):
     shown = preview(listed(), Add(tags=("dog",)))
     outcome = edit(version, listed(), Add(tags=("dog",)))
     assert captions() == {"10_cat/a.png": "cat, red, dog", "10_cat/b.png": "dog", "10_cat/c.png": "dog"}
-    assert [each.image for each in shown] == list(outcome.record.files) == ["10_cat/a.png", "10_cat/c.png"]
+    assert [each.image for each in shown] == list(outcome.images) == ["10_cat/a.png", "10_cat/c.png"]
     assert (outcome.changed, outcome.record.what) == (2, "add dog at the end")
 
 

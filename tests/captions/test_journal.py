@@ -19,6 +19,7 @@ from train_tools.errors import ChangedMeanwhileError, InUseError, NotFoundError,
 from train_tools.model.captions import EditState
 from train_tools.model.paths import VersionPaths
 
+HEAD = '{"format": 1, "what": "", "when": "", "count": 1}'
 NAMES = ("10_cat/a.png", "10_cat/b.png", "3_big dog/c.png")
 
 
@@ -41,7 +42,7 @@ def test_an_undone_edit_leaves_every_byte_as_it_was(version, files, listed, capt
     edit(version, listed(), Add(tags=("new",), front=True))
     assert list(captions().values()) == ["new, cat, red", "new, 猫, x", "new"]
     undone = Journal(version).undo()
-    assert (undone.record.files, undone.record.state, undone.changed) == (NAMES, EditState.UNDONE, 3)
+    assert (undone.images, undone.record.state, undone.changed) == (NAMES, EditState.UNDONE, 3)
     assert contents(files) == before
 
 
@@ -193,7 +194,7 @@ def test_a_full_disk_changes_nothing(tmp_path):
 )
 def test_a_damaged_or_smuggled_edit_is_told_and_not_followed(version, files, text):
     version.caption_edits.mkdir(parents=True)
-    (version.caption_edits / "000001.done.json").write_text(text)
+    (version.caption_edits / "000001.done.jsonl").write_text(text)
     with pytest.raises(StorageError, match="is not a whole edit"):
         Journal(version).undo()
 

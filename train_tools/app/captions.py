@@ -112,6 +112,10 @@ class Captions:
         journal.mend()
         return journal.records()
 
+    def edited_by(self, project: str, version: str, number: int) -> tuple[str, ...]:
+        """The images whose captions an edit touched."""
+        return Journal(self._versions.paths(project, version)).images_of(number)
+
     def undo(
         self, project: str, version: str, number: int | None = None, *, leave_changed: bool = False
     ) -> EditOutcome:

@@ -1,6 +1,6 @@
 """Edits of many captions, each a file in the version's folder that holds every caption before and after.
 
-It is written before the first caption is, and its name says how far things are: `000007.applying.json` becomes
+It is written before the first caption is, and its name says how far things are: `000007.applying.jsonl` becomes
 `.done`, then `.undoing`, then `.undone`. An edit that was killed is finished at the next opening; one that
 failed is taken back. A caption is only written while it is what the edit expects: what somebody else saved stays.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ FORMAT = 1
 KEPT = 100
 """Older edits can't be undone any more."""
 NAMED = 5
-_NAME = re.compile(r"([0-9]{6,})\.(applying|done|undoing|undone)\.json")
+_NAME = re.compile(r"([0-9]{6,})\.(applying|done|undoing|undone)\.jsonl")
 _UNDER_WAY = {EditState.APPLYING: EditState.DONE, EditState.UNDOING: EditState.UNDONE}
 
 
@@ -48,7 +48,7 @@ class _Kept:
 
     def moved(self, state: EditState) -> _Kept:
         """The same edit in another state; one rename, so there is no state between."""
-        path = self.path.with_name(f"{self.number:06}.{state}.json")
+        path = self.path.with_name(f"{self.number:06}.{state}.jsonl")
         try:
             self.path.rename(path)
         except OSError as error:
@@ -65,7 +65,14 @@ class Journal:
 
     def records(self) -> tuple[EditRecord, ...]:
         """All edits that are kept, the newest first. Raises StorageError for a file that is damaged."""
-        return tuple(_record(kept, *_read(kept)) for kept in reversed(self._kept()))
+        return tuple(_record(kept) for kept in reversed(self._kept()))
+
+    def images_of(self, number: int) -> tuple[str, ...]:
+        """The images whose captions an edit touched. Raises NotFoundError."""
+        for kept in self._kept():
+            if kept.number == number:
+                return tuple(each.image for each in _captions(kept))
+        raise NotFoundError(f"There is no edit {number} in this version; the last {KEPT} are kept.")
 
     def mend(self) -> tuple[str, ...]:
         """Finishes what was killed, if nobody is at it right now. Gives the images that were left as they are."""
@@ -99,7 +106,7 @@ class Journal:
         with alone_with(self._version):
             self._finished()
             kept = self._chosen(state, number)
-            _, captions = _read(kept)
+            captions = _captions(kept)
             undoes = state is EditState.DONE
             changes = [_backwards(each) for each in captions] if undoes else captions
             misfits = [each.image for each in changes if not self._is_expected(each)]
@@ -125,17 +132,20 @@ class Journal:
         all_kept = self._kept()
         number = all_kept[-1].number + 1 if all_kept else 1
         kept = _Kept(
-            self._version.caption_edits / f"{number:06}.{EditState.APPLYING}.json", number, EditState.APPLYING
+            self._version.caption_edits / f"{number:06}.{EditState.APPLYING}.jsonl", number, EditState.APPLYING
         )
-        table = {
+        head = {
             "format": FORMAT,
             "what": what,
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            "captions": [[each.image, _as_text(each.before), _as_text(each.after)] for each in captions],
+            "count": len(captions),
         }
+        lines = [head, *([each.image, _as_text(each.before), _as_text(each.after)] for each in captions)]
         try:
             kept.path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(kept.path, json.dumps(table))  # ASCII, in which any bytes can be said
+            write_text(
+                kept.path, "".join(f"{json.dumps(line)}\n" for line in lines)
+            )  # ASCII: any bytes can be said
             for old in all_kept[: 1 - KEPT]:
                 old.path.unlink(missing_ok=True)
         except OSError as error:
@@ -152,14 +162,15 @@ class Journal:
             back.moved(_UNDER_WAY[back.state])
             raise
         ended = kept.moved(_UNDER_WAY[kept.state])
-        return EditOutcome(record=_record(ended, *_read(ended)), changed=changed, left=left)
+        images = tuple(each.image for each in captions)
+        return EditOutcome(record=_record(ended), changed=changed, images=images, left=left)
 
     def _finished(self) -> tuple[str, ...]:
         """What was under way when its process ended, carried on."""
         left: list[str] = []
         for kept in self._kept():
             if kept.state in _UNDER_WAY:
-                captions = _read(kept)[1]
+                captions = _captions(kept)
                 self._sweep(captions)
                 left += self._carried_out(kept, captions).left
         return tuple(left)
@@ -229,33 +240,43 @@ def write_caption(path: Path, content: bytes | None) -> None:
         raise storage_error(path, error) from error
 
 
-def _record(kept: _Kept, table: dict[str, str], captions: Sequence[EditedCaption]) -> EditRecord:
-    return EditRecord(
-        number=kept.number,
-        what=table["what"],
-        when=table["when"],
-        state=kept.state,
-        files=tuple(each.image for each in captions),
-    )
-
-
-def _read(kept: _Kept) -> tuple[dict[str, str], tuple[EditedCaption, ...]]:
-    try:
-        table = json.loads(kept.path.read_text(encoding="ascii"))
-        if table["format"] > FORMAT:
+def _record(kept: _Kept) -> EditRecord:
+    with _told(kept), kept.path.open(encoding="ascii") as file:
+        head = json.loads(file.readline())
+        if head["format"] > FORMAT:
             raise StorageError(f"{kept.path} was written by a newer Train Tools; use that one.")
-        told = {"what": str(table["what"]), "when": str(table["when"])}
-        captions = tuple(
-            EditedCaption(image=_confined(image), before=_as_bytes(before), after=_as_bytes(after))
-            for image, before, after in table["captions"]
+        return EditRecord(
+            number=kept.number,
+            what=str(head["what"]),
+            when=str(head["when"]),
+            state=kept.state,
+            count=int(head["count"]),
         )
+
+
+def _captions(kept: _Kept) -> tuple[EditedCaption, ...]:
+    count = _record(kept).count
+    with _told(kept), kept.path.open(encoding="ascii") as file:
+        _, *lines = file.read().splitlines()
+        if len(lines) != count:
+            raise ValueError(f"it has {len(lines)} captions of {count}")
+        return tuple(
+            EditedCaption(image=_confined(image), before=_as_bytes(before), after=_as_bytes(after))
+            for image, before, after in map(json.loads, lines)
+        )
+
+
+@contextmanager
+def _told(kept: _Kept) -> Iterator[None]:
+    """Raises StorageError for whatever keeps an edit from being read."""
+    try:
+        yield
+    except StorageError:
+        raise
     except OSError as error:
         raise StorageError(f"Could not read {kept.path}: {error.strerror or error}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, StorageError):
-            raise
         raise StorageError(f"{kept.path} is not a whole edit of captions: {error}. Put it aside.") from error
-    return told, captions
 
 
 def _confined(image: str) -> str:

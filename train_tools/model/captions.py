@@ -177,8 +177,8 @@ class EditRecord:
     when: str
     """ISO 8601, UTC."""
     state: EditState
-    files: tuple[str, ...]
-    """The images whose captions it touched."""
+    count: int
+    """So many captions it touched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +187,8 @@ class EditOutcome:
 
     record: EditRecord | None
     changed: int
+    images: tuple[str, ...] = ()
+    """All that the edit is about."""
     left: tuple[str, ...] = ()
     """Images whose captions another program changed meanwhile: they were left as they are."""
 
