@@ -1,8 +1,8 @@
 """Rewriting caption files by the thousand: each only while it is what is expected.
 
 Small files are written over where they lie, since replacing 10,000 of them takes many seconds on common disks.
-What a kill in the middle leaves is recognised, so that it can be finished; what other names share, or links lead to,
-is replaced as a whole.
+What a kill in the middle leaves is recognised, so that it can be finished. What other names share, or links
+lead to, is replaced as a whole.
 """
 
 from __future__ import annotations
