@@ -1,0 +1,26 @@
+"""What a look at this machine, or at a grid before it starts, has found: one thing, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    """Works, but slower, or not as it was meant."""
+    STOP = "stop"
+    """No training can succeed as long as this is so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    check: str
+    level: Level
+    message: str
+    """What is, and where it is not well, what would be."""
+    cure: str = ""
+    """What to do next, where there is something to do."""
+    runs: tuple[str, ...] = ()
+    """The runs of a grid that it is about; empty = all of them."""
