@@ -35,9 +35,15 @@ BY_EPOCHS = ("save_every_n_epochs", "sample_every_n_epochs")
 def chosen_model(settings: Settings, script: str = "") -> tuple[BaseModel, tuple[str, ...]]:
     """The base model as the settings want it trained, and what should be told about it. BaseModelError when
     it can't be trained so, OptionError when the settings don't fit its family."""
+    path = Path(str(settings.model.pretrained_model_name_or_path))
+    return suited_model(settings, inspect_trainable(path), script)
+
+
+def suited_model(settings: Settings, base: BaseModel, script: str = "") -> tuple[BaseModel, tuple[str, ...]]:
+    """The same for a base model that was looked at already."""
     options = settings.model
     base, doubts = agreed(
-        inspect_trainable(Path(str(options.pretrained_model_name_or_path))),
+        base,
         v2=options.v2,
         v_parameterization=options.v_parameterization,
         script=script,

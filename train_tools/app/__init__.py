@@ -16,8 +16,10 @@ from train_tools.app.engines import Engines
 from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
+from train_tools.app.preflights import NOT_TRIED, Preflights, device_trained_on
 from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
+from train_tools.app.readings import Readings
 from train_tools.app.records import Records
 from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
@@ -72,7 +74,14 @@ class App:
         self.presets = PresetShelf(
             Presets(outputs), self.versions, self.engines["bundled"].options, self.base_models.family_of
         )
-        self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
+        self.grids = Grids(
+            outputs,
+            self.store,
+            self.versions,
+            self.jobs,
+            Readings(outputs, self.versions, self.engines),
+            Preflights(self.base_models.family_of, device_trained_on, lambda: NOT_TRIED),
+        )
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
