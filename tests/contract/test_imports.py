@@ -19,7 +19,7 @@ ROOMS = {
     "jobs": {"model", *TOLD},
     "settings": {"model"},
     "machine": {"model"},
-    "health": {"machine", "model"},
+    "health": {"machine", "model", "options"},
     "datasets": {"projects", "options", "jobs", "model", "sd_contract"},
     "base_models": {"jobs", "model", "sd_contract"},
     "configs": {"grids", "projects", "options", "model", "sd_contract"},

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from train_tools.machine.program import NO_WINDOW
 
@@ -31,13 +33,17 @@ class Answer:
 
 
 def answer_of(
-    command: Sequence[str], timeout_s: float = PATIENCE_S, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    timeout_s: float = PATIENCE_S,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Answer:
     """Runs a program to its end, with all the processes that it starts."""
     try:
         process = subprocess.Popen(
             command,
             env=environment,
+            cwd=folder or tempfile.gettempdir(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,7 +12,7 @@ class Level(StrEnum):
     WARNING = "warning"
     """Works, but slower, or not as it was meant."""
     STOP = "stop"
-    """No training can succeed as long as this is so."""
+    """Trainings fail as long as this is so, or are not what was meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,3 +25,17 @@ class Finding:
     """What to do next, where there is something to do."""
     runs: tuple[str, ...] = ()
     """The runs of a grid that it is about; empty = all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Findings about one thing."""
+
+    title: str
+    findings: tuple[Finding, ...]
+
+
+def worst(sections: Iterable[Section]) -> Level:
+    """How bad it is where it is worst."""
+    levels = [finding.level for section in sections for finding in section.findings]
+    return max(levels, key=list(Level).index, default=Level.OK)
