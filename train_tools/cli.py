@@ -17,6 +17,7 @@ from train_tools.commands import (
     configs,
     engines,
     grids,
+    health,
     machine,
     presets,
     previews,
@@ -40,7 +41,20 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (projects, base_models, engines, grids, presets, configs, queue, runs, machine, previews, settings):
+for part in (
+    projects,
+    base_models,
+    engines,
+    grids,
+    presets,
+    configs,
+    queue,
+    runs,
+    machine,
+    previews,
+    settings,
+    health,
+):
     commands.add_typer(part.commands)
 
 

@@ -21,17 +21,20 @@ from rich.table import Table
 from rich.text import Text
 
 from train_tools.model.failure import NextStep
+from train_tools.model.finding import Level
 from train_tools.model.grid import BUNDLED
 
 if TYPE_CHECKING:
     from train_tools.app import App
     from train_tools.model.failure import Failure
+    from train_tools.model.finding import Section
     from train_tools.model.job import Job, QueueState
     from train_tools.model.plan import Plan, Submission
 
 console = Console(highlight=False, soft_wrap=True)
 complaints = Console(stderr=True, highlight=False, soft_wrap=True)
 STATE_STYLES = {"done": "green", "failed": "red", "running": "cyan", "starting": "cyan", "cancelled": "yellow"}
+LEVEL_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.STOP: "red"}
 POLL_S = 0.25
 
 
@@ -73,6 +76,18 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], ti
 
 def state_text(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
+
+
+def print_sections(sections: Iterable[Section]) -> None:
+    """Findings under their titles, each with what to do where there is something to do."""
+    for section in sections:
+        say(section.title, "bold")
+        for finding in section.findings:
+            console.print(
+                Text(f"  {finding.level:8}", LEVEL_STYLES[finding.level]).append(finding.message, "default")
+            )
+            if finding.cure:
+                say(f"{'':10}{finding.cure}", "dim")
 
 
 def size_text(size_bytes: float) -> str:

@@ -14,6 +14,7 @@ from train_tools.app.configs import Configs
 from train_tools.app.downloads import Downloads
 from train_tools.app.engines import Engines
 from train_tools.app.grids import Grids
+from train_tools.app.health import Health
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
 from train_tools.app.presets import PresetShelf
@@ -71,6 +72,14 @@ class App:
         self.configs = Configs(self.versions, self.engines["bundled"].options, self.base_models.meant_by)
         self.presets = PresetShelf(
             Presets(outputs), self.versions, self.engines["bundled"].options, self.base_models.family_of
+        )
+        self.health = Health(
+            outputs,
+            self.state_folder,
+            engines=self.engines,
+            settings=self.settings,
+            jobs=self.jobs,
+            base_models=self.base_models,
         )
         self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
         self.runs = Runs(outputs, self.store, self.jobs)
