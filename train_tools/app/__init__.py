@@ -14,9 +14,10 @@ from train_tools.app.configs import Configs
 from train_tools.app.downloads import Downloads
 from train_tools.app.engines import Engines
 from train_tools.app.grids import Grids
+from train_tools.app.health import Health
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
-from train_tools.app.preflights import NOT_TRIED, Preflights, device_trained_on
+from train_tools.app.preflights import Preflights, device_trained_on
 from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
 from train_tools.app.readings import Readings
@@ -74,13 +75,21 @@ class App:
         self.presets = PresetShelf(
             Presets(outputs), self.versions, self.engines["bundled"].options, self.base_models.family_of
         )
+        self.health = Health(
+            outputs,
+            self.state_folder,
+            engines=self.engines,
+            settings=self.settings,
+            jobs=self.jobs,
+            base_models=self.base_models,
+        )
         self.grids = Grids(
             outputs,
             self.store,
             self.versions,
             self.jobs,
             Readings(outputs, self.versions, self.engines),
-            Preflights(self.base_models.family_of, device_trained_on, lambda: NOT_TRIED),
+            Preflights(self.base_models.family_of, device_trained_on, self.health.compiling),
         )
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from sd_contract.errors import ContractError, DatasetError, OptionError
@@ -34,22 +35,15 @@ SUBJECTS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 """What an error that keeps a grid from being planned is about."""
 
 
-NOT_TRIED = Finding(
-    check="torch.compile",
-    level=Level.WARNING,
-    message="Nobody has tried yet whether PyTorch can compile models on this machine.",
-    cure="Try it: `train-tools doctor --compile`.",
-)
-
-
 class Preflights:
-    """`family_of` knows base models, `device` what is trained on, `compiles` whether PyTorch compiles there."""
+    """`family_of` knows base models, `device` what is trained on, `compiles`
+    whether PyTorch compiles for a trainer."""
 
     def __init__(
         self,
         family_of: Callable[[str], str],
         device: Callable[[], Device],
-        compiles: Callable[[], Finding],
+        compiles: Callable[[str], Finding],
     ) -> None:
         self._family_of = family_of
         self._device = device
@@ -81,7 +75,7 @@ class Preflights:
             ),
             device=self._device(),
             family_of=family_of,
-            compiles=self._compiles,
+            compiles=partial(self._compiles, reading.engine.name),
         )
         yield from found_in(prospect)
 

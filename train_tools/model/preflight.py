@@ -25,6 +25,11 @@ class Preflight:
         return cls(findings=tuple(sorted(gathered, key=lambda finding: _ORDER.index(finding.level))))
 
     @property
+    def level(self) -> Level:
+        """How bad it is where it is worst."""
+        return self.findings[0].level if self.findings else Level.OK
+
+    @property
     def stops(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.level is Level.STOP)
 
