@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from train_tools.model.finding import Finding, Level
 
@@ -19,9 +18,12 @@ class Preflight:
 
     @classmethod
     def of(cls, findings: Iterable[Finding], runs: Iterable[str]) -> Preflight:
-        """What was found of several of the `runs` alike is told once."""
-        alike = groupby(sorted(findings, key=_words), key=_words)
-        gathered = [_gathered(list(group), frozenset(runs)) for _, group in alike]
+        """What was found of several of the `runs` alike is told once, where it was found first."""
+        alike: dict[tuple[str, ...], list[Finding]] = {}
+        for finding in findings:
+            alike.setdefault(_words(finding), []).append(finding)
+        everything = frozenset(runs)
+        gathered = [_gathered(group, everything) for group in alike.values()]
         return cls(findings=tuple(sorted(gathered, key=lambda finding: _ORDER.index(finding.level))))
 
     @property
