@@ -97,8 +97,8 @@ _NO_EMA = (
     "Save more checkpoints and compare them instead"
 )
 _NO_WHOLE_MODEL = (
-    "whole models are not trained here (full DreamBooth, fine-tuning), only LoRAs: they need a tenth of the memory "
-    "and can be merged into a model afterwards"
+    "whole models are not trained here (full DreamBooth, fine-tuning), only LoRAs: these need a tenth of the "
+    "memory and can be merged into a model afterwards"
 )
 NOT_OFFERED: Mapping[str, str] = {
     **dict.fromkeys(("ema", "use_ema", "ema_decay", "ema_unet", "ema_model", "use_ema_for_unet"), _NO_EMA),
