@@ -47,6 +47,9 @@ class StandInEngine:
     def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount:
         return StepCount(steps=STEPS, epochs=1, checkpoints=2)
 
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return options
+
     def write(self, files: RunFiles) -> None:
         write_toml(
             files.paths.config,

@@ -68,10 +68,8 @@ class App:
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
-        self.configs = Configs(self.versions, self.engines["bundled"].options, self.base_models.meant_by)
-        self.presets = PresetShelf(
-            Presets(outputs), self.versions, self.engines["bundled"].options, self.base_models.family_of
-        )
+        self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
+        self.presets = PresetShelf(Presets(outputs), self.versions, self.engines, self.base_models.family_of)
         self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)

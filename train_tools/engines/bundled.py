@@ -58,6 +58,9 @@ class BundledEngine:
     def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount:
         return counted(options, dataset)
 
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return options
+
     def write(self, files: RunFiles) -> None:
         options = {
             **files.options,

@@ -87,6 +87,11 @@ class Engine(Protocol):
         """How long the run would be. Raises OptionValueError or ContractError for what can't be trained."""
         ...
 
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options with what this trainer has to be told besides, for a file of settings; a base model need not
+        be chosen."""
+        ...
+
     def write(self, files: RunFiles) -> None:
         """Writes the run's config.toml and dataset.toml, whole."""
         ...

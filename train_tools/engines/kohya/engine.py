@@ -25,7 +25,7 @@ from train_tools.engines.kohya.checkout import Checkout
 from train_tools.engines.kohya.console import Console
 from train_tools.engines.kohya.requirements import SCRIPT, Requirements
 from train_tools.engines.kohya.run import KohyaRun, Task, read_task, write_task
-from train_tools.engines.kohya.scripts import Script, is_lora_file, refuse_pickled_code
+from train_tools.engines.kohya.scripts import SCRIPTS, Script, is_lora_file, refuse_pickled_code
 from train_tools.engines.kohya.states import Tokens, measures_of
 from train_tools.engines.registry import Registered
 from train_tools.errors import BaseModelNotUsableError, EngineNotUsableError
@@ -144,6 +144,13 @@ class KohyaEngine:
         self._requirements.check(options, Path(str(options["pretrained_model_name_or_path"])))
         counting = {name: options[name] for name in COUNTING if name in options}
         return counted(counting, _without_validation(dataset, float(options.get("validation_split") or 0.0)))
+
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        base_model = Path(str(options.get("pretrained_model_name_or_path") or ""))
+        if not base_model.is_file():
+            return {"network_module": SCRIPTS[0].network_module, **options}
+        told = self._requirements.told(options, base_model, "")
+        return {name: value for name, value in told.items() if not self.options[name].refusal}
 
     def write(self, files: RunFiles) -> None:
         told = self._requirements.told(files.options, files.base_model, files.output_name)
