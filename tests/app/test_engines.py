@@ -210,6 +210,14 @@ def run_names(app: App) -> list[str]:
     return sorted(folder.name for folder in app.versions.paths(PROJECT, VERSION).trains.iterdir())
 
 
+def test_the_queue_tells_the_runs_of_two_trainers_apart(kohya):
+    [theirs] = queue(kohya, network_dim="8")
+    [ours] = submit(kohya, network_dim="8")
+    assert kohya.jobs.get(theirs).title.startswith(f"{PROJECT} / {VERSION} (kohya): ")
+    assert kohya.jobs.get(ours).title.startswith(f"{PROJECT} / {VERSION}")
+    assert "bundled" not in kohya.jobs.get(ours).title
+
+
 def test_a_failure_is_the_jobs_message_and_its_diagnosis(kohya):
     [job] = queue(kohya, training_comment="crash_at=3")
     train(kohya)
