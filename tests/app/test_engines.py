@@ -129,7 +129,7 @@ def test_one_that_could_not_be_fetched_is_no_trainer_and_its_name_stays_free(app
 
 def test_a_checkout_may_grow_older_or_newer_under_its_name(kohya, checkout):
     """The user's own `git checkout`, with options kept that were typed for another commit."""
-    queue(kohya, text_encoder_lr='1e-4 5e-5', network_dim="8")
+    queue(kohya, text_encoder_lr="1e-4 5e-5", network_dim="8")
     assert plan(kohya, engine=None).total == 1
     put(checkout, OLDEST)
     assert kohya.engines.options("kohya")["text_encoder_lr"].spec.type == "float"

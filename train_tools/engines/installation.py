@@ -112,12 +112,12 @@ def _by_hand(source: Source, folder: Path, said: str) -> str:
     """The end of what was tried, and how it is done without this program."""
     checkout, python = str(folder / CHECKOUT), str(_python_in(folder))
     lines = (
-        shlex.join(("git", "clone", source.url, checkout)),
-        shlex.join(("git", "-C", checkout, "checkout", source.ref)),
-        shlex.join(("python", "-m", "venv", str(folder / VENV))),
-        f"{shlex.join((python, '-m', 'pip', 'install', *(source.torch or ('torch',))))}, then the packages of "
+        _pasted(("git", "clone", source.url, checkout)),
+        _pasted(("git", "-C", checkout, "checkout", source.ref)),
+        _pasted(("python", "-m", "venv", str(folder / VENV))),
+        f"{_pasted((python, '-m', 'pip', 'install', *(source.torch or ('torch',))))}, then the packages of "
         "requirements.txt",
-        shlex.join(("train-tools", "engine", "add", folder.name, "--path", checkout, "--python", python)),
+        _pasted(("train-tools", "engine", "add", folder.name, "--path", checkout, "--python", python)),
     )
     return (
         f"It broke off: {said}\n"
@@ -125,6 +125,11 @@ def _by_hand(source: Source, folder: Path, said: str) -> str:
         "already is kept. Or do it by hand, on another machine if need be:\n"
         + "\n".join(f"  {line}" for line in lines)
     )
+
+
+def _pasted(words: Sequence[str]) -> str:
+    """The command as this system's shell takes it."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def _python_in(folder: Path) -> Path:

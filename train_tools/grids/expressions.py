@@ -249,8 +249,8 @@ def grid_of(
     assignments: Mapping[str, str],
     rules: Rules | None = None,
 ) -> Grid:
-    """The grid of stored options and axes, with what was typed over them; what is typed over need not be right. One
-    value is no axis."""
+    """The grid of stored options and axes, with what was typed over them; what is typed over need not be right.
+    One value is no axis."""
     several = {
         name: values if name in assignments else _stored(table, name, values) for name, values in axes.items()
     }
