@@ -52,6 +52,9 @@ class StandInEngine:
     def doubts(self, options: Mapping[str, Any], base_model: Path, dataset: Dataset) -> Iterator[Finding]:
         yield from ()
 
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return options
+
     def write(self, files: RunFiles) -> None:
         write_toml(
             files.paths.config,

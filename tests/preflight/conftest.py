@@ -16,7 +16,6 @@ from train_tools.app import App, open_app
 from train_tools.model.finding import Finding, Level
 from train_tools.model.preflight import Preflight
 
-
 USUAL = {"max_train_epochs": "10", "unet_lr": "1e-4"}
 
 

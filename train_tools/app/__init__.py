@@ -71,10 +71,8 @@ class App:
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
-        self.configs = Configs(self.versions, self.engines["bundled"].options, self.base_models.meant_by)
-        self.presets = PresetShelf(
-            Presets(outputs), self.versions, self.engines["bundled"].options, self.base_models.family_of
-        )
+        self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
+        self.presets = PresetShelf(Presets(outputs), self.versions, self.engines, self.base_models.family_of)
         self.health = Health(
             outputs,
             self.state_folder,

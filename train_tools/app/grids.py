@@ -247,7 +247,6 @@ class Grids:
         origin: Origin | None = None,
     ) -> Submission:
         """Queues those of the runs that are neither done nor queued."""
-        ahead = self._queue.waiting()
         jobs, already, fresh = [], [], []
         made_with = provenance_of(reading.engine)
         for entry in planned:
@@ -265,7 +264,8 @@ class Grids:
                 write_record(paths.run(entry.run.name), record)
                 fresh.append(training_job(self._outputs, paths, record, title_of(paths, record), turn))
         jobs += self._queue.add(fresh)
-        return Submission(grid=grid, jobs=tuple(jobs), already=tuple(already), ahead=ahead)
+        place = self._queue.get(jobs[0]).place if jobs else None
+        return Submission(grid=grid, jobs=tuple(jobs), already=tuple(already), ahead=(place or 1) - 1)
 
     @staticmethod
     def _are_you_sure(plan: Plan) -> ConfirmationWantedError:

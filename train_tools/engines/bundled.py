@@ -69,6 +69,9 @@ class BundledEngine:
         base, told = _suited(options, base_model)
         yield from prediction_doubts(base, told, v_parameterization=bool(options.get("v_parameterization")))
 
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return options
+
     def write(self, files: RunFiles) -> None:
         options = {
             **files.options,

@@ -97,6 +97,11 @@ class Engine(Protocol):
         """What it would do in silence, or stumble over later, though `count_steps` takes the run."""
         ...
 
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options with what this trainer has to be told besides, for a file of settings; a base model need not
+        be chosen."""
+        ...
+
     def write(self, files: RunFiles) -> None:
         """Writes the run's config.toml and dataset.toml, whole."""
         ...

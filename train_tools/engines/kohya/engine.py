@@ -26,7 +26,7 @@ from train_tools.engines.kohya.checkout import Checkout
 from train_tools.engines.kohya.console import Console
 from train_tools.engines.kohya.requirements import SCRIPT, Requirements
 from train_tools.engines.kohya.run import KohyaRun, Task, read_task, write_task
-from train_tools.engines.kohya.scripts import Script, is_lora_file, refuse_pickled_code
+from train_tools.engines.kohya.scripts import SCRIPTS, Script, is_lora_file, refuse_pickled_code
 from train_tools.engines.kohya.states import Tokens, measures_of
 from train_tools.engines.kohya.traps import traps
 from train_tools.engines.registry import Registered
@@ -160,6 +160,13 @@ class KohyaEngine:
     def doubts(self, options: Mapping[str, Any], base_model: Path, dataset: Dataset) -> Iterator[Finding]:
         yield from self._requirements.findings(options, base_model)
         yield from traps(options, dataset)
+
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        base_model = Path(str(options.get("pretrained_model_name_or_path") or ""))
+        if not base_model.is_file():
+            return {"network_module": SCRIPTS[0].network_module, **options}
+        told = self._requirements.told(options, base_model, "")
+        return {name: value for name, value in told.items() if not self.options[name].refusal}
 
     def write(self, files: RunFiles) -> None:
         told = self._requirements.told(files.options, files.base_model, files.output_name)
