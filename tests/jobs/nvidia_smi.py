@@ -1,4 +1,4 @@
-"""A stand-in for the driver's program, answering from files: `used` and `held` say what it says."""
+"""A stand-in for the driver's program, answering from files: `used`, `use` and `held` say what it says."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 here = Path(__file__).parent
 words = sys.argv[1:]
 name = "list" if "-L" in words else "used" if "--query-gpu=memory.used" in words else "held"
+if "--query-gpu=memory.total,memory.used" in words: name = "use"
 answer = here / name
 if not answer.exists(): sys.exit("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.")
 sys.stdout.write(answer.read_text())
@@ -37,6 +38,10 @@ class NvidiaSmi:
     def used(self, mib: int | str) -> None:
         """What `--query-gpu=memory.used` prints."""
         self._say("used", f"{mib}\n")
+
+    def use(self, total: int | str, used: int | str) -> None:
+        """What `--query-gpu=memory.total,memory.used` prints."""
+        self._say("use", f"{total}, {used}\n")
 
     def held(self, *holders: tuple[int, int | str, str]) -> None:
         """What `--query-compute-apps` prints: pid, MiB, name."""
