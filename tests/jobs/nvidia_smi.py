@@ -1,5 +1,5 @@
-"""A stand-in for the driver's program, answering from files: `used`, `held`, `cards` and `holders` are what it
-says."""
+"""A stand-in for the driver's program, answering from files: `used`, `use`, `held`, `cards` and `holders` are what
+it says."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ question = " ".join(words)
 name = (
     "list" if "-L" in words
     else "used" if "--query-gpu=memory.used" in words
+    else "use" if "--query-gpu=memory.total,memory.used" in words
     else "cards" if "compute_cap" in question
     else "cards-of-old" if "--query-gpu=uuid" in question
     else "holders" if "gpu_uuid" in question
@@ -46,6 +47,10 @@ class NvidiaSmi:
     def used(self, mib: int | str) -> None:
         """What `--query-gpu=memory.used` prints."""
         self._say("used", f"{mib}\n")
+
+    def use(self, total: int | str, used: int | str) -> None:
+        """What `--query-gpu=memory.total,memory.used` prints."""
+        self._say("use", f"{total}, {used}\n")
 
     def held(self, *holders: tuple[int, int | str, str]) -> None:
         """What `--query-compute-apps` prints: pid, MiB, name."""

@@ -1,5 +1,5 @@
 """What kohya's scripts do in silence, or tell after minutes, is told before the night: one test for each row of
-the list of what was measured. What can only be seen afterwards is told by the engine, which has tests of its own."""
+the list of what was measured. What can only be seen afterwards is told by the engine and tested there."""
 
 from __future__ import annotations
 
