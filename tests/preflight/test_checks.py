@@ -108,7 +108,7 @@ def test_findings_that_stop_come_first():
         ({"network_dim": "256"}, "above 128"),
         ({"unet_lr": "1e-8"}, "hardly learns"),
         ({"unet_lr": "0.5"}, "noise or no number"),
-        ({"optimizer_type": "Prodigy", "unet_lr": "1e-4"}, "Set learning_rate=1"),
+        ({"optimizer_type": "Prodigy", "text_encoder_lr": "1e-4"}, "Set learning_rate=1"),
         ({"max_train_epochs": "1"}, "seldom enough to learn it"),
         ({"max_train_epochs": "900"}, "by heart"),
         ({"save_every_n_epochs": "11"}, "never comes"),

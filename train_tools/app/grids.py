@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sd_contract.errors import ContractError
 from train_tools.app.jobs import Jobs
-from train_tools.app.preflights import Preflights, stopped
+from train_tools.app.preflights import Preflights, stopped, tried
 from train_tools.app.readings import MOST_RUNS, Reading, Readings
 from train_tools.app.versions import Versions
 from train_tools.datasets.manifests import keep_manifest
@@ -23,6 +23,7 @@ from train_tools.grids.expressions import assignments_in, assignments_of
 from train_tools.grids.joined import join
 from train_tools.grids.record import GridRecord, grid_name_for, grids_of, read_grid, write_grid
 from train_tools.jobs.queue import Queue
+from train_tools.memory.probe import Trial, probe
 from train_tools.model.dataset import Dataset
 from train_tools.model.grid import Grid, Rules
 from train_tools.model.job import Job, JobState
@@ -116,9 +117,11 @@ class Grids:
         grid: str | None = None,
         previews: bool | None = None,
         engine: str | None = None,
+        probing: bool = False,
     ) -> Preflight:
         """What would go wrong, or otherwise than was meant, and what it would take. What can't even be planned is
-        a finding too."""
+        a finding too. `probing` tries a few steps of the run that takes most memory: NotNowError while a job has
+        the device."""
         paths = self._versions.paths(project, version)
         try:
             typed = self._readings.typed(project, version, assignments or {}, rules, grid, engine)
@@ -126,7 +129,20 @@ class Grids:
         except (TrainToolsError, ContractError) as error:
             return self._preflights.refused(error)
         counted = self._readings.counted(reading, paths)
-        return self._preflights.of(reading, counted, self._plan(paths, reading, counted.runs, previews))
+        plan = self._plan(paths, reading, counted.runs, previews)
+        looked = self._preflights.of(reading, counted, plan)
+        if not probing or looked.stops:
+            return looked
+        candidate = self._preflights.hungriest(reading, plan)
+        trial = Trial(
+            options=candidate.planned.run.options,
+            base_model=candidate.base_model,
+            dataset=candidate.dataset,
+            version=paths,
+            cache=self._outputs.cache,
+        )
+        found = tried(probe(reading.engine, trial, self._jobs.slots()[0]), candidate.name)
+        return Preflight.of((*looked.findings, found), (run.name for run in reading.runs))
 
     def submit(
         self,

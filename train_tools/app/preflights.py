@@ -19,11 +19,14 @@ from train_tools.errors import (
 )
 from train_tools.health.graphics import devices, processor
 from train_tools.jobs.slots import slots_of_this_machine
+from train_tools.memory.estimate import MemoryEstimate
+from train_tools.memory.probe import STEPS, Probe
 from train_tools.model.device import Device
 from train_tools.model.finding import Finding, Level
 from train_tools.model.plan import Plan, PlannedRun
 from train_tools.model.preflight import Preflight
 from train_tools.preflight.checks import found_in
+from train_tools.preflight.memory import estimate
 from train_tools.preflight.prospect import Candidate, Prospect
 
 SUBJECTS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
@@ -56,9 +59,19 @@ class Preflights:
         """That of a grid which can't even be planned."""
         return Preflight(findings=(_refusal(error),))
 
+    def hungriest(self, reading: Reading, plan: Plan) -> Candidate:
+        """Of the runs that are to be trained, the one that takes most memory. Raises NotFoundError without one."""
+        prospect = self._prospect(reading, plan)
+        if not prospect.candidates:
+            raise NotFoundError("There is nothing to try: all runs of this grid are done.")
+        return max(prospect.candidates, key=lambda candidate: _bytes(estimate(prospect, candidate)))
+
     def _findings(self, reading: Reading, counted: Counted, plan: Plan) -> Iterator[Finding]:
         for run, error in counted.refused:
             yield _refusal(error, run.name)
+        yield from found_in(self._prospect(reading, plan))
+
+    def _prospect(self, reading: Reading, plan: Plan) -> Prospect:
         families: dict[Path, str] = {}
 
         def family_of(base_model: Path) -> str:
@@ -66,18 +79,31 @@ class Preflights:
                 families[base_model] = self._family_of(str(base_model))
             return families[base_model]
 
-        prospect = Prospect(
+        table = reading.engine.options
+        return Prospect(
             plan=plan,
             engine=reading.engine,
             candidates=tuple(
-                Candidate(planned=planned, dataset=reading.dataset_of(planned.run), table=reading.engine.options)
-                for planned in _some(planned for planned in counted.runs if not planned.done)
+                Candidate(planned=planned, dataset=reading.dataset_of(planned.run), table=table)
+                for planned in _some(planned for planned in plan.runs if not planned.done)
             ),
             device=self._device(),
             family_of=family_of,
             compiles=partial(self._compiles, reading.engine.name),
         )
-        yield from found_in(prospect)
+
+
+def tried(probe: Probe, run: str) -> Finding:
+    """What came out when a few steps of a run were tried."""
+    pace = f", {probe.seconds_per_step:.2g} s a step" if probe.seconds_per_step else ""
+    took = f"{STEPS} real steps took {probe.peak_bytes / 1e9:.1f} GB of memory on {probe.device}{pace}."
+    if probe.works:
+        return Finding(check="trial", level=Level.OK, message=took, runs=(run,))
+    return Finding(check="trial", level=Level.STOP, message=f"{took} {probe.message}", runs=(run,))
+
+
+def _bytes(needed: MemoryEstimate | None) -> int:
+    return needed.bytes if needed else 0
 
 
 def device_trained_on() -> Device:

@@ -131,6 +131,9 @@ def preflight(
     grid: Existing = None,
     engine: Trainer = None,
     rendered: RenderedAfter = None,
+    probing: Annotated[
+        bool, typer.Option("--probe", help="Also try a few real steps of the run that takes most memory.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what would go wrong with a grid, or otherwise than it was meant. Nothing is started."""
@@ -145,6 +148,7 @@ def preflight(
         grid=grid,
         engine=engine,
         previews=rendered,
+        probing=probing,
     )
     if as_json:
         print_json(preflight_object(looked))

@@ -10,6 +10,7 @@ from train_tools.preflight.base_model import base_models
 from train_tools.preflight.costs import costs
 from train_tools.preflight.images import images
 from train_tools.preflight.learning import learning
+from train_tools.preflight.memory import memory
 from train_tools.preflight.network import networks
 from train_tools.preflight.options import options
 from train_tools.preflight.precision import precision
@@ -27,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
     networks,
     learning,
     precision,
+    memory,
     costs,
 )
 

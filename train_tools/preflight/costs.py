@@ -1,4 +1,4 @@
-"""What it takes: time, disk and memory."""
+"""What it takes: time and disk."""
 
 from __future__ import annotations
 
