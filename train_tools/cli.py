@@ -15,6 +15,7 @@ from train_tools import __version__
 from train_tools.commands import (
     base_models,
     configs,
+    datasets,
     engines,
     grids,
     health,
@@ -43,6 +44,7 @@ commands = typer.Typer(
 )
 for part in (
     projects,
+    datasets,
     base_models,
     engines,
     grids,

@@ -18,8 +18,10 @@ from train_tools.app.grids import Grids
 from train_tools.app.health import Health
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
+from train_tools.app.preflights import Preflights, device_trained_on
 from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
+from train_tools.app.readings import Readings
 from train_tools.app.records import Records
 from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
@@ -90,7 +92,14 @@ class App:
             settings=self.settings,
             jobs=self.jobs,
         )
-        self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
+        self.grids = Grids(
+            outputs,
+            self.store,
+            self.versions,
+            self.jobs,
+            Readings(outputs, self.versions, self.engines),
+            Preflights(self.base_models.family_of, device_trained_on, self.health.compiling),
+        )
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
