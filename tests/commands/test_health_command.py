@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,13 @@ def test_what_stops_trainings_ends_with_1(say, tmp_path):
     assert set(torch) == {"check", "level", "message", "cure", "runs"}
     assert torch["message"].startswith("PyTorch")
     assert "line 2" in said.out
+
+
+def test_the_bundle_is_written_once_and_its_place_told(say, tmp_path):
+    said = say("doctor", "--bundle", "it's a 🌙.zip")
+    assert said.code == 0, said.err
+    assert "it's a 🌙.zip is written." in said.out
+    with zipfile.ZipFile(tmp_path / "it's a 🌙.zip") as archive:
+        assert archive.testzip() is None
+    again = say("doctor", "--bundle", "it's a 🌙.zip")
+    assert (again.code, "is there already" in again.err) == (1, True)

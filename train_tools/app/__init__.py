@@ -11,6 +11,7 @@ from pathlib import Path
 from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
 from train_tools.app.configs import Configs
+from train_tools.app.diagnostics import Diagnostics
 from train_tools.app.downloads import Downloads
 from train_tools.app.engines import Engines
 from train_tools.app.grids import Grids
@@ -80,6 +81,14 @@ class App:
             settings=self.settings,
             jobs=self.jobs,
             base_models=self.base_models,
+        )
+        self.diagnostics = Diagnostics(
+            outputs,
+            state_folder,
+            health=self.health,
+            engines=self.engines,
+            settings=self.settings,
+            jobs=self.jobs,
         )
         self.grids = Grids(
             outputs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,18 +23,28 @@ def doctor(
     try_compile: Annotated[
         bool, typer.Option("--compile", help="Also try torch.compile, which takes a minute.")
     ] = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.zip", help="Write all of it, and the ends of failed logs, without secrets."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """What may keep this machine from training well, and what to do. Trainers that were added are tried too."""
     from train_tools.model.finding import Level, worst
     from train_tools.terminal import print_json, print_sections, say
 
-    sections = the_app().health.findings(with_foreign_code=True, with_compiling=try_compile)
+    app = the_app()
+    place = app.diagnostics.place(bundle) if bundle is not None else None
+    sections = app.health.findings(with_foreign_code=True, with_compiling=try_compile)
+    if place is not None:
+        app.diagnostics.write(place, sections)
     if as_json:
         print_json(sections_object(sections))
     else:
         print_sections(sections)
         say(summary(sections))
+        if bundle is not None:
+            say(f"{bundle} is written. Look through it before you give it away: README.txt says what is in it.")
     if worst(sections) is Level.STOP:
         raise typer.Exit(1)
 
