@@ -222,3 +222,13 @@ def test_looking_changes_nothing(desk, tmp_path):
     before = files()
     desk.look(network_dim="8,16")
     assert files() == before
+
+
+def test_real_steps_are_tried_on_demand(desk):
+    wanted = {"pretrained_model_name_or_path": str(POCKET), **USUAL, "network_dim": "2,8"}
+    preflight = desk.app.grids.preflight(PROJECT, VERSION, wanted, probing=True)
+    [trial] = [finding for finding in preflight.findings if finding.check == "trial"]
+    assert trial.level is Level.OK
+    assert "2 real steps took" in trial.message
+    assert ["net-8" in name for name in trial.runs] == [True]
+    assert desk.app.runs.checkpoints(PROJECT, VERSION) == ()
