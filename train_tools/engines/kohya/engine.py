@@ -25,7 +25,14 @@ from train_tools.engines.images import CAPTION_SUFFIX, RESOLUTION, captions_of, 
 from train_tools.engines.kohya.checkout import Checkout
 from train_tools.engines.kohya.console import Console
 from train_tools.engines.kohya.requirements import SCRIPT, Requirements
-from train_tools.engines.kohya.run import KohyaRun, Task, read_task, write_task
+from train_tools.engines.kohya.run import (
+    MADE,
+    KohyaRun,
+    Task,
+    let_go_of_what_was_made,
+    read_task,
+    write_task,
+)
 from train_tools.engines.kohya.scripts import SCRIPTS, Script, is_lora_file, refuse_pickled_code
 from train_tools.engines.kohya.states import Tokens, measures_of
 from train_tools.engines.kohya.traps import traps
@@ -178,7 +185,7 @@ class KohyaEngine:
         notes = list(self._requirements.doubts(files.options, files.base_model))
         folder = attempt.states.parent
         state, words = self._resumed(files, script, attempt.resume, notes)
-        made = folder / "kohya" if state else attempt.output
+        made = folder / MADE if state else attempt.output
         write_task(
             folder,
             Task(
@@ -190,6 +197,7 @@ class KohyaEngine:
                 from_step=state.step if state else 0,
                 earlier_files=state.checkpoints if state else (),
                 token=self._tokens.new(),
+                keeps_last_state=bool(files.options.get("save_state_on_train_end")),
                 ends_at_nan=files.options.get("mixed_precision") != "fp16",
                 notes=tuple(notes),
             ),
@@ -223,10 +231,14 @@ class KohyaEngine:
 
     def judge(self, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
         """Without a word of `script_process`, the script may have gone on and come to its end alone."""
+        task = _task_of(attempt)
+        done = _came_to_its_end(attempt, task) if result is None else result.outcome == "done"
+        if done:
+            if task is not None:
+                let_go_of_what_was_made(task, attempt.folder.parent)
+            return Verdict(state=JobState.DONE, message=result.message if result else "")
         if result is not None:
             return Verdict(state=JobState(result.outcome), message=result.message)
-        if _came_to_its_end(attempt):
-            return Verdict(state=JobState.DONE)
         how = "its end was not seen" if exit_.code is None else f"exit code {exit_.code}"
         return Verdict(
             state=JobState.QUEUED,
@@ -301,14 +313,24 @@ def _dataset_text(options: Mapping[str, Any], dataset: Dataset) -> str:
     return dataset_text({"caption_extension": CAPTION_SUFFIX}, [described])
 
 
-def _came_to_its_end(attempt: Attempt) -> bool:
+def _task_of(attempt: Attempt) -> Task | None:
+    """None for an attempt that never got so far, or whose file is damaged."""
+    try:
+        return read_task(attempt)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _came_to_its_end(attempt: Attempt, task: Task | None) -> bool:
     """Reads the whole log of an attempt whose `script_process` was killed, and brings what was finished to its
     place. True when the final checkpoint is among it."""
-    try:
-        run = KohyaRun(read_task(attempt), lambda event: None)
-        log = AttemptPaths(attempt.folder).log.read_bytes()
-    except (OSError, ValueError, TypeError, KeyError):
+    if task is None:
         return False
+    try:
+        log = AttemptPaths(attempt.folder).log.read_bytes()
+    except OSError:
+        return False
+    run = KohyaRun(task, lambda event: None)
     console = Console()
     for said in (*console.read(log), *console.rest()):
         run.take(said)
