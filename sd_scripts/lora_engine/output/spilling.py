@@ -52,8 +52,8 @@ def spill_warning(before: CardFigures, now: CardFigures) -> str:
     return (
         "the GPU's memory has run over into the computer's, and steps may take ten times as long: "
         f"{_gb(held)} are held of the {_gb(now.total)} it has, {_gb(others)} of that by other programs. Stop, end "
-        "what else uses the card, and take less: gradient_checkpointing, a smaller train_batch_size or resolution. "
-        'That the driver does this can be turned off: NVIDIA Control Panel, "CUDA - Sysmem Fallback Policy".'
+        "what else uses the card, and take less: gradient_checkpointing, a smaller train_batch_size or resolution."
+        ' That the driver does this can be turned off: NVIDIA Control Panel, "CUDA - Sysmem Fallback Policy".'
     )
 
 
