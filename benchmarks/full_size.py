@@ -63,12 +63,12 @@ def _content(name: str, tensor: torch.Tensor, draws: np.ndarray) -> np.ndarray:
     return (np.resize(draws, shape) / width**0.5).astype(np.float16)
 
 
-def write_dataset(folder: Path, size_px: int, batch_size: int) -> Path:
-    """Eight pictures of noise with captions, and the dataset file that names them."""
+def write_dataset(folder: Path, size_px: int, batch_size: int, pictures: int = 8) -> Path:
+    """Pictures of noise with captions, and the dataset file that names them."""
     images = folder / "images"
     images.mkdir(parents=True)
     draw = np.random.default_rng(1)
-    for number in range(8):
+    for number in range(pictures):
         pixels = draw.integers(0, 256, (size_px, size_px, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(images / f"{number}.png")
         (images / f"{number}.txt").write_text("a picture of noise", encoding="utf-8")

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from benchmarks.full_size import write_dataset, write_model
 from benchmarks.train_step import POLL_S, ROOT, end_tree, usage
 from sd_contract.attempt import EVENTS_VARIABLE
 from sd_contract.events import PhaseStarted, Tail
+from train_tools.memory.estimate import MemoryEstimate, memory_of
 
+PICTURES = 4
 UNET_ONLY = {"network_train_unet_only": True}
 CHECKPOINTING = {"gradient_checkpointing": True}
 CACHED = {"cache_latents": True}
@@ -62,7 +64,7 @@ CASES = (
     Case("64 random_crop", 64, {"cache_latents": False, "random_crop": True}),
     Case("256 unet", 256, UNET_ONLY),
     Case("256 batch 2", 256, {"train_batch_size": 2}),
-    Case("256 checkpointing batch 2", 256, {**CHECKPOINTING, "train_batch_size": 2}, steps=1),
+    Case("256 checkpointing", 256, CHECKPOINTING, steps=1),
     Case("512 unet", 512, UNET_ONLY, steps=1),
     Case("512 unet checkpointing", 512, {**UNET_ONLY, **CHECKPOINTING}, steps=1),
 )
@@ -95,7 +97,7 @@ def measured(case: Case, model: Path, home: Path) -> Measured:
     """Trains the case in a fresh folder and watches its processes."""
     home.mkdir(parents=True)
     told = case.told
-    dataset = write_dataset(home, case.size_px, int(told["train_batch_size"]))
+    dataset = write_dataset(home, case.size_px, int(told["train_batch_size"]), PICTURES)
     command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes=1", "--num_machines=1"]
     command += ["--dynamo_backend=no", "--mixed_precision=no", str(ROOT / "sd_scripts" / "train_network.py")]
     command += ["--pretrained_model_name_or_path", str(model), "--dataset_config", str(dataset)]
@@ -130,6 +132,15 @@ def watch(child: subprocess.Popen[bytes], tail: Tail) -> dict[str, int]:
     return peaks
 
 
+HEADING = f"{'case':<28}{'estimate':>10}{'measured':>10}{'ratio':>8}  hungriest by estimate"
+
+
+def line(case: Case, estimate: MemoryEstimate, found: Measured) -> str:
+    ratio = estimate.bytes / found.peak_bytes
+    figures = f"{estimate.bytes / 1e9:>10.2f}{found.peak_bytes / 1e9:>10.2f}{ratio:>8.2f}"
+    return f"{case.name:<28}{figures}  {estimate.peak.name}"
+
+
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", help="cases whose names hold this text")
@@ -144,20 +155,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the trainer is stopped too
     chosen = [case for case in CASES if any(text in case.name for text in arguments.only or [""])]
     results = []
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; in 10^9 bytes\n{HEADING}")
     with tempfile.TemporaryDirectory() as folder:
         model = arguments.model or write_model(Path(folder) / "sd1.safetensors")
         for number, case in enumerate(chosen):
             found = measured(case, model, Path(folder) / str(number))
-            results.append(
-                {
-                    "case": case.name,
-                    "options": case.told,
-                    "peak_bytes": found.peak_bytes,
-                    "phases": found.phases,
-                    "seconds": found.seconds,
-                }
-            )
-            print(json.dumps(results[-1]), flush=True)
+            estimate = memory_of(case.told, model, device="cpu")
+            print(line(case, estimate, found), flush=True)
+            results.append({"case": case.name, "options": case.told, "estimate": estimate.bytes, **asdict(found)})
     target = Path(__file__).parent / "results"
     target.mkdir(exist_ok=True)
     (target / "memory.json").write_text(json.dumps(results, indent=1), encoding="utf-8")

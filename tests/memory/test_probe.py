@@ -15,6 +15,7 @@ import pytest
 
 from sd_contract.attempt import Attempt, Result
 from tests.engines.conformance import POCKET
+from tests.engines.kohya_checkout import engine_of, lay_out
 from tests.jobs.nvidia_smi import UUID, NvidiaSmi
 from train_tools.datasets.dataset import read_dataset
 from train_tools.engines.bundled import BundledEngine
@@ -86,6 +87,14 @@ def test_two_real_steps_are_measured_and_nothing_is_left(trial):
     assert 0.3e9 < found.peak_bytes < 2e9
     assert left_in(trial.version) == set()
     assert not CPU.busy()
+
+
+def test_a_script_of_kohyas_is_tried_as_well(trial, tmp_path):
+    engine = engine_of(lay_out(tmp_path / "checkout"), tmp_path)
+    found = probe(engine, trial, CPU)
+    assert found.message == ""
+    assert found.seconds_per_step is not None
+    assert left_in(trial.version) == set()
 
 
 def test_the_estimate_of_a_small_model_is_what_its_programs_take(trial):
