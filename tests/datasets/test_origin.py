@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from train_tools.datasets.origin import import_images, originals
+from train_tools.datasets.origin import concepts, import_images, originals
 from train_tools.errors import DatasetNotUsableError, StorageError
 from train_tools.model.paths import VersionPaths
 
@@ -249,6 +249,19 @@ def test_originals_are_ordered_by_name_whatever_the_case(version, picture):
         picture(version.origin / name, format="PNG")
     (version.origin / "preload").mkdir()
     assert [path.name for path in originals(version)] == ["A.png", "a2.png", "b.png", "c.PNG"]
+
+
+def test_originals_are_told_apart_by_what_they_show(version, picture):
+    for place in ("b.png", "10_cat/a.png", "3_big_dog/c.png", "3_big_dog/deep/d.png", "notes/e.png", "0_x/f.png"):
+        picture(version.origin / place)
+    (version.origin / "5_empty").mkdir()
+    found = [(each.repeats, each.class_name, [path.name for path in each.pictures]) for each in concepts(version)]
+    assert found == [(None, None, ["b.png"]), (10, "cat", ["a.png"]), (3, "big_dog", ["c.png"])]
+    assert [path.name for path in originals(version)] == ["b.png", "a.png", "c.png"]
+
+
+def test_a_version_without_originals_has_no_concepts(version):
+    assert concepts(version) == ()
 
 
 def test_a_decomposed_name_is_kept_composed(version, source, picture):

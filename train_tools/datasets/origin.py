@@ -5,16 +5,17 @@ from __future__ import annotations
 import filecmp
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from train_tools.datasets.captions import caption_beside, read_caption
 from train_tools.datasets.exclusive import alone_with
+from train_tools.datasets.folders import parsed
 from train_tools.datasets.pictures import NotAPictureError, picture_suffixes, read_picture
 from train_tools.datasets.sources import Found, caption_for, find, formats_in_words, in_words
 from train_tools.errors import DatasetNotUsableError
 from train_tools.files import copy_whole, storage_error
-from train_tools.model.dataset import ImportReport
+from train_tools.model.dataset import Concept, ImportReport
 from train_tools.model.paths import VersionPaths
 
 Progress = Callable[[int, int], None]
@@ -23,14 +24,32 @@ LONGEST_STEM_BYTES = 120
 """Longer names would not leave room for what preparation adds to them."""
 
 
-def originals(version: VersionPaths) -> tuple[Path, ...]:
-    """The pictures in origin, in the order in which they are prepared: by name, case aside."""
+def concepts(version: VersionPaths) -> tuple[Concept, ...]:
+    """The pictures in origin by what they show: those that lie in it directly, then the folders
+    `<repeats>_<class>` in it by name. Groups without pictures are left out (S3-11, S4-07)."""
     if not version.origin.is_dir():
         return ()
+    loose = Concept(folder=version.origin, pictures=_pictures_in(version.origin))
+    return tuple(concept for concept in (loose, *_concept_folders(version.origin)) if concept.pictures)
+
+
+def originals(version: VersionPaths) -> tuple[Path, ...]:
+    """All pictures in origin, in the order in which they are prepared: by concept, then by name, case aside."""
+    return tuple(picture for concept in concepts(version) for picture in concept.pictures)
+
+
+def _concept_folders(origin: Path) -> Iterator[Concept]:
+    for folder in sorted(origin.iterdir()):
+        name = parsed(folder.name)
+        if name is not None and folder.is_dir() and not folder.is_symlink():
+            yield Concept(folder=folder, repeats=name[0], class_name=name[1], pictures=_pictures_in(folder))
+
+
+def _pictures_in(folder: Path) -> tuple[Path, ...]:
     suffixes = picture_suffixes()
     pictures = [
         path
-        for path in version.origin.iterdir()
+        for path in folder.iterdir()
         if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
     ]
     return tuple(sorted(pictures, key=lambda path: (path.name.casefold(), path.name)))

@@ -38,6 +38,18 @@ class Preparation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Concept:
+    """Originals that show the same: those directly in origin, or those of one folder `<repeats>_<class>` in it."""
+
+    folder: Path
+    pictures: tuple[Path, ...]
+    repeats: int | None = None
+    """None = as the version's settings say."""
+    class_name: str | None = None
+    """None = the version's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rejected:
     """A source that was not imported, and why, in words."""
 
