@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from train_tools.datasets.dataset import read_dataset
-from train_tools.datasets.origin import import_images
 from train_tools.datasets.preparation import prepare
 from train_tools.datasets.variants import variant
 from train_tools.errors import InUseError
+from train_tools.imports.intake import import_images
 from train_tools.model.dataset import CaptionPolicy, Dataset, ImportReport, Preparation, PreparationReport
 from train_tools.model.paths import VersionPaths
 from train_tools.model.project import VersionSettings
@@ -74,7 +74,8 @@ class Versions:
     def import_images(
         self, project: str, version: str, sources: Sequence[Path], progress: Progress = silent
     ) -> ImportReport:
-        return import_images(self.paths(project, version), sources, progress)
+        class_name = self.settings(project, version).preparation.class_name or project
+        return import_images(self.paths(project, version), sources, progress, class_name=class_name)
 
     def prepare(self, project: str, version: str, progress: Progress = silent) -> PreparationReport:
         """Makes `processed` from the originals with the version's settings.
