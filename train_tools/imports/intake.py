@@ -132,8 +132,10 @@ class _Import:
                 self._already_there.append(self._found.words(picture))
         except NotAPictureError as error:
             self._found.reject(picture, str(error))
-            return
-        self._take_caption(picture, there)
+        except OSError as error:
+            self._found.reject(picture, f"it can't be read: {error.strerror or error}")
+        else:
+            self._take_caption(picture, there)
 
     def report(self) -> ImportReport:
         for caption in self._found.captions:
