@@ -14,7 +14,7 @@ from train_tools.imports.archives import ARCHIVES, ArchiveNotUsableError, Progre
 from train_tools.imports.metadata import SUFFIXES as METADATA_SUFFIXES
 from train_tools.imports.metadata import NoMetadataError, read_metadata
 from train_tools.imports.places import Place, place_of
-from train_tools.imports.versions import Layout, captions_prepared, layout_of
+from train_tools.imports.versions import Layout, captions_prepared, is_folder, layout_of
 from train_tools.model.dataset import Rejected
 from train_tools.model.paths import VersionPaths
 
@@ -94,9 +94,9 @@ class Search:
             yield from self._walk_version(layout)
             return
         for entry in self._entries(folder):
-            if entry.is_dir() and entry.is_symlink():
+            if is_folder(entry) and entry.is_symlink():
                 self.found.reject(entry, "it is a link to a folder: choose that folder itself")
-            elif entry.is_dir():
+            elif is_folder(entry):
                 yield from self._walk(entry, place.below(entry.name))
             elif entry.suffix.lower() == ".zip":
                 yield from self._walk_archive(entry, place)

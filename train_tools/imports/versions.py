@@ -74,7 +74,7 @@ def _of_version(version: VersionPaths) -> Layout:
     ]
     return Layout(
         version=version,
-        folders=tuple((folder, place) for folder, place in _places(version, trained) if folder.is_dir()),
+        folders=tuple((folder, place) for folder, place in _places(version, trained) if is_folder(folder)),
         left_out=tuple(left_out),
     )
 
@@ -86,7 +86,15 @@ def _places(version: VersionPaths, trained: Path) -> Iterator[tuple[Path, Place]
 
 def _is_version(folder: Path) -> bool:
     version = VersionPaths(folder)
-    return any(each.is_dir() for each in (version.origin, version.processed))
+    return any(is_folder(each) for each in (version.origin, version.processed))
+
+
+def is_folder(path: Path) -> bool:
+    """Not where one may not even look."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _pictures_below(folder: Path) -> Iterator[Path]:
@@ -96,7 +104,7 @@ def _pictures_below(folder: Path) -> Iterator[Path]:
 
 
 def _folders_in(folder: Path) -> tuple[Path, ...]:
-    return tuple(entry for entry in _entries_in(folder) if entry.is_dir() and not entry.is_symlink())
+    return tuple(entry for entry in _entries_in(folder) if is_folder(entry) and not entry.is_symlink())
 
 
 def _entries_in(folder: Path) -> tuple[Path, ...]:
