@@ -111,7 +111,7 @@ class Fingerprints:
         self._remember(line)
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._file.open("a", encoding="ascii") as file:
+            with self._file.open("a", encoding="utf-8") as file:
                 file.write("\n" + json.dumps(line))  # the line before may be torn
         except OSError as error:
             raise storage_error(self._file, error) from error
