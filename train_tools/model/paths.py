@@ -120,6 +120,11 @@ class VersionPaths:
         return self.folder / "dataset" / "imports"
 
     @property
+    def dataset_jobs(self) -> Path:
+        """The folders of the jobs that imported into it, or prepared it."""
+        return self.folder / "dataset" / "jobs"
+
+    @property
     def fingerprints(self) -> Path:
         """Of the originals; made again where it is missing."""
         return self.imports / "fingerprints.jsonl"
