@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -25,6 +26,7 @@ from train_tools.model.grid import BUNDLED
 
 if TYPE_CHECKING:
     from train_tools.app import App
+    from train_tools.model.dataset import Rejected
     from train_tools.model.failure import Failure
     from train_tools.model.job import Job, QueueState
     from train_tools.model.plan import Plan, Submission
@@ -33,6 +35,9 @@ console = Console(highlight=False, soft_wrap=True)
 complaints = Console(stderr=True, highlight=False, soft_wrap=True)
 STATE_STYLES = {"done": "green", "failed": "red", "running": "cyan", "starting": "cyan", "cancelled": "yellow"}
 POLL_S = 0.25
+MOST_LISTED = 20
+"""More files are told by what they have in common."""
+WORTH_SAYING_S = 5.0
 
 
 def say(sentence: str, style: str = "") -> None:
@@ -253,10 +258,30 @@ def _time_of(job: Job, now: float) -> str:
 
 @contextmanager
 def counting(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for work that reports (done, total)."""
+    """A progress bar for work that reports (done, total), and how long the rest will take."""
+    began = time.monotonic()
     with _bars() as bars:
         bar = bars.add_task(description, total=None, note="")
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+        def count(done: int, total: int) -> None:
+            left = (time.monotonic() - began) / max(1, done) * (total - done)
+            note = f"{time_text(left)} left" if left >= WORTH_SAYING_S else ""
+            bars.update(bar, completed=done, total=total, note=note)
+
+        yield count
+
+
+def say_left_out(rejected: Sequence[Rejected], listed_in: Path | None = None) -> None:
+    """What was not taken: one line each, or of many one for each reason."""
+    if len(rejected) <= MOST_LISTED:
+        for each in rejected:
+            say(f"Left out: {each.source}: {each.reason}", "yellow")
+        return
+    for gist, count in Counter(each.gist for each in rejected).most_common():
+        first = next(each for each in rejected if each.gist == gist)
+        say(f"Left out: {count}, because {gist}; {first.source}, say.", "yellow")
+    if listed_in is not None:
+        say(f"All of them are listed in {listed_in}", "yellow")
 
 
 class LiveJobs:

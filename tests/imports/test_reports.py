@@ -7,7 +7,7 @@ from PIL import Image
 
 from train_tools.errors import DatasetNotUsableError
 from train_tools.imports.intake import import_images
-from train_tools.imports.reports import by_reason, gist
+from train_tools.imports.reports import by_reason
 from train_tools.model.dataset import Rejected
 
 
@@ -76,4 +76,4 @@ def test_reasons_are_grouped_by_what_they_have_in_common():
         "it is broken or incomplete": 2,
         "it can't be read": 1,
     }
-    assert gist("it is empty (0 bytes)") == "it is empty"
+    assert Rejected(source="a.png", reason="it is empty (0 bytes)").gist == "it is empty"

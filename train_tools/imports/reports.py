@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,13 +45,8 @@ def by_reason(rejected: Iterable[Rejected]) -> Mapping[str, list[dict[str, str]]
     """Sources by what the reasons have in common, the most frequent first."""
     groups: dict[str, list[dict[str, str]]] = defaultdict(list)
     for each in rejected:
-        groups[gist(each.reason)].append({"source": each.source, "reason": each.reason})
+        groups[each.gist].append({"source": each.source, "reason": each.reason})
     return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
-
-
-def gist(reason: str) -> str:
-    """A reason without its details."""
-    return re.split(r" \(|: ", reason, maxsplit=1)[0]
 
 
 def _shown(path: Path) -> str:

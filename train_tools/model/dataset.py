@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -55,6 +56,11 @@ class Rejected:
 
     source: str
     reason: str
+
+    @property
+    def gist(self) -> str:
+        """The reason without its details: what many have in common."""
+        return re.split(r" \(|: ", self.reason, maxsplit=1)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
