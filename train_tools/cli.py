@@ -15,8 +15,10 @@ from train_tools import __version__
 from train_tools.commands import (
     base_models,
     configs,
+    datasets,
     engines,
     grids,
+    health,
     machine,
     presets,
     previews,
@@ -40,7 +42,21 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (projects, base_models, engines, grids, presets, configs, queue, runs, machine, previews, settings):
+for part in (
+    projects,
+    datasets,
+    base_models,
+    engines,
+    grids,
+    presets,
+    configs,
+    queue,
+    runs,
+    machine,
+    previews,
+    settings,
+    health,
+):
     commands.add_typer(part.commands)
 
 

@@ -1,0 +1,55 @@
+"""Commands about a version's dataset: from a pile of pictures to what is trained on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from train_tools.commands.border import AsJson, ProjectName, VersionName, the_app, told
+
+datasets = typer.Typer(help="Bring pictures into a version.", no_args_is_help=True)
+commands = typer.Typer()
+commands.add_typer(datasets, name="dataset")
+
+
+@datasets.command("import")
+@told
+def import_dataset(
+    project: ProjectName,
+    version: VersionName,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Pictures or folders of them.")],
+    width: Annotated[int | None, typer.Option(help="Width of the training images in pixels.")] = None,
+    height: Annotated[int | None, typer.Option(help="Height of the training images in pixels.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Draws of an image an epoch; -1 = automatic.")] = None,
+    mirrored: Annotated[
+        bool | None, typer.Option("--mirrored/--not-mirrored", help="Add a mirrored copy of each.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy pictures and their captions in, and make the training images from them. Originals stay as they are."""
+    from train_tools.terminal import counting, print_json, say
+
+    app = the_app()
+    given = {"width_px": width, "height_px": height, "repeats": repeats, "mirrored_copies": mirrored}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if changes:
+        preparation = app.versions.settings(project, version).preparation
+        app.versions.change_preparation(project, version, replace(preparation, **changes))
+    with counting("Importing") as progress:
+        imported = app.versions.import_images(project, version, paths, progress)
+    with counting("Preparing") as progress:
+        prepared = app.versions.prepare(project, version, progress)
+    if as_json:
+        print_json({"import": imported, "preparation": prepared})
+        return
+    for rejected in (*imported.rejected, *prepared.skipped):
+        say(f"Left out: {rejected.source}: {rejected.reason}", "yellow")
+    say(
+        f"{imported.images} pictures and {imported.captions} captions are new"
+        + (f", {len(imported.already_there)} were there already" if imported.already_there else "")
+        + f". Training images: {prepared.images}, each drawn {prepared.repeats} times an epoch."
+    )
+    say(f"Tag editors can open: {prepared.folder}")
