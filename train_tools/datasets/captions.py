@@ -28,9 +28,17 @@ def caption_beside(picture: Path) -> Path | None:
     for suffix in SUFFIXES:
         for spelt in (suffix, suffix.upper()):
             path = picture.with_suffix(spelt)
-            if path.is_file():
+            if _is_file(path):
                 return path
     return None
+
+
+def _is_file(path: Path) -> bool:
+    """Not for a name that is too long to be one: that of a picture may be as long as the disk takes."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def read_caption(path: Path, encoding: str | None = None) -> str:

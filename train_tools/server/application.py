@@ -18,6 +18,7 @@ from train_tools.server.api import (
     downloads,
     engines,
     failures,
+    health,
     jobs,
     machine,
     matrices,
@@ -53,6 +54,7 @@ RESOURCES = (
     base_models,
     downloads,
     engines,
+    health,
 )
 
 MountPage = Callable[[FastAPI, App], None]
