@@ -75,3 +75,7 @@ class ConfirmationWantedError(TrainToolsError):
 
 class EngineNotUsableError(TrainToolsError):
     """A trainer is missing, half installed, or does not say what it can do."""
+
+
+class PreflightError(ConfirmationWantedError):
+    """The pre-flight has found what would spoil the runs; they are queued only for those who want them anyway."""

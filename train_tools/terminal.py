@@ -22,22 +22,28 @@ from rich.table import Table
 from rich.text import Text
 
 from train_tools.model.failure import NextStep
+from train_tools.model.finding import Level
 from train_tools.model.grid import BUNDLED
 
 if TYPE_CHECKING:
     from train_tools.app import App
     from train_tools.model.dataset import Rejected
     from train_tools.model.failure import Failure
+    from train_tools.model.finding import Finding, Section
     from train_tools.model.job import Job, QueueState
     from train_tools.model.plan import Plan, Submission
+    from train_tools.model.preflight import Preflight
 
 console = Console(highlight=False, soft_wrap=True)
 complaints = Console(stderr=True, highlight=False, soft_wrap=True)
 STATE_STYLES = {"done": "green", "failed": "red", "running": "cyan", "starting": "cyan", "cancelled": "yellow"}
+LEVEL_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.STOP: "red"}
 POLL_S = 0.25
 MOST_LISTED = 20
 """More files are told by what they have in common."""
 WORTH_SAYING_S = 5.0
+MOST_NAMED = 3
+"""Runs that a finding names."""
 
 
 def say(sentence: str, style: str = "") -> None:
@@ -78,6 +84,49 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], ti
 
 def state_text(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
+
+
+def print_sections(sections: Iterable[Section]) -> None:
+    """Findings under their titles, each with what to do where there is something to do."""
+    for section in sections:
+        say(section.title, "bold")
+        print_findings(section.findings)
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        about = f"  ({_some_of(finding.runs)})" if finding.runs else ""
+        console.print(
+            Text(f"  {finding.level:8}", LEVEL_STYLES[finding.level])
+            .append(finding.message, "default")
+            .append(about, "dim")
+        )
+        if finding.cure:
+            say(f"{'':10}{finding.cure}", "dim")
+
+
+def _some_of(runs: Sequence[str]) -> str:
+    more = f" and {len(runs) - MOST_NAMED:,} more" if len(runs) > MOST_NAMED else ""
+    return f"{', '.join(runs[:MOST_NAMED])}{more}"
+
+
+def print_preflight(preflight: Preflight) -> None:
+    print_findings(preflight.findings)
+    stops, warnings = len(preflight.stops), len(preflight.warnings)
+    if stops:
+        say(f"{stops} to be put right first, {warnings} more to be looked at.", "red")
+    else:
+        say(f"Ready; {warnings} to be looked at." if warnings else "Ready.", "yellow" if warnings else "green")
+
+
+def print_concerns(preflight: Preflight) -> None:
+    """What of a pre-flight somebody should know who submits the grid."""
+    print_findings((*preflight.stops, *preflight.warnings))
+
+
+def preflight_object(preflight: Preflight) -> dict[str, Any]:
+    """A pre-flight as `--json` prints it."""
+    return {"level": preflight.level.value, "findings": plain(preflight.findings)}
 
 
 def size_text(size_bytes: float) -> str:

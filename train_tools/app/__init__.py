@@ -13,13 +13,17 @@ from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
 from train_tools.app.configs import Configs
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
+from train_tools.app.diagnostics import Diagnostics
 from train_tools.app.downloads import Downloads
 from train_tools.app.engines import Engines
 from train_tools.app.grids import Grids
+from train_tools.app.health import Health
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
+from train_tools.app.preflights import Preflights, device_trained_on
 from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
+from train_tools.app.readings import Readings
 from train_tools.app.records import Records
 from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
@@ -78,11 +82,32 @@ class App:
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
-        self.configs = Configs(self.versions, self.engines["bundled"].options, self.base_models.meant_by)
-        self.presets = PresetShelf(
-            Presets(outputs), self.versions, self.engines["bundled"].options, self.base_models.family_of
+        self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
+        self.presets = PresetShelf(Presets(outputs), self.versions, self.engines, self.base_models.family_of)
+        self.health = Health(
+            outputs,
+            self.state_folder,
+            engines=self.engines,
+            settings=self.settings,
+            jobs=self.jobs,
+            base_models=self.base_models,
         )
-        self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
+        self.diagnostics = Diagnostics(
+            outputs,
+            state_folder,
+            health=self.health,
+            engines=self.engines,
+            settings=self.settings,
+            jobs=self.jobs,
+        )
+        self.grids = Grids(
+            outputs,
+            self.store,
+            self.versions,
+            self.jobs,
+            Readings(outputs, self.versions, self.engines),
+            Preflights(self.base_models.family_of, device_trained_on, self.health.compiling),
+        )
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)

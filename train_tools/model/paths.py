@@ -151,6 +151,10 @@ class VersionPaths:
         """Previews of the base model alone: weight 0, shared by all runs of the version."""
         return self.folder / "base" / "images"
 
+    def trial(self, slot: str) -> Path:
+        """Where a few steps are tried on a device; gone afterwards."""
+        return self.folder / f".trial-{slot}"
+
     def run(self, name: str) -> RunPaths:
         return RunPaths(self.trains / name)
 

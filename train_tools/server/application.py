@@ -17,6 +17,7 @@ from train_tools.server.api import (
     downloads,
     engines,
     failures,
+    health,
     jobs,
     machine,
     matrices,
@@ -51,6 +52,7 @@ RESOURCES = (
     base_models,
     downloads,
     engines,
+    health,
 )
 
 MountPage = Callable[[FastAPI, App], None]

@@ -8,7 +8,7 @@ launcher's configuration of this machine; `script_process` stands in between and
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from math import ceil
@@ -20,17 +20,20 @@ from sd_contract.base_models.base_model import cpu_threads
 from sd_contract.errors import StateError
 from sd_contract.options import OptionSpec, parse_resolution
 from sd_contract.output.states import StateManifest, read_manifest
+from train_tools.engines.health import state_of
 from train_tools.engines.images import CAPTION_SUFFIX, RESOLUTION, captions_of, counted
 from train_tools.engines.kohya.checkout import Checkout
 from train_tools.engines.kohya.console import Console
 from train_tools.engines.kohya.requirements import SCRIPT, Requirements
 from train_tools.engines.kohya.run import KohyaRun, Task, read_task, write_task
-from train_tools.engines.kohya.scripts import Script, is_lora_file, refuse_pickled_code
+from train_tools.engines.kohya.scripts import SCRIPTS, Script, is_lora_file, refuse_pickled_code
 from train_tools.engines.kohya.states import Tokens, measures_of
+from train_tools.engines.kohya.traps import traps
 from train_tools.engines.registry import Registered
 from train_tools.errors import BaseModelNotUsableError, EngineNotUsableError
 from train_tools.files import write_text
 from train_tools.model.dataset import Dataset
+from train_tools.model.finding import Finding
 from train_tools.model.job import JobState, Verdict
 from train_tools.model.paths import AttemptPaths
 from train_tools.options.config import config_text, dataset_text
@@ -57,8 +60,13 @@ COUNTING = (
     "save_n_epoch_ratio",
     "save_last_n_epochs",
     "save_last_n_steps",
+    "cache_latents",
+    "cache_latents_to_disk",
+    "color_aug",
+    "random_crop",
+    "face_crop_aug_range",
 )
-"""Options that the length of a run is counted by; they mean the same to both trainers."""
+"""Options that the length of a run is counted by, and what they rule out; they mean the same to both trainers."""
 COLUMNS = "400"
 """Messages are wrapped at this width, even inside of file names."""
 STOP_GRACE_S = 120.0
@@ -81,6 +89,10 @@ class KohyaEngine:
     def contract(self) -> str:
         """What a run's result depends on besides its options: the code that trains it."""
         return f"{RULES}-{self._checkout.content[:12]}"
+
+    @property
+    def problem(self) -> str:
+        return state_of(self._entry).problem
 
     @property
     def code(self) -> Path:
@@ -144,6 +156,17 @@ class KohyaEngine:
         self._requirements.check(options, Path(str(options["pretrained_model_name_or_path"])))
         counting = {name: options[name] for name in COUNTING if name in options}
         return counted(counting, _without_validation(dataset, float(options.get("validation_split") or 0.0)))
+
+    def doubts(self, options: Mapping[str, Any], base_model: Path, dataset: Dataset) -> Iterator[Finding]:
+        yield from self._requirements.findings(options, base_model)
+        yield from traps(options, dataset)
+
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        base_model = Path(str(options.get("pretrained_model_name_or_path") or ""))
+        if not base_model.is_file():
+            return {"network_module": SCRIPTS[0].network_module, **options}
+        told = self._requirements.told(options, base_model, "")
+        return {name: value for name, value in told.items() if not self.options[name].refusal}
 
     def write(self, files: RunFiles) -> None:
         told = self._requirements.told(files.options, files.base_model, files.output_name)
