@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
+from train_tools.app.captioners import Captioners
 from train_tools.app.configs import Configs
 from train_tools.app.downloads import Downloads
 from train_tools.app.engines import Engines
@@ -23,6 +24,7 @@ from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
 from train_tools.app.successors import Successors
 from train_tools.app.versions import Progress, Versions, silent
+from train_tools.captioners.kind import CaptionJob
 from train_tools.configs.presets import Presets
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import NotFoundError, TrainToolsError
@@ -67,6 +69,7 @@ class App:
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
+        self.captioners = Captioners(outputs, self.versions, self.base_models, self.jobs, self.settings.read)
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
         self.configs = Configs(self.versions, self.engines["bundled"].options, self.base_models.meant_by)
         self.presets = PresetShelf(
@@ -123,6 +126,7 @@ class App:
                 previews_of=self.previews.after_run,
             ),
             PreviewJob(self.renderer, self.previews.rows_of),
+            CaptionJob(self.outputs),
             CopyJob(self.settings.read),
         )
         return (*self._followed(work), WebhookJob(), DesktopJob(self.settings.read))
