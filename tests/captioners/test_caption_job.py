@@ -61,7 +61,7 @@ def test_originals_are_captioned_and_preparing_takes_the_captions_along(app):
         captioners=(Chosen(name="file-name"), Chosen(name="wd-v3")), tags=tags, existing=ExistingCaption.PREPEND
     )
     job = captioned(app, settings)
-    assert (job.state, job.message) == (JobState.DONE, "3 captions were written.")
+    assert (job.state, job.message) == (JobState.DONE, "3 captions written.")
     # A tag that the file name says already stands once.
     assert captions(app) == {
         "red_rose": "red rose",
@@ -76,13 +76,13 @@ def test_originals_are_captioned_and_preparing_takes_the_captions_along(app):
 
 
 def test_asked_for_the_same_again_nothing_is_done_and_edits_stay(app):
-    assert captioned(app, FILE_NAME).message == "3 captions were written."
+    assert captioned(app, FILE_NAME).message == "3 captions written."
     edited = app.versions.paths(PROJECT, VERSION).origin / "red_rose.txt"
     edited.write_text("edited by hand", encoding="utf-8")
     again = captioned(app, FILE_NAME)
     assert (again.state, again.message) == (JobState.DONE, "Every original was captioned already.")
     assert captions(app)["red_rose"] == "edited by hand"
-    assert captioned(app, FILE_NAME, again=True).message == "3 captions were written."
+    assert captioned(app, FILE_NAME, again=True).message == "3 captions written."
     assert captions(app)["red_rose"] == "red rose"
     assert captioned(app, FILE_NAME).message == "Every original was captioned already."
 
@@ -105,7 +105,7 @@ def test_copying_leaves_the_users_own_file_as_it_is(app):
     path = app.versions.paths(PROJECT, VERSION).origin / "кот (2).txt"
     path.write_bytes(b"\xef\xbb\xbfmy cat\r\n")
     job = captioned(app, replace(FILE_NAME, existing=ExistingCaption.COPY))
-    assert job.message == "2 captions were written. 1 of the user's own stay."
+    assert job.message == "2 captions written. 1 of the user's own stay."
     assert path.read_bytes() == b"\xef\xbb\xbfmy cat\r\n"
 
 
@@ -116,7 +116,7 @@ def test_a_picture_that_fails_is_listed_and_stops_no_other(app):
     job = captioned(app, FILE_NAME)
     assert job.state is JobState.DONE
     assert job.message.startswith(
-        "2 captions were written. 2 could not be captioned: a page.png: it is not a pict"
+        "2 captions written. 2 could not be captioned: a page.png: it is not a pict"
     )
     assert "red_rose.png" in job.message
     assert sum(each["type"] == "Warned" for each in events(app, job)) == 2
@@ -133,7 +133,7 @@ def test_what_is_missing_is_fetched_only_after_a_yes(app, tmp_path, monkeypatch)
             app.captioners.start(PROJECT, VERSION, settings)
         assert hub.asked == []
         job = captioned(app, settings, download=True)
-    assert job.message == "3 captions were written."
+    assert job.message == "3 captions written."
     assert any("fetching model.onnx" in str(each.get("name")) for each in events(app, job))
     assert captions(app)["red_rose"] == "red rose, saber (fate), ^_^, 1girl"
     assert app.captioners.all()[0].models[0].place is not None
@@ -175,7 +175,7 @@ def test_a_stopped_job_goes_on_where_it_was(app):
         assert sorted(captions(app).values()) == ["my cat", "picture 1", "picture 2"]
         app.jobs.retry(job.id)
         assert app.jobs.worker().run(until=lambda: not app.jobs.queue.waiting())
-    assert app.jobs.get(job.id).message == "1 captions were written."
+    assert app.jobs.get(job.id).message == "1 caption written."
     assert sorted(captions(app).values()) == ["picture 1", "picture 2", "picture 3"]
     written = "".join(
         path.read_text(encoding="utf-8") for path in (app.outputs.folder / job.folder).rglob("*") if path.is_file()
@@ -189,7 +189,7 @@ def test_a_wrong_key_ends_the_job_at_once(app):
         app.settings.change({"captions.endpoint": f"{address}/v1"})
         job = captioned(app, CaptionSettings(captioners=(Chosen(name="endpoint"),)))
     assert job.state is JobState.FAILED
-    assert job.message.endswith("1 of 3 captions were written.")
+    assert job.message.endswith("1 of 3 captions written.")
     assert "refuses the key (401)" in job.message
     assert len(describer.questions) == 2
 

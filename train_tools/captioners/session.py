@@ -172,10 +172,10 @@ class Session:
 
     def _ending(self) -> Result:
         if self._done < self._total or not self._total:
-            return self._result("cancelled", f"Stopped after {self._written} of {self._total} captions.")
+            return self._result("cancelled", f"Stopped after {self._written} of {_captions(self._total)}.")
         if self._failures and not self._written:
             return self._result("failed", f"None of {self._total} originals could be captioned: {self._listed}")
-        told = [f"{self._written} captions were written."]
+        told = [f"{_captions(self._written)} written."]
         if self._kept:
             told.append(f"{self._kept} of the user's own stay.")
         if self._wordless:
@@ -191,10 +191,14 @@ class Session:
         return named + (f"; and {more} more, which the log names." if more > 0 else "")
 
     def _so_far(self, reason: str) -> str:
-        return f"{reason} {self._written} of {self._total} captions were written." if self._written else reason
+        return f"{reason} {self._written} of {_captions(self._total)} written." if self._written else reason
 
     def _result(self, outcome: Outcome, message: str) -> Result:
         return Result(outcome=outcome, step=self._written, total_steps=self._total, message=message)
+
+
+def _captions(count: int) -> str:
+    return f"{count} caption{'s' * (count != 1)}"
 
 
 def _generated(picture: Path, captioners: Sequence[Looking]) -> str:

@@ -143,9 +143,9 @@ def _show(job: Job, as_json: bool, waited: bool) -> None:
 
     if as_json:
         print_json(job)
-    elif waited:
-        say(job.message, "" if job.state == "done" else "red")
-    else:
+    elif waited and job.state == "done":
+        say("Prepare again, so that the training images take the captions along.")
+    elif not waited:
         say(f"{job.title}: {job_sentence(job)}.")
     if waited and job.state != "done":
         raise typer.Exit(1)
