@@ -115,9 +115,7 @@ def test_a_picture_that_fails_is_listed_and_stops_no_other(app):
     (origin / "red_rose.txt").write_bytes(b"\xff\xfe\xff caption of another kind \xff")
     job = captioned(app, FILE_NAME)
     assert job.state is JobState.DONE
-    assert job.message.startswith(
-        "2 captions written. 2 could not be captioned: a page.png: it is not a pict"
-    )
+    assert job.message.startswith("2 captions written. 2 could not be captioned: a page.png: it is not a pict")
     assert "red_rose.png" in job.message
     assert sum(each["type"] == "Warned" for each in events(app, job)) == 2
     assert (origin / "red_rose.txt").read_bytes().startswith(b"\xff\xfe\xff caption")

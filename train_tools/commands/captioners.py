@@ -105,28 +105,28 @@ def caption(
 @told
 def list_captioners(as_json: AsJson = False) -> None:
     """Which captioners there are, where their models lie, and what is missing of them."""
-    from train_tools.terminal import print_json, print_table
+    from train_tools.terminal import print_json, print_table, say
 
     found = the_app().captioners.all()
     if as_json:
         print_json([{**asdict(each), "ready": each.ready} for each in found])
         return
     print_table(
-        ("name", "writes", "model", "", "where, or what is missing and where to put it"),
-        [row for each in found for row in _rows(each)],
+        ("name", "writes", "model", "where, or what is missing"), [row for each in found for row in _rows(each)]
     )
+    (folder,) = {model.folder.parent for each in found for model in each.models}
+    say(f"Missing files belong into {folder / '<organisation>--<repository>'}, or are fetched with --download.")
 
 
-def _rows(captioner: CaptionerState) -> Iterator[tuple[str, str, str, str, str]]:
+def _rows(captioner: CaptionerState) -> Iterator[tuple[str, str, str, str]]:
     from train_tools.terminal import size_text
 
     style = str(captioner.style or "")
     if captioner.problem or not captioner.models:
-        yield captioner.name, style, captioner.title, "" if captioner.problem else "ready", captioner.problem
+        yield captioner.name, style, captioner.title, captioner.problem or "ready"
     for model in captioner.models:
-        missing = f"{', '.join(model.missing)} ({size_text(model.about_bytes)}) -> {model.folder}"
-        state, where = ("here", str(model.place)) if model.place else ("", missing)
-        yield captioner.name, style, model.repository, state, where
+        missing = f"missing: {', '.join(model.missing)}, about {size_text(model.about_bytes)}"
+        yield captioner.name, style, model.repository, str(model.place or missing)
 
 
 def _suggested(app: App, project: str, version: str, quiet: bool) -> str:

@@ -121,6 +121,26 @@ class VersionPaths:
     def regularisation(self) -> Path:
         return self.folder / "dataset" / "reg"
 
+    @property
+    def imports(self) -> Path:
+        """What was imported when, and what was left out: one file each."""
+        return self.folder / "dataset" / "imports"
+
+    @property
+    def dataset_jobs(self) -> Path:
+        """The folders of the jobs that imported into it, or prepared it."""
+        return self.folder / "dataset" / "jobs"
+
+    @property
+    def fingerprints(self) -> Path:
+        """Of the originals; made again where it is missing."""
+        return self.imports / "fingerprints.jsonl"
+
+    @property
+    def staging(self) -> Path:
+        """What an import unpacks; empty when none is under way."""
+        return self.folder / "dataset" / ".import"
+
     def manifest(self, content: str) -> Path:
         """The files of the dataset that had this content, one by one."""
         return self.folder / "dataset" / "manifests" / f"{content[:12]}.json"
@@ -136,6 +156,11 @@ class VersionPaths:
         return self.folder / "captioning"
 
     @property
+    def caption_edits(self) -> Path:
+        """Each edit of many captions, with all that is needed to undo it."""
+        return self.folder / "dataset" / "edits"
+
+    @property
     def trains(self) -> Path:
         return self.folder / "trains"
 
@@ -147,6 +172,10 @@ class VersionPaths:
     def base_images(self) -> Path:
         """Previews of the base model alone: weight 0, shared by all runs of the version."""
         return self.folder / "base" / "images"
+
+    def trial(self, slot: str) -> Path:
+        """Where a few steps are tried on a device; gone afterwards."""
+        return self.folder / f".trial-{slot}"
 
     def run(self, name: str) -> RunPaths:
         return RunPaths(self.trains / name)

@@ -12,12 +12,14 @@ from train_tools.server.answers import tell_errors
 from train_tools.server.api import (
     base_models,
     captioners,
+    captions,
     checkpoints,
     configs,
     datasets,
     downloads,
     engines,
     failures,
+    health,
     jobs,
     machine,
     matrices,
@@ -37,6 +39,7 @@ RESOURCES = (
     projects,
     versions,
     datasets,
+    captions,
     plans,
     queue,
     jobs,
@@ -53,6 +56,7 @@ RESOURCES = (
     captioners,
     downloads,
     engines,
+    health,
 )
 
 MountPage = Callable[[FastAPI, App], None]
