@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
+from train_tools.app.captioners import Captioners
 from train_tools.app.captions import Captions
 from train_tools.app.configs import Configs
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
@@ -30,6 +31,7 @@ from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
 from train_tools.app.successors import Successors
 from train_tools.app.versions import Progress, Versions, silent
+from train_tools.captioners.kind import CaptionJob
 from train_tools.configs.presets import Presets
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import NotFoundError, TrainToolsError
@@ -82,6 +84,7 @@ class App:
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
+        self.captioners = Captioners(outputs, self.versions, self.base_models, self.jobs, self.settings.read)
         self.captions = Captions(self.versions, self.base_models, self.jobs.working_in)
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
         self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
@@ -160,6 +163,7 @@ class App:
                 previews_of=self.previews.after_run,
             ),
             PreviewJob(self.renderer, self.previews.rows_of),
+            CaptionJob(self.outputs),
             CopyJob(self.settings.read),
         )
         dataset_work = [DatasetJob(kind, self.outputs) for kind in DATASET_KINDS]
