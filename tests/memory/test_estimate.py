@@ -49,6 +49,10 @@ def test_so_it_is_for_kohyas_scripts(sd1, point):
     assert estimate.bytes == pytest.approx(point["peak_bytes"], rel=0.25)
 
 
+def test_enough_was_measured():
+    assert len(MEASURED["bundled"]) >= 8
+
+
 @pytest.mark.parametrize(
     ("family", "size_px", "whole_gib", "checkpointed_gib"), [("sd1", 512, 0.87, 0.14), ("sdxl", 1024, 6.3, 0.53)]
 )

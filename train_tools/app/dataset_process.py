@@ -58,4 +58,4 @@ def _told(report: ImportReport) -> str:
 
 
 if __name__ == "__main__":
-    do(work)
+    do(work, told_every_s=0.2)

@@ -14,9 +14,9 @@ from train_tools.commands.border import AsJson, ProjectName, VersionName, the_ap
 datasets = typer.Typer(help="Bring pictures into a version.", no_args_is_help=True)
 commands = typer.Typer()
 commands.add_typer(datasets, name="dataset")
+captions.tags.add_typer(caption_checks.commands)
 datasets.add_typer(captioners.commands)
 datasets.add_typer(captions.tags, name="tags")
-assert caption_checks, "adds its commands to the same group"
 
 
 @datasets.command("import")
