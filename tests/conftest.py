@@ -26,7 +26,7 @@ settings.load_profile("house")
 
 def pytest_configure() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # inherited by every process a test starts
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a suite in the background; its children would inherit it
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background; children would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
