@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -26,6 +27,7 @@ from train_tools.model.grid import BUNDLED
 
 if TYPE_CHECKING:
     from train_tools.app import App
+    from train_tools.model.dataset import Rejected
     from train_tools.model.failure import Failure
     from train_tools.model.finding import Finding, Section
     from train_tools.model.job import Job, QueueState
@@ -39,6 +41,9 @@ LEVEL_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.STOP: "red"}
 POLL_S = 0.25
 MOST_NAMED = 3
 """Runs that a finding names."""
+MOST_LISTED = 20
+"""More files are told by what they have in common."""
+WORTH_SAYING_S = 5.0
 
 
 def say(sentence: str, style: str = "") -> None:
@@ -302,10 +307,30 @@ def _time_of(job: Job, now: float) -> str:
 
 @contextmanager
 def counting(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for work that reports (done, total)."""
+    """A progress bar for work that reports (done, total), and how long the rest will take."""
+    began = time.monotonic()
     with _bars() as bars:
         bar = bars.add_task(description, total=None, note="")
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+        def count(done: int, total: int) -> None:
+            left = (time.monotonic() - began) / max(1, done) * (total - done)
+            note = f"{time_text(left)} left" if left >= WORTH_SAYING_S else ""
+            bars.update(bar, completed=done, total=total, note=note)
+
+        yield count
+
+
+def say_left_out(rejected: Sequence[Rejected], listed_in: Path | None = None) -> None:
+    """What was not taken: one line each, or of many one for each reason."""
+    if len(rejected) <= MOST_LISTED:
+        for each in rejected:
+            say(f"Left out: {each.source}: {each.reason}", "yellow")
+        return
+    for gist, count in Counter(each.gist for each in rejected).most_common():
+        first = next(each for each in rejected if each.gist == gist)
+        say(f"Left out: {count}, because {gist}; {first.source}, say.", "yellow")
+    if listed_in is not None:
+        say(f"All of them are listed in {listed_in}", "yellow")
 
 
 class LiveJobs:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import stat
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +27,16 @@ _FORMATS = {
     ".gif": "GIF",
     ".tif": "TIFF",
     ".tiff": "TIFF",
+    ".pcx": "PCX",
+    ".ico": "ICO",
     ".avif": "AVIF",
     ".heic": "HEIF",
     ".heif": "HEIF",
+    ".jxl": "JXL",
 }
-"""By suffix. The last three are allowed where Pillow can read them."""
+"""By suffix. The last four are allowed where Pillow can read them, by itself or with a plugin."""
+_PLUGINS = {"HEIF": ("pillow_heif", "pillow-heif"), "JXL": ("pillow_jxl", "pillow-jxl-plugin")}
+"""By format: the module that adds it to Pillow, and what is to be installed for that."""
 
 DECODING_ERRORS = (
     OSError,
@@ -45,18 +52,45 @@ DECODING_ERRORS = (
     zlib.error,
 )
 """What Pillow's decoders raise for damaged files."""
+_FRAMES = "frames counted"
 
 
 class NotAPictureError(DatasetNotUsableError):
     """A file that can't be trained on. The text is a reason to stand behind its name."""
 
 
+@lru_cache(maxsize=1)
 def picture_suffixes() -> tuple[str, ...]:
     """The file name endings that are allowed on this machine, in lower case."""
     from PIL import Image
 
     Image.init()
+    for module, _ in _PLUGINS.values():
+        _add_plugin(module)
     return tuple(suffix for suffix in _FORMATS if suffix in Image.EXTENSION)
+
+
+def formats_in_words() -> str:
+    return ", ".join(suffix.removeprefix(".") for suffix in picture_suffixes())
+
+
+def why_not_a_picture(suffix: str) -> str:
+    """Why files of that ending, in lower case, are not taken; what to install where that would help."""
+    image_format = _FORMATS.get(suffix, "")
+    if image_format in _PLUGINS and suffix not in picture_suffixes():
+        package = _PLUGINS[image_format][1]
+        return f"{suffix.removeprefix('.')} can't be read here: `pip install {package}` adds it, or save it as png"
+    return f"its format is not one of {formats_in_words()}"
+
+
+def _add_plugin(module: str) -> None:
+    try:
+        plugin = importlib.import_module(module)
+    except ImportError:
+        return
+    register = getattr(plugin, "register_heif_opener", None)
+    if register is not None:
+        register()
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -66,14 +100,16 @@ def read_picture(path: Path) -> Image.Image:
     """
     from PIL import Image, UnidentifiedImageError
 
-    _refuse_without_opening(path)
+    refuse_without_opening(path)
     formats = sorted({_FORMATS[suffix] for suffix in picture_suffixes()})
     with without_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             # By name, Pillow 12 maps raw TIFF into memory and garbles those that lie on their side.
             with path.open("rb") as file, Image.open(file, formats=formats) as picture:
+                frames = _count_frames(picture)
                 picture.load()
+                picture.info[_FRAMES] = frames
                 return picture
         except (Image.DecompressionBombWarning, Image.DecompressionBombError, MemoryError) as error:
             raise NotAPictureError(_too_large()) from error
@@ -85,6 +121,22 @@ def read_picture(path: Path) -> Image.Image:
             raise NotAPictureError(f"it is broken or incomplete ({error})") from error
 
 
+def frames_of(picture: Image.Image) -> int:
+    """How many frames a picture had that was read here: more than 1 of an animation, say."""
+    return int(picture.info.get(_FRAMES, 1))
+
+
+def _count_frames(picture: Image.Image) -> int:
+    """1 where the others can't be read, and for phones, whose second one is of depth."""
+    if picture.format == "MPO":
+        return 1
+    try:
+        return getattr(picture, "n_frames", 1)
+    except DECODING_ERRORS:
+        picture.seek(0)
+        return 1
+
+
 @contextmanager
 def without_warnings() -> Iterator[None]:
     """Pillow warns of oddities in files of others that it copes with; the user can do nothing about them."""
@@ -93,7 +145,8 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-def _refuse_without_opening(path: Path) -> None:
+def refuse_without_opening(path: Path) -> None:
+    """Raises NotAPictureError for what is no file that could hold one: to open a pipe would wait for ever."""
     try:
         found = path.stat()
     except OSError as error:

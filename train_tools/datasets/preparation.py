@@ -21,8 +21,7 @@ from train_tools.datasets.captions import caption_beside, read_caption
 from train_tools.datasets.exclusive import alone_with
 from train_tools.datasets.folders import class_of, foldable_class, folder_name, repeats_of
 from train_tools.datasets.origin import Progress, originals
-from train_tools.datasets.pictures import NotAPictureError, read_picture, without_warnings
-from train_tools.datasets.sources import formats_in_words
+from train_tools.datasets.pictures import NotAPictureError, formats_in_words, read_picture, without_warnings
 from train_tools.datasets.steps import prepared
 from train_tools.datasets.steps.background import colour_of
 from train_tools.errors import DatasetNotUsableError

@@ -11,6 +11,8 @@ from train_tools.app import App
 from train_tools.server.answers import tell_errors
 from train_tools.server.api import (
     base_models,
+    captioners,
+    captions,
     checkpoints,
     configs,
     datasets,
@@ -37,6 +39,7 @@ RESOURCES = (
     projects,
     versions,
     datasets,
+    captions,
     plans,
     queue,
     jobs,
@@ -50,6 +53,7 @@ RESOURCES = (
     presets,
     configs,
     base_models,
+    captioners,
     downloads,
     engines,
     health,
