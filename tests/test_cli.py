@@ -96,7 +96,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Say:
 
 
 def import_pictures(say: Say, pictures: Path) -> Any:
-    size = ("--width", 64, "--height", 64, "--repeats", 4)
+    size = ("--width", 64, "--height", 64, "--repeats", 4, "--not-mirrored")
     return say("dataset", "import", AWKWARD, "v1", pictures, *size, "--json").json
 
 

@@ -16,6 +16,7 @@ from train_tools.app.engines import Engines
 from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
+from train_tools.app.preparations import Preparations
 from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
 from train_tools.app.records import Records
@@ -63,7 +64,8 @@ class App:
             outputs, self._kinds, watch=self.machine.watch, has_last_duty=self.machine.is_to_be_shut_down_now
         )
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
-        self.versions = Versions(self.store, self.jobs.working_in)
+        self.versions = Versions(self.store, self.jobs.working_in, outputs.base_models)
+        self.preparations = Preparations(self.versions, outputs.base_models)
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )

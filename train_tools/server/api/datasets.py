@@ -8,13 +8,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from train_tools.app import App
-from train_tools.model.dataset import (
-    DatasetFolder,
-    ImportReport,
-    PreparationReport,
-    Rejected,
-    TrainingImage,
-)
+from train_tools.model.dataset import DatasetFolder, ImportReport, Rejected, TrainingImage
+from train_tools.model.preparation import PreparationReport
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import PictureLinks, TheApp, links_to
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -10,13 +11,13 @@ from train_tools.datasets.dataset import read_dataset
 from train_tools.datasets.exclusive import alone_with
 from train_tools.datasets.folders import automatic_repeats
 from train_tools.datasets.origin import import_images
-from train_tools.datasets.preparation import prepare
 from train_tools.errors import DatasetNotUsableError, InUseError, StorageError
-from train_tools.model.dataset import Preparation
 from train_tools.model.paths import VersionPaths
+from train_tools.model.preparation import Preparation
+from train_tools.preparation.preparation import prepare
 from train_tools.projects.template import read_demo
 
-SMALL = Preparation(width_px=64, height_px=64)
+SMALL = Preparation(width_px=64, height_px=64, mirrored_copies=False)
 
 
 def files(folder):
@@ -114,7 +115,7 @@ def test_preparing_again_replaces_what_was_prepared_and_nothing_else(imported, p
     prepare(imported, SMALL, "cat")
     picture(imported.processed / "5_background" / "mine.png")
     (imported.origin / "c.png").unlink()
-    report = prepare(imported, Preparation(width_px=128, height_px=64, class_name="lynx"), "cat")
+    report = prepare(imported, replace(SMALL, width_px=128, class_name="lynx"), "cat")
     assert sorted(folder.name for folder in imported.processed.iterdir()) == ["256_lynx", "5_background"]
     assert report.images == 2
     assert sorted(entry.name for entry in imported.processed.parent.iterdir()) == ["origin", "processed"]
