@@ -57,7 +57,7 @@ class ExistingCaption(StrEnum):
         caption by one space (S1-19)."""
         made = ", ".join(text for text in generated if text)
         order = {
-            "ignore": (made,),
+            "ignore": (made or existing,),
             "copy": (existing or made,),
             "prepend": (existing, made),
             "append": (made, existing),

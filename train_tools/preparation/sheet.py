@@ -11,7 +11,7 @@ from train_tools.model.preparation import Preview, Stage
 if TYPE_CHECKING:
     from PIL import Image
 
-SIDE_PX, MARGIN_PX, LETTERS_PX = 256, 8, 14
+WIDTH_PX, SIDE_PX, MARGIN_PX, LETTERS_PX = 1600, 192, 8, 14
 PAPER, INK = "#ffffff", "#202020"
 
 
@@ -20,7 +20,7 @@ def drawn(preview: Preview) -> bytes:
     from PIL import Image
 
     rows = [_row(stage) for stage in preview.stages]
-    sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), PAPER)
+    sheet = Image.new("RGB", (WIDTH_PX, sum(row.height for row in rows)), PAPER)
     top = 0
     for row in rows:
         sheet.paste(row, (0, top))
@@ -34,18 +34,25 @@ def _row(stage: Stage) -> Image.Image:
     from PIL import Image, ImageDraw, ImageFont
 
     pictures, sizes = _small(stage.pictures)
-    width = sum(picture.width + MARGIN_PX for picture in pictures) + MARGIN_PX
-    title = f"{stage.name}: {', '.join(sizes)}"
-    font = ImageFont.load_default(LETTERS_PX)
-    row = Image.new(
-        "RGB", (max(width, int(font.getlength(title)) + 2 * MARGIN_PX), SIDE_PX + 4 * MARGIN_PX), PAPER
-    )
-    ImageDraw.Draw(row).text((MARGIN_PX, MARGIN_PX // 2), title, INK, font)
-    left = MARGIN_PX
-    for picture in pictures:
-        row.paste(picture, (left, 3 * MARGIN_PX))
-        left += picture.width + MARGIN_PX
+    places = _places(pictures)
+    height = max(top for _, top in places) + SIDE_PX + MARGIN_PX
+    row = Image.new("RGB", (WIDTH_PX, height), PAPER)
+    title = f"{stage.name}: {len(pictures)} ({', '.join(sizes)})"
+    ImageDraw.Draw(row).text((MARGIN_PX, MARGIN_PX // 2), title, INK, ImageFont.load_default(LETTERS_PX))
+    for picture, place in zip(pictures, places, strict=True):
+        row.paste(picture, place)
     return row
+
+
+def _places(pictures: Sequence[Image.Image]) -> Sequence[tuple[int, int]]:
+    """One beside the other, in as many lines as it takes."""
+    left, top, places = MARGIN_PX, 3 * MARGIN_PX, []
+    for picture in pictures:
+        if left > MARGIN_PX and left + picture.width + MARGIN_PX > WIDTH_PX:
+            left, top = MARGIN_PX, top + SIDE_PX + MARGIN_PX
+        places.append((left, top))
+        left += picture.width + MARGIN_PX
+    return places
 
 
 def _small(files: Sequence[bytes]) -> tuple[Sequence[Image.Image], Sequence[str]]:
@@ -57,6 +64,6 @@ def _small(files: Sequence[bytes]) -> tuple[Sequence[Image.Image], Sequence[str]
         with Image.open(io.BytesIO(content)) as picture:
             sizes[f"{picture.width}x{picture.height}"] = True
             small = picture.convert("RGB")
-        small.thumbnail((SIDE_PX * 4, SIDE_PX))
+        small.thumbnail((WIDTH_PX - 2 * MARGIN_PX, SIDE_PX))
         pictures.append(small)
     return pictures, list(sizes)
