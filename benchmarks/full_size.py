@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,26 @@ from sd_contract.base_models.vocabulary import END, HUB_NAME, START, find_vocabu
 
 def write_model(path: Path, family: str = "sd1", *, seed: int = 0) -> Path:
     """A full-size model in half precision, written tensor by tensor: never as a whole in memory."""
+    header, tensors = _described(family)
+    draws = np.random.default_rng(seed).standard_normal(2**22, dtype=np.float32)
+    with path.open("wb") as file:
+        file.write(header)
+        for name, tensor in tensors.items():
+            file.write(_content(name, tensor, draws).tobytes())
+    return path
+
+
+def write_hollow_model(path: Path, family: str = "sd1") -> Path:
+    """The header of such a model, and a hole in the place of its weights: for what only reads headers."""
+    header, tensors = _described(family)
+    with path.open("wb") as file:
+        file.write(header)
+        file.truncate(len(header) + sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()))
+    return path
+
+
+def _described(family: str) -> tuple[bytes, Mapping[str, torch.Tensor]]:
+    """The header of a single file with its length, and what the tensors are that follow it."""
     with torch.device("meta"):
         networks = build(FULL_SIZE[family])
     tensors = single_file_tensors(networks)
@@ -28,12 +49,7 @@ def write_model(path: Path, family: str = "sd1", *, seed: int = 0) -> Path:
         offset = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    draws = np.random.default_rng(seed).standard_normal(2**22, dtype=np.float32)
-    with path.open("wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for name, tensor in tensors.items():
-            file.write(_content(name, tensor, draws).tobytes())
-    return path
+    return struct.pack("<Q", len(text)) + text, tensors
 
 
 def _content(name: str, tensor: torch.Tensor, draws: np.ndarray) -> np.ndarray:
@@ -47,12 +63,12 @@ def _content(name: str, tensor: torch.Tensor, draws: np.ndarray) -> np.ndarray:
     return (np.resize(draws, shape) / width**0.5).astype(np.float16)
 
 
-def write_dataset(folder: Path, size_px: int, batch_size: int) -> Path:
-    """Eight pictures of noise with captions, and the dataset file that names them."""
+def write_dataset(folder: Path, size_px: int, batch_size: int, pictures: int = 8) -> Path:
+    """Pictures of noise with captions, and the dataset file that names them."""
     images = folder / "images"
     images.mkdir(parents=True)
     draw = np.random.default_rng(1)
-    for number in range(8):
+    for number in range(pictures):
         pixels = draw.integers(0, 256, (size_px, size_px, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(images / f"{number}.png")
         (images / f"{number}.txt").write_text("a picture of noise", encoding="utf-8")

@@ -101,6 +101,13 @@ def test_what_is_done_or_queued_is_not_queued_again(app):
     assert submit(app, network_dim="8,16,32").jobs == ()
 
 
+def test_what_goes_first_is_told_to_be_first(app):
+    submit(app, network_dim="8,16")
+    hurried = app.grids.submit(PROJECT, VERSION, wanted(network_dim="32"), turn=Turn(priority=5))
+    assert (len(hurried.jobs), hurried.ahead) == (1, 0)
+    assert submit(app, network_dim="4").ahead == 3
+
+
 def test_a_run_is_known_again_when_another_option_varies(app):
     submit(app, network_dim="8,16", seed="1")
     train(app)

@@ -180,6 +180,17 @@ def test_what_was_not_imported_is_listed(say, tmp_path):
     assert "3 pictures and 1 captions are new" in answer.out
 
 
+def test_of_many_that_were_not_imported_the_reasons_are_told(say, tmp_path):
+    say("project", "create", "cat")
+    say("version", "create", "cat")
+    pictures = draw_pictures(tmp_path / "pictures")
+    for number in range(30):
+        (pictures / f"{number}.psd").write_bytes(b"?")
+    answer = say("dataset", "import", "cat", "v1", pictures, "--width", 64, "--height", 64)
+    assert "Left out: 31, because its format is not one of" in answer.out
+    assert "All of them are listed in" in answer.out
+
+
 def test_a_preparation_is_tried_on_one_picture_and_then_done_to_all(say, tmp_path):
     say("project", "create", "cat")
     say("version", "create", "cat")

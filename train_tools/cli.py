@@ -18,6 +18,7 @@ from train_tools.commands import (
     datasets,
     engines,
     grids,
+    health,
     machine,
     presets,
     previews,
@@ -54,6 +55,7 @@ for part in (
     machine,
     previews,
     settings,
+    health,
 ):
     commands.add_typer(part.commands)
 

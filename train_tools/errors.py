@@ -49,6 +49,10 @@ class NotNowError(StorageError):
     """What could not be written or read now may be later: the disk is full, or another program holds the file."""
 
 
+class ChangedMeanwhileError(TrainToolsError):
+    """What was to be changed is no longer what the asker saw; nothing was overwritten."""
+
+
 class AddressInUseError(TrainToolsError):
     """The port the service wants is taken."""
 
@@ -75,3 +79,7 @@ class ConfirmationWantedError(TrainToolsError):
 
 class EngineNotUsableError(TrainToolsError):
     """A trainer is missing, half installed, or does not say what it can do."""
+
+
+class PreflightError(ConfirmationWantedError):
+    """The pre-flight has found what would spoil the runs; they are queued only for those who want them anyway."""

@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -21,18 +22,28 @@ from rich.table import Table
 from rich.text import Text
 
 from train_tools.model.failure import NextStep
+from train_tools.model.finding import Level
 from train_tools.model.grid import BUNDLED
 
 if TYPE_CHECKING:
     from train_tools.app import App
+    from train_tools.model.dataset import Rejected
     from train_tools.model.failure import Failure
+    from train_tools.model.finding import Finding, Section
     from train_tools.model.job import Job, QueueState
     from train_tools.model.plan import Plan, Submission
+    from train_tools.model.preflight import Preflight
 
 console = Console(highlight=False, soft_wrap=True)
 complaints = Console(stderr=True, highlight=False, soft_wrap=True)
 STATE_STYLES = {"done": "green", "failed": "red", "running": "cyan", "starting": "cyan", "cancelled": "yellow"}
+LEVEL_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.STOP: "red"}
 POLL_S = 0.25
+MOST_NAMED = 3
+"""Runs that a finding names."""
+MOST_LISTED = 20
+"""More files are told by what they have in common."""
+WORTH_SAYING_S = 5.0
 
 
 def say(sentence: str, style: str = "") -> None:
@@ -73,6 +84,49 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], ti
 
 def state_text(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
+
+
+def print_sections(sections: Iterable[Section]) -> None:
+    """Findings under their titles, each with what to do where there is something to do."""
+    for section in sections:
+        say(section.title, "bold")
+        print_findings(section.findings)
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        about = f"  ({_some_of(finding.runs)})" if finding.runs else ""
+        console.print(
+            Text(f"  {finding.level:8}", LEVEL_STYLES[finding.level])
+            .append(finding.message, "default")
+            .append(about, "dim")
+        )
+        if finding.cure:
+            say(f"{'':10}{finding.cure}", "dim")
+
+
+def _some_of(runs: Sequence[str]) -> str:
+    more = f" and {len(runs) - MOST_NAMED:,} more" if len(runs) > MOST_NAMED else ""
+    return f"{', '.join(runs[:MOST_NAMED])}{more}"
+
+
+def print_preflight(preflight: Preflight) -> None:
+    print_findings(preflight.findings)
+    stops, warnings = len(preflight.stops), len(preflight.warnings)
+    if stops:
+        say(f"{stops} to be put right first, {warnings} more to be looked at.", "red")
+    else:
+        say(f"Ready; {warnings} to be looked at." if warnings else "Ready.", "yellow" if warnings else "green")
+
+
+def print_concerns(preflight: Preflight) -> None:
+    """What of a pre-flight somebody should know who submits the grid."""
+    print_findings((*preflight.stops, *preflight.warnings))
+
+
+def preflight_object(preflight: Preflight) -> dict[str, Any]:
+    """A pre-flight as `--json` prints it."""
+    return {"level": preflight.level.value, "findings": plain(preflight.findings)}
 
 
 def size_text(size_bytes: float) -> str:
@@ -253,10 +307,30 @@ def _time_of(job: Job, now: float) -> str:
 
 @contextmanager
 def counting(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for work that reports (done, total)."""
+    """A progress bar for work that reports (done, total), and how long the rest will take."""
+    began = time.monotonic()
     with _bars() as bars:
         bar = bars.add_task(description, total=None, note="")
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+        def count(done: int, total: int) -> None:
+            left = (time.monotonic() - began) / max(1, done) * (total - done)
+            note = f"{time_text(left)} left" if left >= WORTH_SAYING_S else ""
+            bars.update(bar, completed=done, total=total, note=note)
+
+        yield count
+
+
+def say_left_out(rejected: Sequence[Rejected], listed_in: Path | None = None) -> None:
+    """What was not taken: one line each, or of many one for each reason."""
+    if len(rejected) <= MOST_LISTED:
+        for each in rejected:
+            say(f"Left out: {each.source}: {each.reason}", "yellow")
+        return
+    for gist, count in Counter(each.gist for each in rejected).most_common():
+        first = next(each for each in rejected if each.gist == gist)
+        say(f"Left out: {count}, because {gist}; {first.source}, say.", "yellow")
+    if listed_in is not None:
+        say(f"All of them are listed in {listed_in}", "yellow")
 
 
 class LiveJobs:

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lora_engine.data.checks import picture_warnings, refuse_odd_buckets, refuse_unreadable_images
-from lora_engine.prospects import idle_options, refuse_unwritable_name, replaced_files
+from lora_engine.prospects import refuse_unwritable_name, replaced_files
 from lora_engine.resumed import ResumedState, changed_options, chosen_seed, resumed_state
-from sd_contract.base_models.base_model import BaseModel, agreed, inspect_trainable, with_vae
+from sd_contract.base_models.base_model import BaseModel
 from sd_contract.curves import CurveFiles, curve_files
 from sd_contract.datasets import CollectedDataset, collect, read_datasets
 from sd_contract.errors import OptionError
-from sd_contract.networks import network_plan
 from sd_contract.options import Settings, read_settings, require
 from sd_contract.options.groups import SAMPLERS
 from sd_contract.sample_prompts import SamplePrompt, read_sample_prompts
 from sd_contract.steps import StepPlan, plan_steps
-from sd_contract.tensors.tensor_files import verify_safetensors
+from sd_contract.suitability import chosen_model, idle_options, refuse_misfitting_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +77,7 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
             *(text for collected in datasets for text in collected.warnings),
             *picture_warnings(settings, datasets),
             *replaced_files(output_folder, settings, plan, resumed.manifest.checkpoints if resumed else ()),
-            *idle_options(settings, plan),
+            *idle_options(settings, steps=plan.total_steps, epochs=plan.epochs),
             *(changed_options(settings, resumed.manifest) if resumed else ()),
         ),
         resumed=resumed,
@@ -100,45 +99,6 @@ def sample_prompts(settings: Settings, base: BaseModel) -> tuple[SamplePrompt, .
     )
 
 
-def chosen_model(settings: Settings, script: str = "") -> tuple[BaseModel, tuple[str, ...]]:
-    """The base model as the settings want it trained, and what should be told about it. BaseModelError when
-    it can't be trained so, OptionError when the settings don't fit its family."""
-    options = settings.model
-    base, doubts = agreed(
-        inspect_trainable(Path(str(options.pretrained_model_name_or_path))),
-        v2=options.v2,
-        v_parameterization=options.v_parameterization,
-        script=script,
-    )
-    layers = base.text_encoder["num_hidden_layers"]
-    if base.family != "sdxl" and (options.clip_skip or 1) > layers:
-        raise OptionError(
-            f"clip_skip = {options.clip_skip}: the text encoder of {base.path} has {layers} layers. "
-            f"Use 1 to {layers}."
-        )
-    if options.vae:
-        base = with_vae(base, Path(options.vae))
-    return base, (*doubts, *model_warnings(settings, base))
-
-
-def model_warnings(settings: Settings, base: BaseModel) -> list[str]:
-    """What the settings say about the model that means nothing to its family, or surprises."""
-    clip_skip, warnings = settings.model.clip_skip, []
-    if base.family == "sdxl" and clip_skip:
-        warnings.append(f"clip_skip = {clip_skip} means nothing to SDXL models")
-    if base.family == "sd2" and (clip_skip or 1) > 1:
-        warnings.append(
-            f"clip_skip = {clip_skip} with an SD2 model leaves out one layer more than it was trained without"
-        )
-    if base.family == "sd1" and base.v_prediction:
-        warnings.append("an SD1 model is trained towards velocity; few SD1 models predict it")
-    if base.zero_terminal_snr and not settings.values().get("zero_terminal_snr"):
-        warnings.append(f"{base.path.name} says it was trained on pure noise too; set zero_terminal_snr")
-    if len(settings.optimizer.text_encoder_lr or ()) > 1:
-        warnings.append("only the first value of text_encoder_lr is used")
-    return warnings
-
-
 def ready_folder(folder: Path, option: str) -> Path:
     """The folder that an option names, made if missing. OptionError when files can't be written to it."""
     try:
@@ -149,20 +109,6 @@ def ready_folder(folder: Path, option: str) -> Path:
         raise OptionError(
             f"{option} = {folder}: files can't be written there ({error.strerror}). Choose another folder."
         ) from error
-
-
-def refuse_misfitting_options(settings: Settings, base: BaseModel) -> None:
-    """ContractError for options that this base model can't be trained with, and for LoRA files to begin with that
-    can't be read."""
-    network_plan(settings, base.family)
-    loss, is_v = settings.loss, base.v_prediction
-    if loss.scale_v_pred_loss_like_noise_pred and not is_v:
-        raise OptionError("scale_v_pred_loss_like_noise_pred is for v-prediction models; this one predicts noise.")
-    if loss.v_pred_like_loss and is_v:
-        raise OptionError("v_pred_like_loss is for models that predict noise; this one is a v-prediction model.")
-    given = settings.network.network_weights
-    for path in (*((given,) if given else ()), *settings.network.base_weights):
-        verify_safetensors(Path(path))
 
 
 def refuse_several_processes(environment: Mapping[str, str]) -> None:

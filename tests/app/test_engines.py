@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from tests.app.conftest import POCKET, PROJECT, VERSION, submit, train
 from tests.engines.kohya_checkout import COMMIT, lay_out
+from tests.options.answers import NEWEST, OLDEST, answers
 from train_tools.app import App
 from train_tools.errors import (
     AlreadyExistsError,
@@ -116,6 +119,47 @@ def test_looking_at_a_checkout_runs_nothing_of_it(kohya, checkout):
     assert not (checkout / "hit").exists()
 
 
+def test_one_that_could_not_be_fetched_is_no_trainer_and_its_name_stays_free(app, checkout, tmp_path):
+    nowhere = app.engines.source("main", url=str(tmp_path / "nowhere"))
+    with pytest.raises(EngineNotUsableError, match="It broke off"):
+        app.engines.install("kohya", nowhere, lambda words: None)
+    assert list(app.engines) == ["bundled"]
+    assert app.engines.add("kohya", checkout, PYTHON).problem == ""
+
+
+def test_a_checkout_may_grow_older_or_newer_under_its_name(kohya, checkout):
+    """The user's own `git checkout`, with options kept that were typed for another commit."""
+    queue(kohya, text_encoder_lr="1e-4 5e-5", network_dim="8")
+    assert plan(kohya, engine=None).total == 1
+    put(checkout, OLDEST)
+    assert kohya.engines.options("kohya")["text_encoder_lr"].spec.type == "float"
+    with pytest.raises(OptionValueError, match="text_encoder_lr"):
+        plan(kohya, engine=None)
+    with pytest.raises(OptionValueError, match="kohya has no such option"):
+        plan(kohya, text_encoder_lr="1e-4", validation_split="0.1")
+    [older] = plan(kohya, text_encoder_lr="1e-4").runs
+    assert older.run.options["text_encoder_lr"] == 1e-4
+    grown = [*recorded(NEWEST)["train_network"], {**recorded(NEWEST)["train_network"][0], "name": "of_tomorrow"}]
+    (checkout / "library" / "options.json").write_text(json.dumps({"train_network": grown}), encoding="utf-8")
+    touch(checkout)
+    assert kohya.engines.options("kohya")["of_tomorrow"].group == "all"
+
+
+def recorded(commit: str) -> dict[str, list[dict[str, Any]]]:
+    return {script: [asdict(option) for option in options] for script, options in answers(commit).items()}
+
+
+def put(checkout: Path, commit: str) -> None:
+    (checkout / "library" / "options.json").write_text(json.dumps(recorded(commit)), encoding="utf-8")
+    touch(checkout)
+
+
+def touch(checkout: Path) -> None:
+    """Another commit has other code; the stand-in's options lie beside it."""
+    script = checkout / "library" / "stand_in.py"
+    script.write_text(script.read_text(encoding="utf-8") + "# another commit\n", encoding="utf-8")
+
+
 def test_a_removed_one_is_forgotten_and_its_folder_stays(kohya, checkout):
     kohya.engines.remove("kohya")
     assert list(kohya.engines) == ["bundled"]
@@ -208,6 +252,15 @@ def test_a_grid_is_trained_through_the_queue(kohya):
 
 def run_names(app: App) -> list[str]:
     return sorted(folder.name for folder in app.versions.paths(PROJECT, VERSION).trains.iterdir())
+
+
+def test_the_queue_tells_the_runs_of_two_trainers_apart(kohya):
+    [theirs] = queue(kohya, network_dim="8")
+    wanted = {"pretrained_model_name_or_path": str(POCKET), "network_dim": "8"}
+    [ours] = kohya.grids.submit(PROJECT, VERSION, wanted, engine="bundled").jobs
+    assert kohya.jobs.get(theirs).title.startswith(f"{PROJECT} / {VERSION} (kohya): ")
+    assert kohya.jobs.get(ours).title.startswith(f"{PROJECT} / {VERSION}")
+    assert "bundled" not in kohya.jobs.get(ours).title
 
 
 def test_a_failure_is_the_jobs_message_and_its_diagnosis(kohya):

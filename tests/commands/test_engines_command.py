@@ -71,3 +71,20 @@ def test_a_grid_is_planned_for_a_trainer(say, checkout, tmp_path):
     assert "Trainer: kohya." in say("plan", *words).out
     refused = say("plan", "cat", "v1", "--base-model", POCKET, "--engine", "nobody")
     assert (refused.code, "There is no trainer 'nobody' here" in refused.err) == (1, True)
+
+
+def test_a_file_is_shown_and_taken_over_with_a_trainers_options(say, checkout, tmp_path):
+    say("engine", "add", "kohya", "--path", checkout, "--python", sys.executable)
+    say("project", "create", "cat")
+    say("version", "create", "cat", "v1")
+    file = tmp_path / "config.toml"
+    file.write_text("network_dim = 8\nvalidation_split = 0.1\n", encoding="utf-8")
+    assert "1 options.\n" in say("config", "import", file).out
+    shown = say("config", "import", file, "--engine", "kohya")
+    assert "2 options of the trainer kohya." in shown.out
+    taken = say("config", "import", file, "cat", "v1", "--engine", "kohya", "--json").json
+    assert taken["config"]["engine"] == "kohya"
+    assert "The trainer is kohya now; it was bundled." in taken["change"]["notes"]
+    again = say("config", "import", file, "cat", "v1", "--json").json["change"]
+    assert again["before"] == again["after"]
+    assert "validation_split = 0.1" in say("config", "export", "cat", "v1").out

@@ -102,6 +102,10 @@ class EngineConformance:
         assert count.checkpoints >= 1
         assert self.engine().count_steps(OPTIONS, dataset) == count
 
+    def test_has_nothing_against_a_usual_run(self, dataset):
+        assert self.engine().problem == ""
+        assert list(self.engine().doubts(OPTIONS, POCKET, dataset)) == []
+
     def test_writes_both_files_whole_and_the_same_each_time(self, files):
         self.engine().write(files)
         first = contents(files.paths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_what_can_not_be_fetched_is_told_with_the_steps_by_hand(repository, tmp_
     with pytest.raises(EngineNotUsableError, match=r"is no branch, tag or commit|It broke off") as told:
         install(tmp_path / "kohya", source(repository, ref), lambda words: None)
     if ref == "v9":
-        assert "train-tools engine add NAME --path" in str(told.value)
+        assert "train-tools engine add kohya --path" in str(told.value)
 
 
 def test_without_a_connection_the_steps_by_hand_are_told(tmp_path):
@@ -90,3 +91,45 @@ def test_pytorch_is_the_one_that_was_chosen_for_this_machine():
     words = torch_as_here()
     assert words[-1] == "torchvision"
     assert words[-2].startswith("torch")
+
+
+def test_what_was_fetched_is_kept_when_a_package_can_not_be_installed(repository, tmp_path, monkeypatch):
+    """Packages come from nowhere here: no index is asked."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    (repository / "requirements.txt").write_text("no-such-package-anywhere==1\n", encoding="utf-8")
+    git(repository, "commit", "-qam", "wants more")
+    git(repository, "tag", "v3")
+    place = tmp_path / "it's [a] place" / "kohya"
+    with pytest.raises(EngineNotUsableError, match="no-such-package-anywhere") as told:
+        install(place, source(repository, "v3"), lambda words: None)
+    assert "what is done already is kept" in str(told.value)
+    assert (place / "sd-scripts" / "train_network.py").is_file()
+    assert "no-such-package-anywhere" in (place / "install.log").read_text(encoding="utf-8")
+    again: list[str] = []
+    install(place, source(repository, "v2"), again.append)
+    assert again == ["Fetching what is new", "Checking out v2", "Installing its packages"]
+    assert not (tmp_path / "hit").exists()
+
+
+def test_a_fetch_that_broke_off_is_begun_again(repository, tmp_path):
+    """An interrupted clone leaves no `.git`, or a whole one: git cleans up behind itself."""
+    place = tmp_path / "kohya"
+    with pytest.raises(EngineNotUsableError, match="It broke off"):
+        install(place, source(tmp_path / "not yet there"), lambda words: None)
+    python = install(place, source(repository), lambda words: None)
+    assert python.is_file()
+
+
+@pytest.mark.parametrize("url", ["file:///nowhere/at/all", "https://host.invalid/sd-scripts", "not an address"])
+def test_an_address_that_leads_nowhere_is_told_with_the_steps_by_hand(tmp_path, url):
+    place = tmp_path / "it's [a] place"
+    with pytest.raises(EngineNotUsableError, match="is there a connection") as told:
+        install(place, Source(ref="v0.9.1", url=url), lambda words: None)
+    by_hand = [
+        shlex.split(line.partition(", then")[0]) for line in str(told.value).splitlines() if line[:2] == "  "
+    ]
+    assert by_hand[0] == ["git", "clone", url, str(place / "sd-scripts")]
+    assert by_hand[1][:3] == ["git", "-C", str(place / "sd-scripts")]
+    assert by_hand[-1][:3] == ["train-tools", "engine", "add"]
+    assert str(place / "sd-scripts") in by_hand[-1]
+    assert not (place / "venv").exists()

@@ -359,6 +359,20 @@ def test_no_state_is_kept_of_the_end_since_nothing_goes_on_from_it(bench):
     assert not AttemptPaths(attempt.folder).states.exists()
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_of_a_run_that_is_done_no_state_stays_but_one_that_was_asked_for(bench, wanted):
+    options = {"save_every_n_steps": 3, "save_state": True, "save_state_on_train_end": wanted}
+    first, _, _ = bench.train(**options, training_comment="kill_at=8")
+    second, result, _ = bench.train(**options)
+    kept = lambda: sorted(each.name for each in bench.run.folder.glob("attempts/*/*/*-state"))  # noqa: E731
+    assert len(kept()) >= 3
+    assert bench.engine.judge(second, Exit(code=0), result).state is JobState.DONE
+    assert kept() == (["it's-v 1-state"] if wanted else [])
+    assert (second.folder / "kohya").exists() == wanted
+    assert names(AttemptPaths(first.folder).output)[:1] == ["it's-v 1-step00000003.safetensors"]
+    assert "it's-v 1.safetensors" in names(AttemptPaths(second.folder).output)
+
+
 def test_a_state_that_would_not_end_at_the_right_step_is_not_gone_on_from(bench):
     options = {"save_every_n_steps": 3, "save_state": True, "max_train_epochs": None, "max_train_steps": 10}
     bench.train(**options, training_comment="kill_at=8")

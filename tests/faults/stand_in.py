@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from train_tools.engines.bundled import BundledEngine
 from train_tools.files import write_toml
 from train_tools.jobs.kind import Exit, JobKind, Launch
 from train_tools.model.dataset import Dataset
+from train_tools.model.finding import Finding
 from train_tools.model.job import Verdict
 from train_tools.options.bundled import bundled_options
 from train_tools.renderers.diffusers import DiffusersRenderer, import_path
@@ -30,6 +31,7 @@ class StandInEngine:
     contract = 1
     options = bundled_options()
     environment = None
+    problem = ""
 
     def __init__(self, seconds_per_step: float) -> None:
         self._seconds_per_step = seconds_per_step
@@ -46,6 +48,12 @@ class StandInEngine:
 
     def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount:
         return StepCount(steps=STEPS, epochs=1, checkpoints=2)
+
+    def doubts(self, options: Mapping[str, Any], base_model: Path, dataset: Dataset) -> Iterator[Finding]:
+        yield from ()
+
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return options
 
     def write(self, files: RunFiles) -> None:
         write_toml(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from train_tools.errors import NotFoundError, StorageError
-from train_tools.follow_ups.placing import PIECE_BYTES, Placed, StoppedError, place
+from train_tools.follow_ups.placing import PIECE_BYTES, Placed, place
+from train_tools.jobs.errand import StoppedError
 
 LIMITED = """
 import resource, sys

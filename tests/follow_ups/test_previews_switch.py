@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from train_tools.app import App, open_app
-from train_tools.follow_ups.errand import Errand
 from train_tools.follow_ups.followed import Followed
+from train_tools.jobs.errand import Errand
 from train_tools.model.grid import Run, RunSpec
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.plan import Turn

@@ -197,3 +197,14 @@ def test_whatever_is_typed_is_understood_or_told(text):
             assert values_of(TABLE, name, text)
         except OptionValueError as error:
             assert str(error).startswith(name)
+
+
+def test_what_is_typed_over_need_not_be_right():
+    """Options that were stored for another commit of a trainer can be mended by typing."""
+    with pytest.raises(OptionValueError, match="gone"):
+        grid_of(TABLE, {"gone": 1}, {}, {})
+    with pytest.raises(OptionValueError, match="network_dim"):
+        grid_of(TABLE, {"network_dim": "eight"}, {}, {"seed": "4"})
+    stored = {"network_dim": "eight", "seed": 3}
+    grid = grid_of(TABLE, stored, {"unet_lr": ("fast",)}, {"network_dim": "8,16", "unet_lr": "1e-4"})
+    assert (dict(grid.base), dict(grid.axes)) == ({"seed": 3, "unet_lr": 1e-4}, {"network_dim": (8, 16)})

@@ -1,4 +1,5 @@
-"""A stand-in for the driver's program, answering from files: `used` and `held` say what it says."""
+"""A stand-in for the driver's program, answering from files: `used`, `use`, `held`, `cards` and `holders` are what
+it says."""
 
 from __future__ import annotations
 
@@ -12,7 +13,16 @@ import sys
 from pathlib import Path
 here = Path(__file__).parent
 words = sys.argv[1:]
-name = "list" if "-L" in words else "used" if "--query-gpu=memory.used" in words else "held"
+question = " ".join(words)
+name = (
+    "list" if "-L" in words
+    else "used" if "--query-gpu=memory.used" in words
+    else "use" if "--query-gpu=memory.total,memory.used" in words
+    else "cards" if "compute_cap" in question
+    else "cards-of-old" if "--query-gpu=uuid" in question
+    else "holders" if "gpu_uuid" in question
+    else "held"
+)
 answer = here / name
 if not answer.exists(): sys.exit("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.")
 sys.stdout.write(answer.read_text())
@@ -38,9 +48,23 @@ class NvidiaSmi:
         """What `--query-gpu=memory.used` prints."""
         self._say("used", f"{mib}\n")
 
+    def use(self, total: int | str, used: int | str) -> None:
+        """What `--query-gpu=memory.total,memory.used` prints."""
+        self._say("use", f"{total}, {used}\n")
+
     def held(self, *holders: tuple[int, int | str, str]) -> None:
         """What `--query-compute-apps` prints: pid, MiB, name."""
         self._say("held", "".join(f"{pid}, {mib}, {name}\n" for pid, mib, name in holders))
+
+    def cards(self, *cards: tuple[str, str, int, int, str, str], old: bool = False) -> None:
+        """What `--query-gpu` prints: UUID, name, MiB in all, MiB in use, driver, capability. An `old` driver
+        does not know what a capability is."""
+        rows = (card[:5] if old else card for card in cards)
+        self._say("cards-of-old" if old else "cards", "".join(", ".join(map(str, row)) + "\n" for row in rows))
+
+    def holders(self, *holders: tuple[int, int | str, str, str]) -> None:
+        """What `--query-compute-apps` prints when cards are asked for: pid, MiB, UUID, name."""
+        self._say("holders", "".join(", ".join(map(str, holder)) + "\n" for holder in holders))
 
     def answered(self) -> list[str]:
         """The questions it had an answer to."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.nvidia_smi import UUID, NvidiaSmi
-from train_tools.jobs.gpu import FREEING_S, GpuMemory, gpus
+from train_tools.jobs.gpu import FREEING_S, GpuMemory, GpuUse, gpus, use_of
 
 
 @pytest.fixture
@@ -93,3 +93,22 @@ def test_a_machine_without_a_driver_has_no_gpus_and_no_memory_of_theirs(tmp_path
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpus() == ()
     assert GpuMemory(UUID).left_behind() == ""
+
+
+def test_a_gpus_memory_is_told_in_bytes(smi):
+    smi.use(24564, 1200)
+    use = use_of(UUID)
+    assert use == GpuUse(total_bytes=24564 * 2**20, used_bytes=1200 * 2**20)
+    assert use.free_bytes == (24564 - 1200) * 2**20
+    assert smi.answered()[-1].startswith(f"--id={UUID} --query-gpu=memory.total,memory.used ")
+
+
+@pytest.mark.parametrize("answer", [("[N/A]", "[N/A]"), ("24564", ""), ("0", "0"), ("", "")])
+def test_a_driver_that_keeps_its_memory_to_itself_says_nothing(smi, answer):
+    smi.use(*answer)
+    assert use_of(UUID) is None
+
+
+def test_without_a_driver_no_memory_is_known(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert use_of(UUID) is None

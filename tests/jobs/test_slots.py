@@ -9,7 +9,7 @@ import pytest
 from tests.jobs.nvidia_smi import NvidiaSmi
 from train_tools.errors import OptionValueError
 from train_tools.jobs.lease import Lease
-from train_tools.jobs.slots import Slot, slots_of_this_machine
+from train_tools.jobs.slots import LIGHT_SLOTS, Slot, slots_of_this_machine
 
 TWO_GPUS = """GPU 0: NVIDIA H200 (UUID: GPU-11111111-aaaa-bbbb-cccc-000000000001)
   MIG 1g.18gb Device 0: (UUID: MIG-22222222-aaaa-bbbb-cccc-000000000002)
@@ -149,3 +149,9 @@ def test_the_cpu_can_have_several_slots(on_path):
 def test_a_number_of_cpu_slots_that_can_not_be_is_told(on_path, number):
     with pytest.raises(OptionValueError, match=r"from 1 to 64"):
         slots_of_this_machine({"TRAIN_TOOLS_CPU_SLOTS": number})
+
+
+def test_light_slots_are_no_gpus():
+    assert [(slot.is_gpu, slot.is_light) for slot in LIGHT_SLOTS] == [(False, True)] * 2
+    assert [Slot(name).is_light for name in ("cpu", "cpu-2", GPU_1)] == [False] * 3
+    assert LIGHT_SLOTS[0].environment == {"CUDA_VISIBLE_DEVICES": ""}

@@ -3,13 +3,12 @@ from __future__ import annotations
 import pytest
 
 from train_tools.errors import DatasetNotUsableError
-from train_tools.model.preparation import Crop, ExistingCaption, Preparation, with_settings
+from train_tools.model.preparation import Crop, Preparation, with_settings
 
 
 def test_defaults_are_those_of_s1():
     preparation = Preparation()
     assert (preparation.width_px, preparation.height_px, preparation.repeats) == (512, 512, -1)
-    assert preparation.existing_captions == "ignore"
     assert preparation.mirrored_copies
     assert not (preparation.split or preparation.focal_crop or preparation.auto_crop)
     assert (preparation.split_threshold, preparation.split_overlap) == (0.5, 0.2)
@@ -20,27 +19,11 @@ def test_defaults_are_those_of_s1():
 
 
 @pytest.mark.parametrize(
-    ("action", "caption"),
-    [
-        ("ignore", "blip, deepbooru"),
-        ("copy", "own"),
-        ("prepend", "own blip, deepbooru"),
-        ("append", "blip, deepbooru own"),
-    ],
-)
-def test_an_existing_caption_is_joined_by_a_space_and_captioners_by_a_comma(action, caption):
-    assert ExistingCaption(action).joined("own", ("blip", "deepbooru")) == caption
-    assert ExistingCaption(action).joined("", ("blip", "", "deepbooru")) == "blip, deepbooru"
-    assert ExistingCaption(action).joined("own", ()) == "own", "nothing is lost for nothing"
-
-
-@pytest.mark.parametrize(
     ("name", "value", "told"),
     [
         ("resize", "stretch", "cover, keep, pad or frames"),
         ("auto_crop_objective", "both", "area or error"),
         ("random_fixed_side", "middle", "none, left, top, right or bottom"),
-        ("existing_captions", "", "ignore, copy, prepend or append"),
         ("split_overlap", 0.95, "0 to 0.9 are allowed"),
         ("split_threshold", float("nan"), "0 to 1 are allowed"),
         ("multiply", 0, "1 to 1000 are allowed"),

@@ -118,6 +118,21 @@ def test_its_own_environment_answers_the_same_where_everything_is_installed(tmp_
     assert asked(folder, "train_network", Way.OWN, sys.executable) == by_stubs(folder)
 
 
+def test_in_its_own_environment_no_file_of_ours_is_taken_for_a_module_of_pythons(tmp_path):
+    """NumPy needs `secrets`, and there is a file of that name beside the program that asks."""
+    folder = plain(
+        tmp_path,
+        "import argparse\n"
+        "from secrets import token_hex\n"
+        "def setup_parser():\n"
+        "    parser = argparse.ArgumentParser()\n"
+        "    parser.add_argument('--seed', type=int, default=len(token_hex(4)))\n"
+        "    return parser\n",
+    )
+    [seed] = asked(folder, "train_network", Way.OWN, sys.executable)
+    assert seed.default == 8
+
+
 def test_in_its_own_environment_what_is_missing_is_told(checkout):
     (checkout / "train_network.py").write_text("import no_such_package_anywhere\n", encoding="utf-8")
     with pytest.raises(EngineNotUsableError, match="No module named 'no_such_package_anywhere'"):

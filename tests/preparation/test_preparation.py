@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 from train_tools.datasets.dataset import read_dataset
 from train_tools.datasets.exclusive import alone_with
 from train_tools.datasets.folders import automatic_repeats
-from train_tools.datasets.origin import import_images
 from train_tools.errors import DatasetNotUsableError, InUseError, NotFoundError, StorageError
+from train_tools.imports.intake import import_images
 from train_tools.model.paths import VersionPaths
 from train_tools.model.preparation import Crop, Preparation
 from train_tools.preparation.crops import set_crop
@@ -23,6 +23,8 @@ from train_tools.preparation.preview import previewed
 from train_tools.preparation.sheet import drawn
 from train_tools.projects.template import read_demo
 
+KEPT = ["imports", "origin", "processed"]
+"""The folders of a dataset when nothing is under way."""
 SMALL = Preparation(width_px=64, height_px=64, mirrored_copies=False)
 
 
@@ -124,7 +126,11 @@ def test_preparing_again_replaces_what_was_prepared_and_nothing_else(imported, p
     report = prepare(imported, replace(SMALL, width_px=128, class_name="lynx"), "cat")
     assert sorted(folder.name for folder in imported.processed.iterdir()) == ["256_lynx", "5_background"]
     assert report.images == 2
-    assert sorted(entry.name for entry in imported.processed.parent.iterdir()) == ["origin", "processed"]
+    assert sorted(entry.name for entry in imported.processed.parent.iterdir()) == [
+        "imports",
+        "origin",
+        "processed",
+    ]
 
 
 def test_a_folder_of_s1_is_replaced_but_its_captions_are_kept(imported, picture):
@@ -173,7 +179,11 @@ def test_stopped_between_two_pictures_it_changes_nothing(imported):
     report = prepare(imported, Preparation(width_px=128, height_px=128), "cat", should_stop=lambda: next(looked))
     assert report.stopped
     assert content(imported.folder) == before
-    assert sorted(entry.name for entry in imported.processed.parent.iterdir()) == ["origin", "processed"]
+    assert sorted(entry.name for entry in imported.processed.parent.iterdir()) == [
+        "imports",
+        "origin",
+        "processed",
+    ]
 
 
 def test_what_a_killed_preparation_left_is_mended_by_the_next(imported):
@@ -184,7 +194,7 @@ def test_what_a_killed_preparation_left_is_mended_by_the_next(imported):
     (dataset / ".1.aside").mkdir()
     folder.rename(dataset / ".1.aside" / folder.name)
     assert prepare(imported, SMALL, "cat").kept_captions == ("a.png",)
-    assert sorted(entry.name for entry in dataset.iterdir()) == ["origin", "processed"]
+    assert sorted(entry.name for entry in dataset.iterdir()) == KEPT
 
 
 def test_images_that_were_exchanged_before_the_kill_do_not_come_back(imported, picture):
@@ -193,7 +203,7 @@ def test_images_that_were_exchanged_before_the_kill_do_not_come_back(imported, p
     picture(dataset / ".1.aside" / "9_lynx" / "a.png")
     prepare(imported, SMALL, "cat")
     assert [entry.name for entry in imported.processed.iterdir()] == ["170_cat"]
-    assert sorted(entry.name for entry in dataset.iterdir()) == ["origin", "processed"]
+    assert sorted(entry.name for entry in dataset.iterdir()) == KEPT
 
 
 def test_while_one_prepares_another_neither_imports_nor_prepares(imported):
@@ -229,7 +239,11 @@ def test_on_a_full_disk_the_old_images_stay(tmp_path, source, full_disk):
         with pytest.raises(StorageError, match="processed"):
             prepare(version, Preparation(width_px=512, height_px=512), "cat")
         assert content(version.processed) == before
-        assert sorted(entry.name for entry in version.processed.parent.iterdir()) == ["origin", "processed"]
+        assert sorted(entry.name for entry in version.processed.parent.iterdir()) == [
+            "imports",
+            "origin",
+            "processed",
+        ]
 
 
 @pytest.mark.parametrize("repeats", [0, -2, 1_000_000])
@@ -318,7 +332,7 @@ def test_a_link_of_the_new_folders_name_is_not_touched(imported, tmp_path):
     with pytest.raises(StorageError, match="170_cat is there already"):
         prepare(imported, SMALL, "cat")
     assert (imported.processed / "170_cat").is_symlink()
-    assert sorted(entry.name for entry in imported.processed.parent.iterdir()) == ["origin", "processed"]
+    assert sorted(entry.name for entry in imported.processed.parent.iterdir()) == KEPT
 
 
 EVERYTHING = replace(

@@ -86,18 +86,32 @@ def test_the_dataset_is_shown_in_parts(api: httpx.Client) -> None:
     assert refused(api.get(f"{VERSION}/dataset", params={"limit": 100_000}), 422)
 
 
-def test_pictures_are_imported_by_path_and_what_is_not_taken_is_listed(api: httpx.Client, tmp_path) -> None:
+def test_pictures_are_imported_by_path_and_what_is_not_taken_is_listed(
+    api: httpx.Client, app: App, tmp_path
+) -> None:
     (tmp_path / "source" / "broken.png").write_bytes(b"no")
-    report = api.post(f"{VERSION}/dataset/import", json={"paths": [str(tmp_path / "source")]}).json()
+    answer = api.post(f"{VERSION}/dataset/import", json={"paths": [str(tmp_path / "source")]})
+    assert (answer.status_code, answer.json()["kind"], answer.json()["state"]) == (202, "import", "queued")
+    assert app.jobs.worker().run(until=lambda: not app.jobs.queue.waiting())
+    job = api.get(f"/jobs/{answer.json()['id']}").json()
+    assert (job["state"], job["slot"]) == ("done", None)
+    assert job["message"].startswith("0 pictures and 0 captions are new, 2 were there already, 1 files were left")
+    newest = api.get(f"{VERSION}/dataset/imports").json()["imports"][0]
+    report = api.get(f"{VERSION}/dataset/imports/{newest}").json()
     assert len(report["already_there"]) == 2
-    assert "broken.png" in report["rejected"][0]["source"]
+    assert "broken.png" in str(report["left_out"])
+    assert refused(api.get(f"{VERSION}/dataset/imports/..%2f..%2fversion"), 404)
     assert refused(api.post(f"{VERSION}/dataset/import", json={"paths": [str(tmp_path / "nowhere")]}), 400)
 
 
-def test_preparing_takes_the_stored_settings(api: httpx.Client) -> None:
+def test_preparing_takes_the_stored_settings(api: httpx.Client, app: App) -> None:
     changed = api.patch(f"{VERSION}/settings/preparation", json={"width_px": 128, "height_px": 64, "repeats": 3})
     assert changed.json()["preparation"]["width_px"] == 128
-    assert api.post(f"{VERSION}/dataset/prepare").json()["repeats"] == 3
+    first, second = (api.post(f"{VERSION}/dataset/prepare").json()["id"] for _ in range(2))
+    assert first == second
+    assert app.jobs.worker().run(until=lambda: not app.jobs.queue.waiting())
+    assert api.get(f"/jobs/{first}").json()["message"] == "2 training images of 2 originals."
+    assert api.get(f"{VERSION}/dataset").json()["folders"][0]["repeats"] == 3
     assert "65" in refused(api.patch(f"{VERSION}/settings/preparation", json={"width_px": 65}), 400)
 
 

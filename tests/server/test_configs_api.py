@@ -31,6 +31,13 @@ def test_a_file_is_read_without_changing_anything(api: httpx.Client, app: App) -
     assert app.versions.settings("zorb", "v1") == before
 
 
+def test_a_file_is_read_for_a_trainer(api: httpx.Client, app: App) -> None:
+    text = {"name": "config.toml", "text": "network_dim = 8\n"}
+    assert api.post("/configs/read", json=text).json()["trainer"] == "bundled"
+    told = refused(api.post("/configs/read", json={**text, "trainer": "kohya"}), 404)
+    assert "There is no engine 'kohya'" in told
+
+
 def test_what_is_read_can_be_typed(api: httpx.Client, app: App) -> None:
     for name in sorted(each.name for each in FOREIGN.iterdir()):
         read = api.post("/configs/read", json=file(name)).json()

@@ -56,6 +56,18 @@ def test_nothing_is_added_or_tried_over_the_api(checkout, api):
         assert api.request(method, address, json={}).status_code in (404, 405)
 
 
+def test_a_hostile_setup_is_never_run_from_the_api(checkout, api):
+    hit = checkout / "hit"
+    for name in ("setup.py", "conftest.py", "sitecustomize.py"):
+        (checkout / name).write_text(f"open({str(hit)!r}, 'w').close()\n", encoding="utf-8")
+    assert api.get("/engines").json()[1]["problem"] == ""
+    assert api.get("/engines/kohya/options").status_code == 200
+    wanted = {"pretrained_model_name_or_path": str(POCKET)}
+    planned = api.post("/projects/zorb/versions/v1/plan", json={"assignments": wanted, "engine": "kohya"})
+    assert planned.json()["runs"] == 1
+    assert not hit.exists()
+
+
 def test_a_plan_is_made_for_a_trainer(checkout, api):
     wanted = {"pretrained_model_name_or_path": str(POCKET), "validation_split": "0.5"}
     answer = api.post("/projects/zorb/versions/v1/plan", json={"assignments": wanted, "engine": "kohya"}).json()

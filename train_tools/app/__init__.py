@@ -6,30 +6,40 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
+from train_tools.app.captioners import Captioners
+from train_tools.app.captions import Captions
 from train_tools.app.configs import Configs
+from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
+from train_tools.app.diagnostics import Diagnostics
 from train_tools.app.downloads import Downloads
 from train_tools.app.engines import Engines
 from train_tools.app.grids import Grids
+from train_tools.app.health import Health
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
+from train_tools.app.preflights import Preflights, device_trained_on
 from train_tools.app.preparations import Preparations
 from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
+from train_tools.app.readings import Readings
 from train_tools.app.records import Records
 from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
 from train_tools.app.successors import Successors
 from train_tools.app.versions import Progress, Versions, silent
+from train_tools.captioners.kind import CaptionJob
 from train_tools.configs.presets import Presets
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import NotFoundError, TrainToolsError
-from train_tools.follow_ups.copies import CopyJob
+from train_tools.follow_ups.copies import COPY, CopyJob
 from train_tools.follow_ups.desktop import DesktopJob
 from train_tools.follow_ups.followed import Followed, Wishes
+from train_tools.follow_ups.news import DESKTOP, WEBHOOK
 from train_tools.follow_ups.webhook import WebhookJob
 from train_tools.grids.runs import BASE_MODEL
 from train_tools.jobs.kind import JobKind
@@ -45,6 +55,8 @@ from train_tools.runs.engine import Engine
 from train_tools.runs.training import TrainingJob
 from train_tools.settings.secrets import Secrets
 
+LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, *DATASET_KINDS})
+"""Kinds of job that need no GPU, and for which nobody should wait until the night is over."""
 USER_ERRORS = (TrainToolsError, ContractError)
 """What a border catches and tells in one sentence."""
 
@@ -61,20 +73,50 @@ class App:
         self.settings = Settings(outputs, self._secrets)
         self.machine = Machine(self.settings, lambda: self.jobs.queue)
         self.jobs = Jobs(
-            outputs, self._kinds, watch=self.machine.watch, has_last_duty=self.machine.is_to_be_shut_down_now
+            outputs,
+            self._kinds,
+            light=LIGHT,
+            watch=self.machine.watch,
+            has_last_duty=self.machine.is_to_be_shut_down_now,
         )
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
-        self.versions = Versions(self.store, self.jobs.working_in, outputs.base_models)
+        self.versions = Versions(
+            self.store, partial(self.jobs.working_in, but_not=DATASET_KINDS), outputs.base_models
+        )
         self.preparations = Preparations(self.versions, outputs.base_models)
+        self.datasets = Datasets(outputs, self.versions, self.jobs)
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
+        self.captioners = Captioners(outputs, self.versions, self.base_models, self.jobs, self.settings.read)
+        self.captions = Captions(self.versions, self.base_models, self.jobs.working_in)
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
-        self.configs = Configs(self.versions, self.engines["bundled"].options, self.base_models.meant_by)
-        self.presets = PresetShelf(
-            Presets(outputs), self.versions, self.engines["bundled"].options, self.base_models.family_of
+        self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
+        self.presets = PresetShelf(Presets(outputs), self.versions, self.engines, self.base_models.family_of)
+        self.health = Health(
+            outputs,
+            self.state_folder,
+            engines=self.engines,
+            settings=self.settings,
+            jobs=self.jobs,
+            base_models=self.base_models,
         )
-        self.grids = Grids(outputs, self.store, self.versions, self.jobs, self.engines)
+        self.diagnostics = Diagnostics(
+            outputs,
+            state_folder,
+            health=self.health,
+            engines=self.engines,
+            settings=self.settings,
+            jobs=self.jobs,
+        )
+        self.grids = Grids(
+            outputs,
+            self.store,
+            self.versions,
+            self.jobs,
+            Readings(outputs, self.versions, self.engines),
+            Preflights(self.base_models.family_of, device_trained_on, self.health.compiling),
+        )
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
@@ -125,9 +167,11 @@ class App:
                 previews_of=self.previews.after_run,
             ),
             PreviewJob(self.renderer, self.previews.rows_of),
+            CaptionJob(self.outputs),
             CopyJob(self.settings.read),
         )
-        return (*self._followed(work), WebhookJob(), DesktopJob(self.settings.read))
+        dataset_work = [DatasetJob(kind, self.outputs) for kind in DATASET_KINDS]
+        return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read))
 
     def _followed(self, kinds: Sequence[JobKind]) -> Sequence[JobKind]:
         """Kinds of job after which copies and news are wanted; news of news are not."""

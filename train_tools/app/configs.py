@@ -8,48 +8,68 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from train_tools.app.engines import Engines
 from train_tools.app.versions import Versions
 from train_tools.configs.export import export_run
 from train_tools.configs.files import import_file, import_text
 from train_tools.configs.foreign.lora_file import FindBase, nowhere
 from train_tools.errors import OptionValueError
 from train_tools.grids.cells import Cell, cells_of
-from train_tools.grids.expressions import grid_of
+from train_tools.grids.expressions import grid_of, taken_over
 from train_tools.model.config import ConfigChange, ExportedConfig, ImportedConfig
-from train_tools.model.grid import Grid, Rules
+from train_tools.model.grid import BUNDLED, Grid, Rules
 from train_tools.model.project import VersionSettings
 from train_tools.options.table import OptionTable
 
 BASE_MODEL = "pretrained_model_name_or_path"
-KEPT = (BASE_MODEL, "tokenizer_cache_dir")
-"""What a version keeps when a file takes the place of its options: files of this machine that another's can't
-say."""
+KEPT = (
+    *(BASE_MODEL, "tokenizer_cache_dir", "script"),
+    *("ae", "byt5", "clip_g", "clip_l", "gemma2", "llm_adapter_path", "qwen3", "t5_tokenizer_path", "t5xxl"),
+    "text_encoder",
+)
+"""What a version keeps when a file takes the place of its options: the base model, of flow models in several
+files, and what else lies on this machine and another's file can't say."""
 MOST_EXPORTED = 1_000
 
 
 class Configs:
-    """Reads, takes over and gives out settings. `find_base` knows base models by what a LoRA file says of them;
-    `table` is that of the trainer that is used."""
+    """Reads, takes over and gives out settings. `find_base` knows base models by what a LoRA file says of
+    them."""
 
-    def __init__(self, versions: Versions, table: OptionTable, find_base: FindBase = nowhere) -> None:
+    def __init__(self, versions: Versions, engines: Engines, find_base: FindBase = nowhere) -> None:
         self._versions = versions
-        self._table = table
+        self._engines = engines
         self._find_base = find_base
 
-    def read(self, path: Path) -> ImportedConfig:
-        """What a file of settings, or a LoRA file, would set. Changes nothing."""
-        return import_file(path.expanduser().absolute(), self._table, self._find_base)
+    def trainer_of(self, project: str, version: str) -> str:
+        """The trainer that a version's options are for."""
+        return self._versions.settings(project, version).engine
 
-    def read_text(self, name: str, text: str) -> ImportedConfig:
+    def read(self, path: Path, trainer: str = BUNDLED) -> ImportedConfig:
+        """What a file of settings, or a LoRA file, would set, as options of a trainer; a file of Train Tools may
+        name another one. Changes nothing. Raises NotFoundError for a trainer that isn't here."""
+        table = self._engines.options(trainer)
+        return import_file(path.expanduser().absolute(), table, self._find_base, self._options_of)
+
+    def read_text(self, name: str, text: str, trainer: str = BUNDLED) -> ImportedConfig:
         """The same for a file of that name that is not on this machine's disk; of a LoRA file, for its header."""
-        return import_text(name, text, self._table, self._find_base)
+        return import_text(name, text, self._engines.options(trainer), self._find_base, self._options_of)
 
     def take_over(self, project: str, version: str, config: ImportedConfig) -> ConfigChange:
-        """Puts a file's options and axes in the place of the version's: what it does not say is as its program
-        does without. Only the choice of the base model stays, unless the file makes one."""
+        """Puts a file's options and axes in the place of the version's, and the trainer that they are for: what it
+        does not say is as its program does without. Only the choice of the base model stays, unless the file makes
+        one."""
         stored = self._versions.settings(project, version)
         kept = {name: value for name, value in stored.options.items() if name in KEPT}
-        changed = replace(stored, options={**kept, **config.options}, axes=config.axes, rules=Rules())
+        if config.engine != stored.engine:
+            kept, _, _ = taken_over(self._engines.options(config.engine), kept, {})
+        changed = replace(
+            stored,
+            options={**kept, **config.options},
+            axes=config.axes,
+            rules=Rules(),
+            engine=config.engine,
+        )
         self._versions.save_settings(project, version, changed)
         return change_of(stored, changed)
 
@@ -59,8 +79,9 @@ class Configs:
         """A config file for kohya's sd-scripts of each run that the version's options would make, with
         `assignments` (option -> expression) over them."""
         settings = self._versions.settings(project, version)
-        grid = grid_of(self._table, settings.options, settings.axes, assignments or {}, settings.rules)
-        cells = list(islice(cells_of(self._table, grid), MOST_EXPORTED + 1))
+        table = self._engines.options(settings.engine)
+        grid = grid_of(table, settings.options, settings.axes, assignments or {}, settings.rules)
+        cells = list(islice(cells_of(table, grid), MOST_EXPORTED + 1))
         if len(cells) > MOST_EXPORTED:
             raise OptionValueError(
                 f"This grid has more than {MOST_EXPORTED:,} runs; so many files are of no use. Take values out."
@@ -70,14 +91,18 @@ class Configs:
             self._exported(project, version, grid, cell, name) for cell, name in zip(cells, names, strict=True)
         )
 
+    def _options_of(self, trainer: str) -> OptionTable | None:
+        return self._engines.options(trainer) if trainer in self._engines else None
+
     def _exported(self, project: str, version: str, grid: Grid, cell: Cell, name: str) -> ExportedConfig:
         source = str(cell.get("dataset") or version)
         size = self._versions.settings(project, source).preparation
         options = {"resolution": f"{size.width_px},{size.height_px}", **cell}
         varied = ", ".join(f"{axis} = {cell[axis]}" for axis in grid.axes if axis in cell)
+        trainer = self._engines[grid.engine]
         return export_run(
-            self._table,
-            options,
+            trainer.options,
+            trainer.completed(options),
             self._versions.paths(project, source),
             name,
             f"{name}: {varied}" if varied else name,
@@ -111,6 +136,8 @@ def _doubts(before: VersionSettings, after: VersionSettings) -> Iterable[str]:
             f"The size of the training images is {size.width_px} x {size.height_px} now: prepare them anew, if "
             "there are any."
         )
+    if after.engine != before.engine:
+        yield f"The trainer is {after.engine} now; it was {before.engine}."
     if before.rules not in (Rules(), after.rules):
         yield "The rules of the version's last grid were taken out with its axes."
     if options.get("cache_text_encoder_outputs") and options.get("shuffle_caption"):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,13 +41,15 @@ class Jobs:
         outputs: OutputsPaths,
         kinds: Callable[[], Sequence[JobKind]],
         *,
+        light: Collection[str] = (),
         watch: Callable[[Say], Watch],
         has_last_duty: Callable[[], bool],
     ) -> None:
-        """`watch` makes what a worker tells of its day; `has_last_duty` says whether a worker is wanted though
-        nothing waits."""
+        """Jobs of the `light` kinds wait for no other. `watch` makes what a worker tells of its day;
+        `has_last_duty` says whether a worker is wanted though nothing waits."""
         self._outputs = outputs
         self._kinds = kinds
+        self._light = light
         self._watch = watch
         self._has_last_duty = has_last_duty
         self._queues = threading.local()
@@ -142,6 +144,7 @@ class Jobs:
             self.queue,
             self._kinds(),
             slots=self.slots(),
+            light=self._light,
             say=say,
             watch=self._watch(say),
         )
@@ -178,10 +181,11 @@ class Jobs:
         finally:
             lease.release()
 
-    def working_in(self, folder: Path) -> str | None:
-        """What waits or runs in a folder or below it, in words."""
+    def working_in(self, folder: Path, but_not: Collection[str] = ()) -> str | None:
+        """What waits or runs in a folder or below it, in words; jobs of some kinds don't count."""
         inside = folder.relative_to(self._outputs.folder).as_posix()
         busy = self.queue.below(inside) if self._outputs.queue.exists() else []
+        busy = [job for job in busy if job.kind not in but_not]
         return f"job {busy[0].id} ({busy[0].title}) is {busy[0].state}." if busy else None
 
     def _attempt(self, job: Job) -> AttemptPaths:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from train_tools.datasets.dataset import read_dataset
-from train_tools.datasets.origin import import_images
 from train_tools.datasets.variants import variant
 from train_tools.errors import InUseError
+from train_tools.imports.intake import import_images
 from train_tools.model.dataset import CaptionPolicy, Dataset, ImportReport
 from train_tools.model.paths import VersionPaths
 from train_tools.model.preparation import Preparation, PreparationReport
@@ -77,9 +77,24 @@ class Versions:
         return self.trained_on(project, options.get("dataset") or paths.folder.name, options)
 
     def import_images(
-        self, project: str, version: str, sources: Sequence[Path], progress: Progress = silent
+        self,
+        project: str,
+        version: str,
+        sources: Sequence[Path],
+        progress: Progress = silent,
+        *,
+        phase: Callable[[str], None] = lambda name: None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> ImportReport:
-        return import_images(self.paths(project, version), sources, progress)
+        class_name = self.settings(project, version).preparation.class_name or project
+        return import_images(
+            self.paths(project, version),
+            sources,
+            progress,
+            phase=phase,
+            should_stop=should_stop,
+            class_name=class_name,
+        )
 
     def prepare(
         self,
@@ -92,13 +107,16 @@ class Versions:
 
         Raises InUseError while runs of the version wait or train: they were queued for what is there now.
         """
+        self.refuse_if_used(project, version)
+        preparation = self.settings(project, version).preparation
+        paths = self.paths(project, version)
+        return prepare(paths, preparation, project, progress, should_stop, models=self._models)
+
+    def refuse_if_used(self, project: str, version: str) -> None:
+        """Raises InUseError while runs of the version wait or train."""
         busy = self._busy(self.paths(project, version).folder)
         if busy:
             raise InUseError(
                 f"The dataset of {project} / {version} can't be changed now: {busy} Wait for it or cancel it, or "
                 "duplicate the version and change the copy."
             )
-        preparation = self.settings(project, version).preparation
-        return prepare(
-            self.paths(project, version), preparation, project, progress, should_stop, models=self._models
-        )

@@ -27,6 +27,10 @@ Settings = Annotated[
 SettingsFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file.")]
 MaybeProject = Annotated[str | None, typer.Argument(metavar="PROJECT", help="Project that takes it over.")]
 MaybeVersion = Annotated[str | None, typer.Argument(metavar="VERSION", help="Version that takes it over.")]
+Trainer = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="NAME", help="Whose options are meant; without it, the version's trainer's."),
+]
 ShowAll = Annotated[bool, typer.Option("--all", help="Also list keys that ask for nothing or don't belong here.")]
 
 
@@ -36,11 +40,12 @@ def import_(
     file: SettingsFile,
     project: MaybeProject = None,
     version: MaybeVersion = None,
+    engine: Trainer = None,
     show_all: ShowAll = False,
     as_json: AsJson = False,
 ) -> None:
     """Take over settings of sd-scripts, kohya_ss, OneTrainer or TrainTrain; without a version, show them."""
-    _import(the_app(), file, project, version, show_all, as_json)
+    _import(the_app(), file, project, version, trainer=engine, show_all=show_all, as_json=as_json)
 
 
 @config.command()
@@ -49,6 +54,7 @@ def like(
     file: SettingsFile,
     project: MaybeProject = None,
     version: MaybeVersion = None,
+    engine: Trainer = None,
     show_all: ShowAll = False,
     as_json: AsJson = False,
 ) -> None:
@@ -57,7 +63,7 @@ def like(
 
     if file.suffix.lower() != ".safetensors":
         raise OptionValueError(f"{file} is no .safetensors file. For files of settings there is `config import`.")
-    _import(the_app(), file, project, version, show_all, as_json)
+    _import(the_app(), file, project, version, trainer=engine, show_all=show_all, as_json=as_json)
 
 
 @config.command()
@@ -86,13 +92,25 @@ def export(
             say(f"Written: {written}")
 
 
-def _import(app: App, file: Path, project: str | None, version: str | None, show_all: bool, as_json: bool) -> None:
+def _import(
+    app: App,
+    file: Path,
+    project: str | None,
+    version: str | None,
+    *,
+    trainer: str | None,
+    show_all: bool,
+    as_json: bool,
+) -> None:
     from train_tools.errors import OptionValueError
+    from train_tools.model.grid import BUNDLED
     from train_tools.terminal import print_json
 
     if project is not None and version is None:
         raise OptionValueError(f"A version of {project!r} is wanted too: config import FILE PROJECT VERSION.")
-    read = app.configs.read(file)
+    if trainer is None and project and version:
+        trainer = app.configs.trainer_of(project, version)
+    read = app.configs.read(file, trainer or BUNDLED)
     change = app.configs.take_over(project, version, read) if project and version else None
     if as_json:
         print_json({"config": read, "change": change})
@@ -105,10 +123,12 @@ def _import(app: App, file: Path, project: str | None, version: str | None, show
 def print_import(read: ImportedConfig, show_all: bool) -> None:
     """What was taken and what was not; of the rest only how much it is."""
     from train_tools.model.config import USED, WORTH_A_LOOK
+    from train_tools.model.grid import BUNDLED
     from train_tools.terminal import print_table, say
 
     shown = [entry for entry in read.entries if show_all or entry.fate in USED | WORTH_A_LOOK]
-    say(f"Settings of {read.format}: {len(read.options) + len(read.axes)} options.")
+    trainer = "" if read.engine == BUNDLED else f" of the trainer {read.engine}"
+    say(f"Settings of {read.format}: {len(read.options) + len(read.axes)} options{trainer}.")
     print_table(("key", "value", "became", "option", "why"), [_row(entry) for entry in shown])
     if hidden := len(read.entries) - len(shown):
         say(f"{hidden} more keys ask for nothing, or for what Train Tools decides: --all lists them.")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from train_tools.commands import caption_checks, captioners, captions
 from train_tools.commands.border import AsJson, ProjectName, VersionName, the_app, told
 from train_tools.commands.preparations import commands as preparations
 
@@ -15,6 +16,9 @@ datasets = typer.Typer(help="Bring pictures into a version.", no_args_is_help=Tr
 datasets.add_typer(preparations)
 commands = typer.Typer()
 commands.add_typer(datasets, name="dataset")
+captions.tags.add_typer(caption_checks.commands)
+datasets.add_typer(captioners.commands)
+datasets.add_typer(captions.tags, name="tags")
 
 
 @datasets.command("import")
@@ -22,7 +26,7 @@ commands.add_typer(datasets, name="dataset")
 def import_dataset(
     project: ProjectName,
     version: VersionName,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Pictures or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Pictures, folders, zip files.")],
     width: Annotated[int | None, typer.Option(help="Width of the training images in pixels.")] = None,
     height: Annotated[int | None, typer.Option(help="Height of the training images in pixels.")] = None,
     repeats: Annotated[int | None, typer.Option(help="Draws of an image an epoch; -1 = automatic.")] = None,
@@ -32,7 +36,7 @@ def import_dataset(
     as_json: AsJson = False,
 ) -> None:
     """Copy pictures and their captions in, and make the training images from them. Originals stay as they are."""
-    from train_tools.terminal import counting, print_json, say
+    from train_tools.terminal import MOST_LISTED, counting, print_json, say, say_left_out
 
     app = the_app()
     given = {"width_px": width, "height_px": height, "repeats": repeats, "mirrored_copies": mirrored}
@@ -47,8 +51,12 @@ def import_dataset(
     if as_json:
         print_json({"import": imported, "preparation": prepared})
         return
-    for rejected in (*imported.rejected, *prepared.skipped):
-        say(f"Left out: {rejected.source}: {rejected.reason}", "yellow")
+    say_left_out(imported.rejected, imported.file)
+    say_left_out(prepared.skipped)
+    for near in imported.near_duplicates[:MOST_LISTED]:
+        say(f"Looks like another: {near.source} like {near.like} (distance {near.distance})", "yellow")
+    if len(imported.near_duplicates) > MOST_LISTED:
+        say(f"{len(imported.near_duplicates)} look like others; all are in {imported.file}", "yellow")
     say(
         f"{imported.images} pictures and {imported.captions} captions are new"
         + (f", {len(imported.already_there)} were there already" if imported.already_there else "")

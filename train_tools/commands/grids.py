@@ -114,6 +114,52 @@ def plan(
 
 @commands.command()
 @told
+def preflight(
+    project: ProjectName,
+    version: VersionName,
+    settings: Settings = None,
+    extra: Extra = None,
+    base_model: BaseModel = None,
+    zipped: Zipped = None,
+    only_when: OnlyWhen = None,
+    exclude: Exclude = None,
+    sample: Sample = None,
+    sample_seed: SampleSeed = None,
+    seeds: Seeds = None,
+    other_seed: OtherSeed = False,
+    no_rules: NoRules = False,
+    grid: Existing = None,
+    engine: Trainer = None,
+    rendered: RenderedAfter = None,
+    probing: Annotated[
+        bool, typer.Option("--probe", help="Also try a few real steps of the run that takes most memory.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what would go wrong with a grid, or otherwise than it was meant. Nothing is started."""
+    from train_tools.terminal import preflight_object, print_json, print_preflight
+
+    app = the_app()
+    looked = app.grids.preflight(
+        project,
+        version,
+        _assignments(app, settings, extra, base_model),
+        rules=_rules(zipped, only_when, exclude, sample, sample_seed, seeds, other_seed, no_rules),
+        grid=grid,
+        engine=engine,
+        previews=rendered,
+        probing=probing,
+    )
+    if as_json:
+        print_json(preflight_object(looked))
+    else:
+        print_preflight(looked)
+    if looked.stops:
+        raise typer.Exit(1)
+
+
+@commands.command()
+@told
 def submit(
     project: ProjectName,
     version: VersionName,
@@ -137,13 +183,16 @@ def submit(
         int, typer.Option("--stop-after", metavar="N", min=0, help="Takes the rest out when N runs have failed.")
     ] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="Queues very many runs without asking.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Queues them although the pre-flight would stop them.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Work until they and their previews are done.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Queue the runs of a grid that are not done yet."""
     from train_tools.commands.moments import moment
     from train_tools.model.plan import Turn
-    from train_tools.terminal import print_json, print_plan, print_submission, say
+    from train_tools.terminal import print_concerns, print_json, print_plan, print_submission, say
 
     app = the_app()
     not_before = moment(at, datetime.now()) if at else None
@@ -155,9 +204,10 @@ def submit(
             app.grids.plan(project, version, assignments, rules=rules, grid=grid, engine=engine, previews=rendered)
         )
     submission = app.grids.submit(
-        project, version, assignments, grid, rules=rules, turn=turn, sure=yes, engine=engine
+        project, version, assignments, grid, rules=rules, turn=turn, sure=yes, anyway=anyway, engine=engine
     )
     if not as_json:
+        print_concerns(submission.preflight)
         print_submission(submission)
     failed = False
     if wait:
@@ -236,4 +286,11 @@ def show_result(app: App, project: str, version: str, grid: str) -> None:
 
 
 def submission_object(submission: Submission) -> dict[str, Any]:
-    return {"grid": submission.grid, "jobs": submission.jobs, "already": submission.already}
+    from train_tools.terminal import preflight_object
+
+    return {
+        "grid": submission.grid,
+        "jobs": submission.jobs,
+        "already": submission.already,
+        "preflight": preflight_object(submission.preflight),
+    }

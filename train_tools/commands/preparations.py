@@ -31,7 +31,7 @@ def prepare(
     as_json: AsJson = False,
 ) -> None:
     """Make the training images anew from the originals. What is set is kept for the next time."""
-    from train_tools.terminal import counting, print_json, say
+    from train_tools.terminal import counting, print_json, say, say_left_out
 
     app = the_app()
     stored = app.versions.settings(project, version).preparation
@@ -51,8 +51,7 @@ def prepare(
     if as_json:
         print_json(report)
         return
-    for rejected in report.skipped:
-        say(f"Left out: {rejected.source}: {rejected.reason}", "yellow")
+    say_left_out(report.skipped)
     for folder in report.folders:
         say(
             f"{folder.path.name}: {folder.images} images of {folder.originals} originals, "

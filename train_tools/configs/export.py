@@ -3,18 +3,21 @@ granted otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import tomli_w
 
 from sd_contract.options import kohya_options
 from train_tools.model.config import ExportedConfig
+from train_tools.model.grid import BUNDLED
 from train_tools.model.paths import VersionPaths
 from train_tools.options.config import config_table
-from train_tools.options.table import OptionTable
+from train_tools.options.table import DATASET_OPTIONS, OptionTable
 
 CAPTION_SUFFIX = ".txt"
+SCRIPT = "script"
+"""Says which script of a checkout is started, and is no option of any."""
 
 
 def export_run(
@@ -22,7 +25,7 @@ def export_run(
 ) -> ExportedConfig:
     """The file for a run with these options on the images of a version. sd-scripts ignores what it does not know
     without a word, so options of ours alone are left out, and told."""
-    known = kohya_options()
+    known = _known_to(table)
     typed = {key: table.checked_value(key, value) for key, value in options.items() if value is not None}
     ours = sorted(key for key, value in typed.items() if key not in known and value != table[key].spec.default)
     told = {key: value for key, value in typed.items() if key in known}
@@ -33,6 +36,12 @@ def export_run(
     return ExportedConfig(name=name, text=head + tomli_w.dumps(written), notes=notes)
 
 
+def _known_to(table: OptionTable) -> Collection[str]:
+    """What sd-scripts knows; of a checkout, that is what its own scripts have."""
+    ours = {SCRIPT, *(spec.name for spec in DATASET_OPTIONS)}
+    return kohya_options() if table.engine == BUNDLED else {name for name in table if name not in ours}
+
+
 def _one_line(text: str) -> str:
     """The text as a comment can hold it."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
@@ -40,6 +49,8 @@ def _one_line(text: str) -> str:
 
 def _unlike_here(table: OptionTable) -> dict[str, Any]:
     """What sd-scripts takes for granted otherwise, or not at all."""
+    if table.engine != BUNDLED:
+        return {}
     known = kohya_options()
     defaults = {key: option.spec.default for key, option in table.items() if key in known}
     return {

@@ -16,6 +16,7 @@ from train_tools.configs.foreign.lora_file import FindBase, import_lora_file, no
 from train_tools.configs.foreign.one_trainer import import_one_trainer, is_one_trainer
 from train_tools.configs.foreign.sd_scripts import import_sd_scripts, is_sd_scripts
 from train_tools.configs.foreign.train_train import import_train_train, is_train_train
+from train_tools.configs.intake import TableOf, nobody
 from train_tools.configs.own import import_own, is_own
 from train_tools.errors import NotFoundError, OptionValueError, StorageError
 from train_tools.model.config import ImportedConfig
@@ -39,8 +40,11 @@ FORMATS: tuple[
 """How each format is told and read; the first that knows its keys takes the file."""
 
 
-def import_file(path: Path, table: OptionTable, find_base: FindBase = nowhere) -> ImportedConfig:
-    """What a file of settings, or a LoRA file, says. Raises NotFoundError, OptionValueError or StorageError."""
+def import_file(
+    path: Path, table: OptionTable, find_base: FindBase = nowhere, table_of: TableOf = nobody
+) -> ImportedConfig:
+    """What a file of settings, or a LoRA file, says, as options of `table`; a file of ours may name another
+    trainer, which `table_of` may know. Raises NotFoundError, OptionValueError or StorageError."""
     if path.suffix.lower() == LORA_SUFFIX:
         try:
             return import_lora_file(str(path), read_header(path), table, find_base, content=path)
@@ -49,7 +53,7 @@ def import_file(path: Path, table: OptionTable, find_base: FindBase = nowhere) -
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise OptionValueError(f"{path} is too large for a file of settings. {READABLE}.")
-        return import_text(path.name, path.read_text(encoding="utf-8-sig"), table)
+        return import_text(path.name, path.read_text(encoding="utf-8-sig"), table, table_of=table_of)
     except FileNotFoundError as error:
         raise NotFoundError(f"There is no file {path}.") from error
     except UnicodeDecodeError as error:
@@ -58,14 +62,16 @@ def import_file(path: Path, table: OptionTable, find_base: FindBase = nowhere) -
         raise StorageError(f"Could not read {path}: {error.strerror or error}.") from error
 
 
-def import_text(name: str, text: str, table: OptionTable, find_base: FindBase = nowhere) -> ImportedConfig:
+def import_text(
+    name: str, text: str, table: OptionTable, find_base: FindBase = nowhere, table_of: TableOf = nobody
+) -> ImportedConfig:
     """What the text of a file of that name says; of a LoRA file, the text of its header. Raises OptionValueError
     when it is of no format we know."""
     said, notes = _table(name, text)
     if isinstance(said.get(HEADER_METADATA), dict):
         return _import_header(name, text, table, find_base)
     if is_own(said):
-        return import_own(said, name, table)
+        return import_own(said, name, table, table_of)
     for is_it, imported in FORMATS:
         if is_it(said):
             config = imported(said, table)

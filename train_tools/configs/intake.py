@@ -22,10 +22,13 @@ from sd_contract.options.optimizers import ARGUMENTS as ARGUMENTS_OF_OPTIMIZERS
 from train_tools.errors import OptionValueError
 from train_tools.grids.expressions import checked_formula
 from train_tools.model.config import USED, ConfigEntry, ConfigFormat, Fate, ImportedConfig
-from train_tools.model.grid import Formula
+from train_tools.model.grid import BUNDLED, Formula
 from train_tools.options.option import Danger
 from train_tools.options.secrets import is_secret
 from train_tools.options.table import OptionTable, engine_options
+
+TableOf = Callable[[str], OptionTable | None]
+"""The options of the trainer of that name; None where there is no such trainer."""
 
 LONGEST_SHOWN = 200
 NETWORK_MODULE = "networks.lora"
@@ -51,6 +54,10 @@ LEFT_TO_US: Mapping[str, str] = {
     **dict.fromkeys(("output_dir", "output_name", "logging_dir", "config_file", "output_config"), _PLACE),
     **dict.fromkeys(("state_dir", "log_tracker_name", "log_prefix", "wandb_run_name"), _PLACE),
 }
+
+
+def nobody(name: str) -> None:
+    """Knows no trainer at all."""
 
 
 class Intake:
@@ -96,6 +103,17 @@ class Intake:
         self.axes[option] = taken
         self._write(option, list(values), Fate.TAKEN, "several values: an axis", option, taken)
 
+    def name_trainer(self, key: str, name: str) -> None:
+        """Writes down that the file is for a trainer: the one whose options are taken, or one that isn't here."""
+        if name == self._table.engine:
+            self._write(key, name, Fate.TAKEN, "the trainer whose options these are")
+            return
+        self.leave(key, Fate.NOT_SUPPORTED, "there is no such trainer here", value=name)
+        self.notes.append(
+            f"The file is for the trainer {name!r}; its options were read as those of {self._table.engine!r}. A "
+            f"checkout of sd-scripts is made a trainer with `train-tools engine add {name} --path FOLDER`."
+        )
+
     def add_argument(self, key: str, option: str, name: str, value: Any) -> None:
         """Sets one argument of the network or the optimizer, `name=value`."""
         text = f"{name}={value}"
@@ -119,12 +137,14 @@ class Intake:
 
     def imported(self) -> ImportedConfig:
         """All that was taken, and what became of every key."""
-        for option in ARGUMENTS:
-            if option in self.options:
-                self._sort_out(option)
-        self.notes += _contradictions(self.options)
+        if self._table.engine == BUNDLED:  # what other trainers take together, only their plans know
+            for option in ARGUMENTS:
+                if option in self.options:
+                    self._sort_out(option)
+            self.notes += _contradictions(self.options)
         return ImportedConfig(
             format=self.format,
+            engine=self._table.engine,
             options=self.options,
             axes=self.axes,
             entries=tuple(self.entries),

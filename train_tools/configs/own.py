@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from train_tools.configs.intake import Intake
+from train_tools.configs.intake import Intake, TableOf, nobody
 from train_tools.errors import OptionValueError
 from train_tools.grids.expressions import values_of
 from train_tools.grids.record import FORMAT as GRID_FORMAT
@@ -15,6 +15,7 @@ from train_tools.model.grid import value_stored
 from train_tools.options.table import OptionTable
 
 TABLES = ("options", "axes")
+ENGINE, TRAINER = "engine", "trainer"
 NEWEST = GRID_FORMAT
 """The newest format of any of these files."""
 
@@ -23,8 +24,11 @@ def is_own(table: Mapping[str, Any]) -> bool:
     return "format" in table and isinstance(table.get("options"), dict)
 
 
-def import_own(said: Mapping[str, Any], name: str, table: OptionTable) -> ImportedConfig:
-    """Raises OptionValueError for a file of a newer Train Tools: its keys may mean something else."""
+def import_own(
+    said: Mapping[str, Any], name: str, table: OptionTable, table_of: TableOf = nobody
+) -> ImportedConfig:
+    """The options are those of the trainer that the file names, where it is here, else of `table`. Raises
+    OptionValueError for a file of a newer Train Tools: its keys may mean something else."""
     number = said["format"]
     if not isinstance(number, int) or isinstance(number, bool) or number > NEWEST:
         raise OptionValueError(
@@ -34,15 +38,26 @@ def import_own(said: Mapping[str, Any], name: str, table: OptionTable) -> Import
     options = said["options"]
     axes = said.get("axes", {})
     axes = axes if isinstance(axes, dict) else {}
+    key, trainer = _trainer(said)
+    table = table_of(trainer) or table
     intake = Intake(ConfigFormat.TRAIN_TOOLS, {**said, **options, **axes}, table)
-    for key, value in options.items():
-        intake.set(key, key, value_stored(value))
-    for key, written in axes.items():
-        _axis(intake, table, key, written)
+    if trainer:
+        intake.name_trainer(key, trainer)
+    for option, value in options.items():
+        intake.set(option, option, value_stored(value))
+    for option, written in axes.items():
+        _axis(intake, table, option, written)
     for key in said:
-        if key not in TABLES:
+        if key not in (*TABLES, *((ENGINE, TRAINER) if trainer else ())):
             intake.leave(key, Fate.LEFT_OUT, "it belongs to the version, grid or run that the file is of")
     return intake.imported()
+
+
+def _trainer(said: Mapping[str, Any]) -> tuple[str, str]:
+    """The key that names a trainer, and its name; versions and presets have a table for it."""
+    table = said.get(TRAINER)
+    key, name = (TRAINER, table.get(ENGINE)) if isinstance(table, dict) else (ENGINE, said.get(ENGINE))
+    return key, name if isinstance(name, str) else ""
 
 
 def _axis(intake: Intake, table: OptionTable, key: str, written: Any) -> None:

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from train_tools.configs.own import ENGINE, TRAINER
 from train_tools.errors import AlreadyExistsError, NotFoundError, StorageError, TrainToolsError
 from train_tools.files import read_toml, storage_error, write_toml
+from train_tools.model.grid import BUNDLED
 from train_tools.model.names import checked_name
 from train_tools.model.paths import DEFAULTS, OutputsPaths
 from train_tools.model.preset import Preset
@@ -60,7 +62,8 @@ class Presets:
         except OSError as error:
             raise storage_error(file, error) from error
         file = self._file(taken.name) if taken else file
-        write_toml(file, {"format": 1, WHY: why, **settings_tables(settings)})
+        trainer = {} if settings.engine == BUNDLED else {TRAINER: {ENGINE: settings.engine}}
+        write_toml(file, {"format": 1, WHY: why, **trainer, **settings_tables(settings)})
         return self.find(file.stem)
 
     def delete(self, name: str) -> None:
@@ -147,6 +150,7 @@ def _of_file(file: Path, *, shipped: bool) -> Preset:
     return replace(
         nameless,
         why=str(record.get(WHY, "")),
+        engine="" if settings.engine == BUNDLED else settings.engine,
         family=str(record.get(FAMILY, "")),
         options=settings.options,
         axes=settings.axes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import stat
 import struct
@@ -10,6 +11,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +29,16 @@ _FORMATS = {
     ".gif": "GIF",
     ".tif": "TIFF",
     ".tiff": "TIFF",
+    ".pcx": "PCX",
+    ".ico": "ICO",
     ".avif": "AVIF",
     ".heic": "HEIF",
     ".heif": "HEIF",
+    ".jxl": "JXL",
 }
-"""By suffix. The last three are allowed where Pillow can read them."""
+"""By suffix. The last four are allowed where Pillow can read them, by itself or with a plugin."""
+_PLUGINS = {"HEIF": ("pillow_heif", "pillow-heif"), "JXL": ("pillow_jxl", "pillow-jxl-plugin")}
+"""By format: the module that adds it to Pillow, and what is to be installed for that."""
 
 DECODING_ERRORS = (
     OSError,
@@ -47,18 +54,45 @@ DECODING_ERRORS = (
     zlib.error,
 )
 """What Pillow's decoders raise for damaged files."""
+_FRAMES = "frames counted"
 
 
 class NotAPictureError(DatasetNotUsableError):
     """A file that can't be trained on. The text is a reason to stand behind its name."""
 
 
+@lru_cache(maxsize=1)
 def picture_suffixes() -> tuple[str, ...]:
     """The file name endings that are allowed on this machine, in lower case."""
     from PIL import Image
 
     Image.init()
+    for module, _ in _PLUGINS.values():
+        _add_plugin(module)
     return tuple(suffix for suffix in _FORMATS if suffix in Image.EXTENSION)
+
+
+def formats_in_words() -> str:
+    return ", ".join(suffix.removeprefix(".") for suffix in picture_suffixes())
+
+
+def why_not_a_picture(suffix: str) -> str:
+    """Why files of that ending, in lower case, are not taken; what to install where that would help."""
+    image_format = _FORMATS.get(suffix, "")
+    if image_format in _PLUGINS and suffix not in picture_suffixes():
+        package = _PLUGINS[image_format][1]
+        return f"{suffix.removeprefix('.')} can't be read here: `pip install {package}` adds it, or save it as png"
+    return f"its format is not one of {formats_in_words()}"
+
+
+def _add_plugin(module: str) -> None:
+    try:
+        plugin = importlib.import_module(module)
+    except ImportError:
+        return
+    register = getattr(plugin, "register_heif_opener", None)
+    if register is not None:
+        register()
 
 
 def read_picture(path: Path, at_least_px: int | None = None) -> Image.Image:
@@ -70,7 +104,7 @@ def read_picture(path: Path, at_least_px: int | None = None) -> Image.Image:
     """
     from PIL import Image, UnidentifiedImageError
 
-    _refuse_without_opening(path)
+    refuse_without_opening(path)
     formats = sorted({_FORMATS[suffix] for suffix in picture_suffixes()})
     with without_warnings():
         try:
@@ -78,9 +112,11 @@ def read_picture(path: Path, at_least_px: int | None = None) -> Image.Image:
             with path.open("rb") as file, Image.open(file, formats=formats) as picture:
                 if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or math.inf):
                     raise NotAPictureError(_too_large())
+                frames = _count_frames(picture)
                 if at_least_px:
                     picture.draft(None, (at_least_px, at_least_px))
                 picture.load()
+                picture.info[_FRAMES] = frames
                 return picture
         except (Image.DecompressionBombError, MemoryError) as error:
             raise NotAPictureError(_too_large()) from error
@@ -90,6 +126,22 @@ def read_picture(path: Path, at_least_px: int | None = None) -> Image.Image:
             raise NotAPictureError("it can't be read: check its permissions") from error
         except DECODING_ERRORS as error:
             raise NotAPictureError(f"it is broken or incomplete ({error})") from error
+
+
+def frames_of(picture: Image.Image) -> int:
+    """How many frames a picture had that was read here: more than 1 of an animation, say."""
+    return int(picture.info.get(_FRAMES, 1))
+
+
+def _count_frames(picture: Image.Image) -> int:
+    """1 where the others can't be read, and for phones, whose second one is of depth."""
+    if picture.format == "MPO":
+        return 1
+    try:
+        return getattr(picture, "n_frames", 1)
+    except DECODING_ERRORS:
+        picture.seek(0)
+        return 1
 
 
 @contextmanager
@@ -131,7 +183,8 @@ class _Silence:
 _silence = _Silence()
 
 
-def _refuse_without_opening(path: Path) -> None:
+def refuse_without_opening(path: Path) -> None:
+    """Raises NotAPictureError for what is no file that could hold one: to open a pipe would wait for ever."""
     try:
         found = path.stat()
     except OSError as error:

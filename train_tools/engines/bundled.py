@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import sd_contract
 from sd_contract.attempt import Attempt, Result
 from sd_contract.base_models.base_model import SCRIPTS as SCRIPTS_OF_FAMILIES
-from sd_contract.base_models.base_model import cpu_threads, inspect_trainable
+from sd_contract.base_models.base_model import BaseModel, cpu_threads, inspect_trainable
 from sd_contract.datasets import to_toml
-from sd_contract.errors import ContractError
+from sd_contract.errors import ContractError, OptionError
+from sd_contract.suitability import refuse_misfitting_options, suited_model
+from train_tools.engines.base_models import inspected, prediction_doubts
 from train_tools.engines.images import CAPTION_SUFFIX, counted, described, settings_of
-from train_tools.errors import BaseModelNotUsableError
+from train_tools.errors import BaseModelNotUsableError, OptionValueError
 from train_tools.files import write_toml
 from train_tools.model.dataset import Dataset
+from train_tools.model.finding import Finding
 from train_tools.model.job import JobState, Verdict
 from train_tools.options.bundled import bundled_options
 from train_tools.options.config import config_table
 from train_tools.runs.engine import AttemptFiles, Exit, Launch, RunFiles, StepCount
 
+BASE_MODEL = "pretrained_model_name_or_path"
 SCRIPTS = Path(sd_contract.__file__).parent.parent
 
 
@@ -32,6 +36,7 @@ class BundledEngine:
     contract = 1
     options = bundled_options()
     environment = None
+    problem = ""
 
     def __init__(self, python: str = sys.executable, scripts: Path = SCRIPTS) -> None:
         self._python = python
@@ -56,12 +61,21 @@ class BundledEngine:
             raise BaseModelNotUsableError(str(error)) from error
 
     def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount:
+        if options.get(BASE_MODEL):
+            _suited(options, Path(options[BASE_MODEL]))
         return counted(options, dataset)
+
+    def doubts(self, options: Mapping[str, Any], base_model: Path, dataset: Dataset) -> Iterator[Finding]:
+        base, told = _suited(options, base_model)
+        yield from prediction_doubts(base, told, v_parameterization=bool(options.get("v_parameterization")))
+
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return options
 
     def write(self, files: RunFiles) -> None:
         options = {
             **files.options,
-            "pretrained_model_name_or_path": str(files.base_model),
+            BASE_MODEL: str(files.base_model),
             "output_name": files.output_name,
             "caption_extension": CAPTION_SUFFIX,
         }
@@ -105,6 +119,20 @@ class BundledEngine:
         if result is None:
             return Verdict(state=JobState.QUEUED, message=exit_.reason or _silent_end(exit_))
         return Verdict(state=JobState(result.outcome), message=result.message)
+
+
+def _suited(options: Mapping[str, Any], base_model: Path) -> tuple[BaseModel, tuple[str, ...]]:
+    """The base model as the options want it trained, and what should be told about it. Raises OptionValueError or
+    BaseModelNotUsableError where one does not suit the other."""
+    settings = settings_of(options)
+    try:
+        base, told = suited_model(settings, inspected(base_model))
+        refuse_misfitting_options(settings, base)
+    except OptionError as error:
+        raise OptionValueError(str(error)) from error
+    except ContractError as error:
+        raise BaseModelNotUsableError(str(error)) from error
+    return base, told
 
 
 def _script(base_model: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +57,7 @@ def install(folder: Path, source: Source, say: Callable[[str], None]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(folder, error) from error
-    python = folder / VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    python = _python_in(folder)
     for words, command in _steps(folder, python, source):
         say(words)
         _run(command, folder, source)
@@ -109,12 +110,27 @@ def _run(command: Sequence[str], folder: Path, source: Source) -> None:
 
 def _by_hand(source: Source, folder: Path, said: str) -> str:
     """The end of what was tried, and how it is done without this program."""
+    checkout, python = str(folder / CHECKOUT), str(_python_in(folder))
+    lines = (
+        _pasted(("git", "clone", source.url, checkout)),
+        _pasted(("git", "-C", checkout, "checkout", source.ref)),
+        _pasted(("python", "-m", "venv", str(folder / VENV))),
+        f"{_pasted((python, '-m', 'pip', 'install', *(source.torch or ('torch',))))}, then the packages of "
+        "requirements.txt",
+        _pasted(("train-tools", "engine", "add", folder.name, "--path", checkout, "--python", python)),
+    )
     return (
         f"It broke off: {said}\n"
         "Is the name of the branch, tag or commit right, and is there a connection? Then try again: what is done "
         "already is kept. Or do it by hand, on another machine if need be:\n"
-        f"  git clone {source.url} {folder / CHECKOUT}; git -C {folder / CHECKOUT} checkout {source.ref}\n"
-        f"  python -m venv {folder / VENV}, then with its Python: pip install {' '.join(source.torch) or 'torch'} "
-        "and the packages of requirements.txt\n"
-        f"  train-tools engine add NAME --path {folder / CHECKOUT} --python {folder / VENV}/bin/python"
+        + "\n".join(f"  {line}" for line in lines)
     )
+
+
+def _pasted(words: Sequence[str]) -> str:
+    """The command as this system's shell takes it."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
+def _python_in(folder: Path) -> Path:
+    return folder / VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")

@@ -12,7 +12,7 @@ from typing import Any
 from sd_contract.attempt import Attempt
 from train_tools.errors import NotFoundError, StorageError
 from train_tools.files import write_json
-from train_tools.follow_ups.errand import Errand, launch_of
+from train_tools.jobs.errand import Errand, launch_of
 from train_tools.jobs.kind import Launch, last_attempt
 from train_tools.model.grid import SHORT_NAMES
 from train_tools.model.job import Job, NewJob

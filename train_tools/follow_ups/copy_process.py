@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sd_contract.attempt import Attempt
 from train_tools.follow_ups.copies import WantedCopy, read_request
-from train_tools.follow_ups.errand import Progress, do, note
 from train_tools.follow_ups.placing import Placed, place
+from train_tools.jobs.errand import Progress, do, note
 
 
 def work(attempt: Attempt, progress: Progress) -> str:

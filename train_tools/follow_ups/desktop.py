@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sd_contract.attempt import Attempt
 from train_tools.errors import NotFoundError
-from train_tools.follow_ups.errand import Errand
 from train_tools.follow_ups.news import DESKTOP, News
+from train_tools.jobs.errand import Errand
 from train_tools.jobs.kind import Launch
 from train_tools.machine.notification import notification
 from train_tools.model.job import Job

@@ -11,13 +11,10 @@ from pathlib import Path
 
 from train_tools.errors import NotFoundError, StorageError
 from train_tools.files import storage_error
+from train_tools.jobs.errand import StoppedError
 
 PIECE_BYTES = 1 << 20
 Link = Callable[[Path, Path], None]
-
-
-class StoppedError(Exception):
-    """Somebody asked for an early end; nothing half-done is left."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,8 +19,8 @@ from sd_contract.attempt import Attempt
 from train_tools import __version__
 from train_tools.errors import StorageError, TrainToolsError
 from train_tools.files import write_json
-from train_tools.follow_ups.errand import Errand, launch_of
 from train_tools.follow_ups.news import WEBHOOK, News
+from train_tools.jobs.errand import Errand, launch_of
 from train_tools.jobs.kind import Launch
 from train_tools.model.job import Job
 from train_tools.settings.secrets import WebhookAddress

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sd_contract.attempt import Attempt
 from train_tools.errors import NotFoundError
-from train_tools.follow_ups.errand import Progress, do
 from train_tools.follow_ups.webhook import deliver, read_payload
+from train_tools.jobs.errand import Progress, do
 from train_tools.jobs.lease import state_folder
 from train_tools.settings.secrets import Secrets
 

@@ -249,9 +249,14 @@ def grid_of(
     assignments: Mapping[str, str],
     rules: Rules | None = None,
 ) -> Grid:
-    """The grid of stored options and axes, with what was typed over them. One value is no axis."""
-    several = {name: _stored(table, name, values) for name, values in axes.items()}
-    fixed = {name: _checked(table, name, value) for name, value in options.items()}
+    """The grid of stored options and axes, with what was typed over them; what is typed over need not be right.
+    One value is no axis."""
+    several = {
+        name: values if name in assignments else _stored(table, name, values) for name, values in axes.items()
+    }
+    fixed = {
+        name: value if name in assignments else _checked(table, name, value) for name, value in options.items()
+    }
     notes: list[str] = []
     for name, text in assignments.items():
         table.settable(name)

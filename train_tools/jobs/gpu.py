@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 PATIENCE_S = 20.0
 """How long the driver's program may take."""
@@ -15,6 +16,7 @@ FREEING_S = 10.0
 SLACK_MIB = 64
 """What another program's window may take meanwhile."""
 MEMORY = ("--query-gpu=memory.used",)
+USE = ("--query-gpu=memory.total,memory.used",)
 HOLDERS = ("--query-compute-apps=pid,used_memory,process_name",)
 
 
@@ -22,6 +24,27 @@ def gpus() -> tuple[str, ...]:
     """The UUIDs of the GPUs, in the driver's order; none when there is no driver."""
     listing = _Asked("-L").answer()
     return tuple(re.findall(r"^GPU \d+:.*\(UUID: (GPU-[0-9a-fA-F-]+)\)", listing, re.MULTILINE))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuUse:
+    """A GPU's memory, and how much of it is in use, by whomever."""
+
+    total_bytes: int
+    used_bytes: int
+
+    @property
+    def free_bytes(self) -> int:
+        return self.total_bytes - self.used_bytes
+
+
+def use_of(uuid: str) -> GpuUse | None:
+    """How much of a GPU's memory is in use now; None when the driver does not say."""
+    answer = _Asked(f"--id={uuid}", *USE, "--format=csv,noheader,nounits").answer()
+    total, _, used = (_mib(text) for text in answer.partition(","))
+    if not total or used is None:
+        return None
+    return GpuUse(total_bytes=total * 2**20, used_bytes=used * 2**20)
 
 
 class GpuMemory:

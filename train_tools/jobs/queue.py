@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,27 @@ PRIORITIES = range(-1000, 1001)
 LATEST = 32_503_680_000.0
 """The year 3000: no calendar of this machine ends before it."""
 PAUSED, WAITS = "paused", "waits"
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Some kinds of job, or all but these."""
+
+    names: frozenset[str]
+    excluded: bool = False
+
+    @property
+    def condition(self) -> str:
+        """To stand behind others in a query."""
+        marks = _marks(sorted(self.names))
+        return f" and kind {'not in' if self.excluded else 'in'} ({marks})"
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return tuple(sorted(self.names))
+
+
+ALL_KINDS = Kinds(frozenset(), excluded=True)
 
 
 class Queue:
@@ -105,22 +127,29 @@ class Queue:
     def active(self) -> list[Job]:
         return self.jobs(states=ACTIVE)
 
-    def waiting(self) -> int:
-        """How many wait for their turn; paused ones don't."""
+    def waiting(self, kinds: Kinds = ALL_KINDS) -> int:
+        """How many of these kinds wait for their turn; paused ones don't."""
         with self._file.reading() as db:
-            return int(db.execute("select count(*) from job where state='queued'").fetchone()[0])
+            return int(
+                db.execute(
+                    f"select count(*) from job where state='queued'{kinds.condition}", kinds.values
+                ).fetchone()[0]
+            )
 
-    def next_start(self) -> float | None:
-        """When the first of the jobs that wait for a time may start; None when one may at once, or none waits."""
+    def next_start(self, kinds: Kinds = ALL_KINDS) -> float | None:
+        """When the first of the jobs of these kinds that wait for a time may start; None when one may at once, or
+        none waits."""
         with self._file.reading() as db:
-            row = db.execute("select min(coalesce(not_before, 0)) from job where state='queued'").fetchone()
+            row = db.execute(
+                f"select min(coalesce(not_before, 0)) from job where state='queued'{kinds.condition}", kinds.values
+            ).fetchone()
         return float(row[0]) if row[0] and row[0] > self._clock() else None
 
     # The life of an attempt
 
-    def claim(self, slot: str, host: str) -> Job | None:
-        """Takes the first queued job for a slot, with the next attempt number; None while the queue is paused. Two
-        workers never get the same.
+    def claim(self, slot: str, host: str, kinds: Kinds = ALL_KINDS) -> Job | None:
+        """Takes the first queued job of these kinds for a slot, with the next attempt number; None while the queue
+        is paused. Two workers never get the same.
 
         A job that may not start yet is passed over: a clock that is set back only makes it wait longer.
         """
@@ -130,8 +159,9 @@ class Queue:
                 " phase='starting', step=0, loss=null, message='', exit_code=null, not_before=null, started_at=?,"
                 " finished_at=null, steps_started_at=null, first_step=1"
                 " where id=(select id from job where state='queued' and (not_before is null or not_before<=?)"
-                f" order by {ORDER} limit 1) and not exists(select 1 from meta where key=?) returning *",
-                (slot, host, self._clock(), self._clock(), PAUSED),
+                f"{kinds.condition} order by {ORDER} limit 1)"
+                " and not exists(select 1 from meta where key=?) returning *",
+                (slot, host, self._clock(), self._clock(), *kinds.values, PAUSED),
             ).fetchone()
         return _job(row, None) if row else None
 

@@ -1,4 +1,5 @@
-"""Slots: one per GPU, or some for the CPU. A job runs in a slot; a slot is locked as long as its job lives."""
+"""Slots: one per GPU, or some for the CPU, and beside them some for light jobs. A job runs in a slot; a slot is
+locked as long as its job lives."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from train_tools.errors import OptionValueError
 from train_tools.jobs.gpu import gpus
 from train_tools.jobs.lease import Lease, held, state_folder
 
-CPU = "cpu"
+CPU, LIGHT = "cpu", "light"
 GPUS, CPU_SLOTS = "TRAIN_TOOLS_GPUS", "TRAIN_TOOLS_CPU_SLOTS"
 MOST_CPU_SLOTS = 64
 
@@ -24,7 +25,12 @@ class Slot:
 
     @property
     def is_gpu(self) -> bool:
-        return self.name.partition("-")[0] != CPU
+        return self.name.partition("-")[0] not in (CPU, LIGHT)
+
+    @property
+    def is_light(self) -> bool:
+        """For jobs that need no GPU and wait for none: news, copies, pictures that are taken in."""
+        return self.name.partition("-")[0] == LIGHT
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -58,6 +64,10 @@ class Slot:
         last = slot.noted()
         slot.release()
         return bool(last) and held(Path(last))
+
+
+LIGHT_SLOTS = (Slot(LIGHT), Slot(f"{LIGHT}-2"))
+"""Two: what waits for a server that does not answer holds up nobody's import."""
 
 
 def slots_of_this_machine(

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -21,8 +21,8 @@ from train_tools.errors import NotNowError, StorageError, TrainToolsError
 from train_tools.jobs.follow import Follow, trouble
 from train_tools.jobs.kind import Exit, JobKind
 from train_tools.jobs.lease import Lease, job_lease, worker_lease
-from train_tools.jobs.queue import Queue
-from train_tools.jobs.slots import Slot, slots_of_this_machine
+from train_tools.jobs.queue import Kinds, Queue
+from train_tools.jobs.slots import LIGHT_SLOTS, Slot, slots_of_this_machine
 from train_tools.jobs.standby import Standby
 from train_tools.jobs.supervisor import Order, write_order
 from train_tools.jobs.watch import NoWatch, Watch
@@ -37,6 +37,7 @@ IDLE_TICK_S = 1.0
 SLOT_RETRY_S = 5.0
 LACK_S = 30.0
 """How long before its end a lack of room may have been the cause of it."""
+OTHERS_WORK = "Another outputs folder of this machine uses what these jobs need."
 AS_WISHED: Mapping[Wish, JobState] = {
     Wish.CANCEL: JobState.CANCELLED,
     Wish.PAUSE: JobState.PAUSED,
@@ -54,15 +55,19 @@ class Worker:
         kinds: Sequence[JobKind],
         *,
         slots: Sequence[Slot] | None = None,
+        light: Collection[str] = (),
         most_losses: int = MOST_LOSSES,
         least_free_bytes: int = LEAST_FREE_BYTES,
         say: Callable[[str], None] = lambda text: None,
         watch: Watch | None = None,
     ) -> None:
+        """Jobs of the `light` kinds run in slots of their own: they neither wait for others nor hold them up."""
         self.outputs = outputs
         self.queue = queue
         self.kinds: Mapping[str, JobKind] = {kind.name: kind for kind in kinds}
         self.slots = tuple(slots) if slots is not None else slots_of_this_machine()
+        self._light = Kinds(frozenset(light))
+        self._heavy = Kinds(frozenset(light), excluded=True)
         self.most_losses = most_losses
         self.least_free_bytes = least_free_bytes
         self.say = say
@@ -167,33 +172,42 @@ class Worker:
     def _start_what_fits(self) -> bool:
         """Starts a job in each free slot. True when something was started."""
         started = False
-        taken = {follow.job.slot for follow in self.follows.values()}
-        for slot in self.slots:
-            if not self.queue.waiting():
-                break
-            self._reason = self._reason or self._obstacle()
-            if self._reason:
-                break
-            if slot.name in taken or not self._is_free(slot):
+        held: list[Slot] = []
+        reasons: list[str] = []
+        for slot in (*self.slots, *LIGHT_SLOTS):
+            kinds = self._light if slot.is_light else self._heavy
+            if self._reason or not self.queue.waiting(kinds):
                 continue
-            job = self.queue.claim(slot.name, socket.gethostname())
-            if job is None:
-                break
-            self._start(job, slot)
-            started = True
-        if self.queue.waiting() and not (self.follows or self._reason):
-            self._reason = "Another outputs folder of this machine uses what these jobs need."
+            obstacle = self._obstacle(kinds)
+            if obstacle:
+                reasons.append(obstacle)
+            elif slot.name in self._slots_at_work():
+                continue
+            elif not self._is_free(slot):
+                held.append(slot)
+            elif job := self.queue.claim(slot.name, socket.gethostname(), kinds):
+                self._start(job, slot)
+                started = True
+        reasons += [OTHERS_WORK for slot in held if not self._works_in_one_like(slot)]
+        self._reason = self._reason or next(iter(reasons), "")
         if self.follows and self.queue.waiting():
             self._standby.stand_by()
         return started
 
-    def _obstacle(self) -> str:
-        """Why nothing may be started now; empty when something may."""
+    def _slots_at_work(self) -> set[str | None]:
+        return {follow.job.slot for follow in self.follows.values()}
+
+    def _works_in_one_like(self, slot: Slot) -> bool:
+        """Whether a job of ours runs in a slot of that sort, so that those that wait will have their turn."""
+        return any(Slot(name).is_light is slot.is_light for name in self._slots_at_work() if name)
+
+    def _obstacle(self, kinds: Kinds) -> str:
+        """Why no job of these kinds may be started now; empty when one may."""
         paused = self.queue.paused
         if paused is not None:
             because = f" ({paused})" if paused else ""
             return f"The queue is paused{because}: `train-tools queue resume` lets it go on."
-        first = self.queue.next_start()
+        first = self.queue.next_start(kinds)
         if first is not None:
             return f"What waits is to start later, the first at {datetime.fromtimestamp(first):%Y-%m-%d %H:%M}."
         return self._lack_of_room()

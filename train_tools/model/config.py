@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from train_tools.model.grid import BUNDLED
+
 
 class ConfigFormat(StrEnum):
     """Whose file it is, as people call that program."""
@@ -66,6 +68,8 @@ class ImportedConfig:
     """Typed options, ready for a version or a grid. `entries` has a line for everything that was in the file."""
 
     format: ConfigFormat
+    engine: str = BUNDLED
+    """The trainer whose options these are."""
     options: Mapping[str, Any]
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     entries: tuple[ConfigEntry, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +27,22 @@ class Rejected:
     source: str
     reason: str
 
+    @property
+    def gist(self) -> str:
+        """The reason without its details: what many have in common."""
+        return re.split(r" \(|: ", self.reason, maxsplit=1)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearDuplicate:
+    """A picture that looks like an original that was there before it."""
+
+    source: str
+    like: str
+    """The original's name below origin."""
+    distance: int
+    """Of 128 comparisons of neighbouring areas, how many come out differently; 0 = the same picture."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImportReport:
@@ -37,7 +54,18 @@ class ImportReport:
     renamed: tuple[tuple[str, str], ...] = ()
     """(source, name in origin) where the name was taken, or is not one that every step can write."""
     already_there: tuple[str, ...] = ()
-    """Sources whose picture lies in origin already, under whatever name."""
+    """Sources whose picture lies there already, under whatever name."""
+    near_duplicates: tuple[NearDuplicate, ...] = ()
+    """Pictures that were taken, though one that looks like them is there."""
+    remarks: tuple[Rejected, ...] = ()
+    """Pictures that were taken, and what of them does not count: all but the first frame, say."""
+    folders: tuple[tuple[str, int], ...] = ()
+    """(`<repeats>_<class>`, new pictures) of the concepts that were recognised; `reg/` before it where they
+    regularise."""
+    stopped: bool = False
+    """Somebody asked it to stop: what was taken till then is in, and the same import goes on from there."""
+    file: Path | None = None
+    """Where this report is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

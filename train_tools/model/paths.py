@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+CAPTIONERS = "taggers"
+"""The folder among the models that holds no base models."""
 DEFAULTS = "my defaults"
 """The name of the preset that new versions begin with."""
 
@@ -45,6 +47,11 @@ class OutputsPaths:
     def base_models(self) -> Path:
         """Those that were fetched; others lie where the user has them."""
         return self.folder / "models"
+
+    @property
+    def captioners(self) -> Path:
+        """Weights of captioners, a folder `<organisation>--<repository>` for each."""
+        return self.base_models / CAPTIONERS
 
     @property
     def base_model_styles(self) -> Path:
@@ -119,9 +126,44 @@ class VersionPaths:
     def regularisation(self) -> Path:
         return self.folder / "dataset" / "reg"
 
+    @property
+    def imports(self) -> Path:
+        """What was imported when, and what was left out: one file each."""
+        return self.folder / "dataset" / "imports"
+
+    @property
+    def dataset_jobs(self) -> Path:
+        """The folders of the jobs that imported into it, or prepared it."""
+        return self.folder / "dataset" / "jobs"
+
+    @property
+    def fingerprints(self) -> Path:
+        """Of the originals; made again where it is missing."""
+        return self.imports / "fingerprints.jsonl"
+
+    @property
+    def staging(self) -> Path:
+        """What an import unpacks; empty when none is under way."""
+        return self.folder / "dataset" / ".import"
+
     def manifest(self, content: str) -> Path:
         """The files of the dataset that had this content, one by one."""
         return self.folder / "dataset" / "manifests" / f"{content[:12]}.json"
+
+    @property
+    def captioned(self) -> Path:
+        """Which captions of originals were written by captioners, and what was there before."""
+        return self.folder / "dataset" / "captioned.jsonl"
+
+    @property
+    def captioning(self) -> Path:
+        """The folder of the job that captions the originals."""
+        return self.folder / "captioning"
+
+    @property
+    def caption_edits(self) -> Path:
+        """Each edit of many captions, with all that is needed to undo it."""
+        return self.folder / "dataset" / "edits"
 
     @property
     def trains(self) -> Path:
@@ -135,6 +177,10 @@ class VersionPaths:
     def base_images(self) -> Path:
         """Previews of the base model alone: weight 0, shared by all runs of the version."""
         return self.folder / "base" / "images"
+
+    def trial(self, slot: str) -> Path:
+        """Where a few steps are tried on a device; gone afterwards."""
+        return self.folder / f".trial-{slot}"
 
     def run(self, name: str) -> RunPaths:
         return RunPaths(self.trains / name)

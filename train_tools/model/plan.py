@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from train_tools.model.grid import BUNDLED, Run
+from train_tools.model.preflight import NOT_LOOKED_AT, Preflight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,4 +87,5 @@ class Submission:
     jobs: tuple[int, ...]
     already: tuple[str, ...] = ()
     ahead: int = 0
-    """Jobs that were waiting before the first of these: it is queued as number ahead + 1."""
+    """Jobs that wait in front of the first of these, of a higher priority or earlier: the first is #ahead + 1."""
+    preflight: Preflight = NOT_LOOKED_AT

@@ -44,27 +44,6 @@ class FixedSide(StrEnum):
     BOTTOM = "bottom"
 
 
-class ExistingCaption(StrEnum):
-    """What becomes of a caption that is there when one is generated (S1-19)."""
-
-    IGNORE = "ignore"
-    COPY = "copy"
-    PREPEND = "prepend"
-    APPEND = "append"
-
-    def joined(self, existing: str, generated: Sequence[str]) -> str:
-        """The caption to write: what several captioners made is joined by ", " (S1-27), that and the existing
-        caption by one space (S1-19)."""
-        made = ", ".join(text for text in generated if text)
-        order = {
-            "ignore": (made or existing,),
-            "copy": (existing or made,),
-            "prepend": (existing, made),
-            "append": (made, existing),
-        }
-        return " ".join(text for text in order[self] if text)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
     """How originals become training images. The defaults are those of S1-18 to S1-28."""
@@ -121,8 +100,6 @@ class Preparation:
     background_remover: str = ""
     """The file, in models/backgrounds, of the network that finds what stands before the background."""
 
-    existing_captions: str = ExistingCaption.IGNORE
-    """What becomes of an original's own caption when captions are generated."""
     repeats: int = AUTOMATIC_REPEATS
     multiply: int = 1
     """Repeats are multiplied by this, automatic ones too (S2-09)."""
@@ -201,7 +178,6 @@ _CHOICES = {
     "resize": Resize,
     "auto_crop_objective": Objective,
     "random_fixed_side": FixedSide,
-    "existing_captions": ExistingCaption,
 }
 _RANGES: dict[str, tuple[float, float]] = {
     "split_threshold": (0, 1),

@@ -21,6 +21,8 @@ class Preset:
     rules: Rules = field(default_factory=Rules)
     size_px: tuple[int, int] | None = None
     """Width and height."""
+    engine: str = ""
+    """The trainer that the options are for; empty = the bundled one, or any that knows them."""
     family: str = ""
     """Of the base models it is for (`sd1`, `sd2`, `sdxl`); empty = any."""
     shipped: bool = False

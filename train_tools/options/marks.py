@@ -92,6 +92,30 @@ REFUSALS: Mapping[str, str] = {
 }
 """Why a user can't set an option; of secrets see `refusal_of`."""
 
+_NO_EMA = (
+    "no running average of the weights (EMA) is kept: a LoRA is trained in so few steps that it hardly differs. "
+    "Save more checkpoints and compare them instead"
+)
+_NO_WHOLE_MODEL = (
+    "whole models are not trained here (full DreamBooth, fine-tuning), only LoRAs: these need a tenth of the "
+    "memory and can be merged into a model afterwards"
+)
+NOT_OFFERED: Mapping[str, str] = {
+    **dict.fromkeys(("ema", "use_ema", "ema_decay", "ema_unet", "ema_model", "use_ema_for_unet"), _NO_EMA),
+    **dict.fromkeys(
+        (
+            "dreambooth",
+            "full_dreambooth",
+            "fine_tune",
+            "full_finetune",
+            "stop_text_encoder_training",
+            "train_unet",
+        ),
+        _NO_WHOLE_MODEL,
+    ),
+}
+"""What other programs have, no script here has, and people ask for; with the reason."""
+
 NO_PART_OF_THE_RESULT = frozenset(
     {
         "pretrained_model_name_or_path",

@@ -168,8 +168,15 @@ def _plain(value: Any) -> Json:
     return value if value is None or type(value) in (bool, int, float, str) else str(value)
 
 
+def leave_our_folder(places: list[str]) -> None:
+    """Python looks for modules beside the program first, where ours have the names of its own, such as secrets."""
+    ours = Path(__file__).resolve().parent
+    places[:] = [place for place in places if Path(place).resolve() != ours]
+
+
 def main(way: str, checkout: str, script: str, out: str) -> None:
     folder = Path(checkout)
+    leave_our_folder(sys.path)
     sys.path.insert(0, checkout)
     if way == "stubs":
         sys.meta_path.insert(0, Stubs(folder))

@@ -10,7 +10,7 @@ from sd_contract.errors import OptionError
 from sd_contract.options import OptionSpec, checked, parsed
 from train_tools.errors import OptionValueError
 from train_tools.model.dataset import CaptionPolicy
-from train_tools.options.marks import NO_PART_OF_THE_RESULT, code_of, danger_of, refusal_of
+from train_tools.options.marks import NO_PART_OF_THE_RESULT, NOT_OFFERED, code_of, danger_of, refusal_of
 from train_tools.options.option import Danger, Option
 from train_tools.options.words import words_for
 
@@ -56,6 +56,8 @@ class OptionTable(Mapping[str, Option]):
     def settable(self, name: str) -> Option:
         """The option a user may set. Raises OptionValueError with the nearest name, or the reason why not."""
         found = self._options.get(name)
+        if found is None and name in NOT_OFFERED:
+            raise OptionValueError(f"{name} is not offered: {NOT_OFFERED[name]}.")
         if found is None:
             raise OptionValueError(self._unknown(name) + self._nearest(name))
         if found.refusal:

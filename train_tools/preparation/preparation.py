@@ -14,8 +14,7 @@ from pathlib import Path
 from train_tools.datasets.exclusive import alone_with
 from train_tools.datasets.folders import class_of, foldable_class, folder_name
 from train_tools.datasets.origin import Progress, concepts
-from train_tools.datasets.pictures import without_warnings
-from train_tools.datasets.sources import formats_in_words
+from train_tools.datasets.pictures import formats_in_words, without_warnings
 from train_tools.errors import DatasetNotUsableError
 from train_tools.model.paths import VersionPaths
 from train_tools.model.preparation import Crop, Preparation, PreparationReport, PreparedFolder

@@ -1,5 +1,5 @@
 """Networks that tell what stands before the background: ONNX files of the U2-Net and IS-Net kind, such as those of
-rembg. They are not downloaded; onnxruntime is needed only by those who use one."""
+rembg. They are not downloaded; onnxruntime is imported only for those who use one."""
 
 from __future__ import annotations
 
@@ -42,13 +42,8 @@ def remover_named(name: str, models: Path | None) -> Remover:
 
 @cache
 def _opened(file: Path, modified_ns: int) -> Remover:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise DatasetNotUsableError(
-            "Removing backgrounds needs onnxruntime, which is not installed. Install it with "
-            "`pip install onnxruntime`, or empty background_remover."
-        ) from error
+    import onnxruntime
+
     try:
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     except Exception as error:

@@ -45,7 +45,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "process_multicrop_maxarea": 640 * 640,
     "process_multicrop_objective": "Maximize area",
     "process_multicrop_threshold": 0.1,
-    "preprocess_txt_action": "ignore",
     "train_batch_size": 1,
     "train_num_epochs": 20,
     "train_save_every_n_epochs": 2,
@@ -222,7 +221,6 @@ def _preparation(reading: _Reading) -> Preparation:
         auto_crop_most_area=reading.whole("process_multicrop_maxarea"),
         auto_crop_objective=_OBJECTIVES.get(str(reading.values["process_multicrop_objective"]), Objective.AREA),
         auto_crop_threshold=reading.number("process_multicrop_threshold"),
-        existing_captions=str(reading.values["preprocess_txt_action"]),
         repeats=repeats if repeats > 0 else AUTOMATIC_REPEATS,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from sd_contract.attempt import Attempt, Result
 from train_tools.jobs.kind import Exit as Exit
 from train_tools.jobs.kind import Launch as Launch
 from train_tools.model.dataset import Dataset
+from train_tools.model.finding import Finding
 from train_tools.model.job import Verdict
 from train_tools.model.paths import RunPaths
 from train_tools.options.table import OptionTable
@@ -66,6 +67,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def problem(self) -> str:
+        """Why it can't train anything now, as far as can be told without running its code; empty = it can."""
+        ...
+
+    @property
     def code(self) -> Path:
         """The folder of the trainer's own code. Its `.git`, where it is a checkout, lies there or one above."""
         ...
@@ -85,6 +91,15 @@ class Engine(Protocol):
 
     def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount:
         """How long the run would be. Raises OptionValueError or ContractError for what can't be trained."""
+        ...
+
+    def doubts(self, options: Mapping[str, Any], base_model: Path, dataset: Dataset) -> Iterator[Finding]:
+        """What it would do in silence, or stumble over later, though `count_steps` takes the run."""
+        ...
+
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options with what this trainer has to be told besides, for a file of settings; a base model need not
+        be chosen."""
         ...
 
     def write(self, files: RunFiles) -> None:

@@ -17,6 +17,7 @@ from train_tools.failures.diagnosis import UNKNOWN, Evidence, diagnose
 from train_tools.files import last_lines
 from train_tools.jobs.kind import Exit, Launch, attempts_in, last_attempt
 from train_tools.model.dataset import Dataset
+from train_tools.model.grid import BUNDLED
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.plan import Turn
@@ -61,8 +62,10 @@ def training_job(
 
 
 def title_of(version: VersionPaths, record: RunRecord) -> str:
-    """What the queue calls the training of a run."""
-    return f"{version.folder.parent.parent.name} / {version.folder.name}: {record.label}"
+    """What the queue calls the training of a run; the same grid may be there once more for another trainer."""
+    engine = record.run.spec.engine
+    trainer = "" if engine == BUNDLED else f" ({engine})"
+    return f"{version.folder.parent.parent.name} / {version.folder.name}{trainer}: {record.label}"
 
 
 class TrainingJob:

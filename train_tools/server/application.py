@@ -11,12 +11,15 @@ from train_tools.app import App
 from train_tools.server.answers import tell_errors
 from train_tools.server.api import (
     base_models,
+    captioners,
+    captions,
     checkpoints,
     configs,
     datasets,
     downloads,
     engines,
     failures,
+    health,
     jobs,
     machine,
     matrices,
@@ -37,6 +40,7 @@ RESOURCES = (
     projects,
     versions,
     datasets,
+    captions,
     plans,
     preparations,
     queue,
@@ -51,8 +55,10 @@ RESOURCES = (
     presets,
     configs,
     base_models,
+    captioners,
     downloads,
     engines,
+    health,
 )
 
 MountPage = Callable[[FastAPI, App], None]

@@ -14,12 +14,13 @@ from collections.abc import Callable, Collection, Iterator
 import uvicorn
 
 from train_tools.app import USER_ERRORS, App
+from train_tools.app.health import PAGE_PORT
 from train_tools.errors import AddressInUseError, AlreadyServedError, OptionValueError
 from train_tools.server.access_token import find_token
 from train_tools.server.application import MountPage, guarded, no_page
 from train_tools.server.security import EVERY_ADDRESS, PREFIX, SERVER_NAME, Access
 
-DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7870
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", PAGE_PORT
 STOP_PATIENCE_S = 3
 LOOK_FOR_JOBS_S = 2.0
 PORTS_TRIED = 50

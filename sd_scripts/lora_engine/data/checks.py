@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from PIL import Image
 
 from lora_engine.data.faces import face_in_name
-from lora_engine.data.truncation import is_cut_short
 from sd_contract.datasets import CollectedDataset
 from sd_contract.errors import DatasetError
 from sd_contract.images.image_files import some
+from sd_contract.images.truncation import is_cut_short
 from sd_contract.options import Settings
 
 CACHE_VARIABLE = "TRAIN_TOOLS_CACHE"

@@ -26,6 +26,7 @@ from lora_engine.output.curves import Curves, refuse_missing_package
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
 from lora_engine.output.samples import Samples
+from lora_engine.output.spilling import SpillWatch
 from lora_engine.output.states import MadeWith, States
 from lora_engine.recipes.inputs import encode_images, refuse_broken_latents
 from lora_engine.recipes.learner import Learner
@@ -53,6 +54,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
         refuse_missing_package()
     cache_folder = Path(os.environ[CACHE_VARIABLE]) if os.environ.get(CACHE_VARIABLE) else None
     announce(job, device, reporter)
+    spilling = SpillWatch.on(device, reporter.warn)
 
     reporter.phase("loading the base model")
     model = load_model(job, device, precision)
@@ -88,6 +90,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     for step in steps_to_do(job, learner.streams):
         figures = learner.learn(step)
         progress.add(step, figures)
+        spilling.after_step()
         stopping = reporter.stops_after_step(ends_epoch=step.ends_epoch)
         if checkpoints.due(step) or states.due(step) or stopping or step.number == job.plan.total_steps:
             progress.settle()

@@ -8,7 +8,7 @@ launcher's configuration of this machine; `script_process` stands in between and
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from math import ceil
@@ -20,17 +20,27 @@ from sd_contract.base_models.base_model import cpu_threads
 from sd_contract.errors import StateError
 from sd_contract.options import OptionSpec, parse_resolution
 from sd_contract.output.states import StateManifest, read_manifest
+from train_tools.engines.health import state_of
 from train_tools.engines.images import CAPTION_SUFFIX, RESOLUTION, captions_of, counted
 from train_tools.engines.kohya.checkout import Checkout
 from train_tools.engines.kohya.console import Console
 from train_tools.engines.kohya.requirements import SCRIPT, Requirements
-from train_tools.engines.kohya.run import KohyaRun, Task, read_task, write_task
-from train_tools.engines.kohya.scripts import Script, is_lora_file, refuse_pickled_code
+from train_tools.engines.kohya.run import (
+    MADE,
+    KohyaRun,
+    Task,
+    let_go_of_what_was_made,
+    read_task,
+    write_task,
+)
+from train_tools.engines.kohya.scripts import SCRIPTS, Script, is_lora_file, refuse_pickled_code
 from train_tools.engines.kohya.states import Tokens, measures_of
+from train_tools.engines.kohya.traps import traps
 from train_tools.engines.registry import Registered
 from train_tools.errors import BaseModelNotUsableError, EngineNotUsableError
 from train_tools.files import write_text
 from train_tools.model.dataset import Dataset
+from train_tools.model.finding import Finding
 from train_tools.model.job import JobState, Verdict
 from train_tools.model.paths import AttemptPaths
 from train_tools.options.config import config_text, dataset_text
@@ -57,8 +67,13 @@ COUNTING = (
     "save_n_epoch_ratio",
     "save_last_n_epochs",
     "save_last_n_steps",
+    "cache_latents",
+    "cache_latents_to_disk",
+    "color_aug",
+    "random_crop",
+    "face_crop_aug_range",
 )
-"""Options that the length of a run is counted by; they mean the same to both trainers."""
+"""Options that the length of a run is counted by, and what they rule out; they mean the same to both trainers."""
 COLUMNS = "400"
 """Messages are wrapped at this width, even inside of file names."""
 STOP_GRACE_S = 120.0
@@ -81,6 +96,10 @@ class KohyaEngine:
     def contract(self) -> str:
         """What a run's result depends on besides its options: the code that trains it."""
         return f"{RULES}-{self._checkout.content[:12]}"
+
+    @property
+    def problem(self) -> str:
+        return state_of(self._entry).problem
 
     @property
     def code(self) -> Path:
@@ -145,6 +164,17 @@ class KohyaEngine:
         counting = {name: options[name] for name in COUNTING if name in options}
         return counted(counting, _without_validation(dataset, float(options.get("validation_split") or 0.0)))
 
+    def doubts(self, options: Mapping[str, Any], base_model: Path, dataset: Dataset) -> Iterator[Finding]:
+        yield from self._requirements.findings(options, base_model)
+        yield from traps(options, dataset)
+
+    def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        base_model = Path(str(options.get("pretrained_model_name_or_path") or ""))
+        if not base_model.is_file():
+            return {"network_module": SCRIPTS[0].network_module, **options}
+        told = self._requirements.told(options, base_model, "")
+        return {name: value for name, value in told.items() if not self.options[name].refusal}
+
     def write(self, files: RunFiles) -> None:
         told = self._requirements.told(files.options, files.base_model, files.output_name)
         write_text(files.paths.config, config_text(told))
@@ -155,7 +185,7 @@ class KohyaEngine:
         notes = list(self._requirements.doubts(files.options, files.base_model))
         folder = attempt.states.parent
         state, words = self._resumed(files, script, attempt.resume, notes)
-        made = folder / "kohya" if state else attempt.output
+        made = folder / MADE if state else attempt.output
         write_task(
             folder,
             Task(
@@ -167,6 +197,7 @@ class KohyaEngine:
                 from_step=state.step if state else 0,
                 earlier_files=state.checkpoints if state else (),
                 token=self._tokens.new(),
+                keeps_last_state=bool(files.options.get("save_state_on_train_end")),
                 ends_at_nan=files.options.get("mixed_precision") != "fp16",
                 notes=tuple(notes),
             ),
@@ -200,10 +231,14 @@ class KohyaEngine:
 
     def judge(self, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
         """Without a word of `script_process`, the script may have gone on and come to its end alone."""
+        task = _task_of(attempt)
+        done = _came_to_its_end(attempt, task) if result is None else result.outcome == "done"
+        if done:
+            if task is not None:
+                let_go_of_what_was_made(task, attempt.folder.parent)
+            return Verdict(state=JobState.DONE, message=result.message if result else "")
         if result is not None:
             return Verdict(state=JobState(result.outcome), message=result.message)
-        if _came_to_its_end(attempt):
-            return Verdict(state=JobState.DONE)
         how = "its end was not seen" if exit_.code is None else f"exit code {exit_.code}"
         return Verdict(
             state=JobState.QUEUED,
@@ -278,14 +313,24 @@ def _dataset_text(options: Mapping[str, Any], dataset: Dataset) -> str:
     return dataset_text({"caption_extension": CAPTION_SUFFIX}, [described])
 
 
-def _came_to_its_end(attempt: Attempt) -> bool:
+def _task_of(attempt: Attempt) -> Task | None:
+    """None for an attempt that never got so far, or whose file is damaged."""
+    try:
+        return read_task(attempt)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _came_to_its_end(attempt: Attempt, task: Task | None) -> bool:
     """Reads the whole log of an attempt whose `script_process` was killed, and brings what was finished to its
     place. True when the final checkpoint is among it."""
-    try:
-        run = KohyaRun(read_task(attempt), lambda event: None)
-        log = AttemptPaths(attempt.folder).log.read_bytes()
-    except (OSError, ValueError, TypeError, KeyError):
+    if task is None:
         return False
+    try:
+        log = AttemptPaths(attempt.folder).log.read_bytes()
+    except OSError:
+        return False
+    run = KohyaRun(task, lambda event: None)
     console = Console()
     for said in (*console.read(log), *console.rest()):
         run.take(said)

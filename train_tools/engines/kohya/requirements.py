@@ -3,22 +3,23 @@ wrong they ignore without a word, or stumble over after minutes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from sd_contract.base_models.base_model import BaseModel, agreed
 from sd_contract.errors import ContractError, OptionError
 from sd_contract.options import OptionSpec, checked
+from train_tools.engines.base_models import inspected, prediction_doubts
 from train_tools.engines.kohya.checkout import Checkout
 from train_tools.engines.kohya.scripts import (
     Script,
     family_of,
     refuse_pickled_code,
     script_for,
-    stable_diffusion,
 )
 from train_tools.errors import BaseModelNotUsableError, OptionValueError
+from train_tools.model.finding import Finding
 from train_tools.options.config import config_text
 from train_tools.options.marks import PATHS
 
@@ -68,6 +69,13 @@ class Requirements:
         known = _is_stable_diffusion(self.script(options, base_model), base_model)
         return _agreed(options, base_model)[1] if known else ()
 
+    def findings(self, options: Mapping[str, Any], base_model: Path) -> Iterator[Finding]:
+        """The same, as a pre-flight tells it."""
+        if _is_stable_diffusion(self.script(options, base_model), base_model):
+            base, doubts = _agreed(options, base_model)
+            asked = bool(options.get("v_parameterization"))
+            yield from prediction_doubts(base, doubts, v_parameterization=asked)
+
     def check(self, options: Mapping[str, Any], base_model: Path) -> None:
         """Raises OptionValueError or BaseModelNotUsableError for what the script would stumble over or, worse,
         would not."""
@@ -104,7 +112,7 @@ class Requirements:
         width = self._checkout.unet_width
         if width is None or not _is_stable_diffusion(script, base_model):
             return
-        found = stable_diffusion(base_model).unet["block_out_channels"][0]
+        found = inspected(base_model).unet["block_out_channels"][0]
         if found != width:
             raise BaseModelNotUsableError(
                 f"base model: the U-Net of {base_model} is {found} channels wide, and kohya's scripts load only "
@@ -121,7 +129,7 @@ def _agreed(options: Mapping[str, Any], base_model: Path) -> tuple[BaseModel, tu
     """What the model says of itself, with the options' word where it says nothing, and what is doubtful."""
     flags = {name: bool(options.get(name)) for name in ("v2", "v_parameterization")}
     try:
-        return agreed(stable_diffusion(base_model), v2=flags["v2"], v_parameterization=flags["v_parameterization"])
+        return agreed(inspected(base_model), v2=flags["v2"], v_parameterization=flags["v_parameterization"])
     except ContractError as error:
         raise BaseModelNotUsableError(str(error)) from error
 

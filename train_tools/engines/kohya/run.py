@@ -11,9 +11,12 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from glob import escape
 from pathlib import Path
 
 from sd_contract.attempt import Attempt
@@ -39,6 +42,8 @@ from train_tools.files import link_or_copy, write_json, write_text
 MOST_COMPLAINTS = 20
 MOST_STEPS_AT_NAN = 20
 SUFFIX = ".safetensors"
+MADE = "kohya"
+"""The folder of an attempt that goes on from a state, where the script writes under its own steps."""
 _STEP_NAME = re.compile(r"(?P<stem>.*)-step(?P<step>\d{8})\.safetensors", re.DOTALL)
 
 
@@ -59,6 +64,8 @@ class Task:
     """Checkpoints that earlier attempts had saved by then; they are the run's too."""
     token: str = ""
     ends_at_nan: bool = True
+    keeps_last_state: bool = False
+    """The user asked for a state of the end (`save_state_on_train_end`)."""
     notes: tuple[str, ...] = ()
     """What the user should know, said at the beginning."""
     format: int = 1
@@ -72,6 +79,21 @@ def read_task(attempt: Attempt) -> Task:
     fields = json.loads((attempt.folder / "kohya.json").read_text(encoding="utf-8"))
     lists = {name: tuple(fields[name]) for name in ("notes", "earlier_files")}
     return Task(**{**fields, **lists})
+
+
+def let_go_of_what_was_made(task: Task, attempts: Path) -> None:
+    """Of a run that is done: the script's own states, of which each is several times a checkpoint, and files that
+    it called by other steps. Nothing goes on from them; a state of the end stays where the user asked for one."""
+    last = Path(task.made) / f"{task.output_name}-state"
+    for folder in (found for tried in attempts.iterdir() for found in (tried / "out", tried / MADE)):
+        for state in folder.glob(f"{escape(task.output_name)}*-state"):
+            if not (task.keeps_last_state and state == last):
+                shutil.rmtree(state, ignore_errors=True)
+    for folder in attempts.glob(f"*/{MADE}"):
+        for file in folder.glob(f"*{SUFFIX}"):
+            file.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 @dataclass(frozen=True)

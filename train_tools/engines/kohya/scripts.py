@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from sd_contract.base_models.base_model import FAMILY_NAMES, BaseModel, inspect_trainable
+from sd_contract.base_models.base_model import FAMILY_NAMES
 from sd_contract.base_models.model_shapes import is_lora
 from sd_contract.errors import BaseModelError, CheckpointError, ContractError
 from sd_contract.tensors import pickled_files
 from sd_contract.tensors.tensor_files import read_header
+from train_tools.engines.base_models import inspected
 from train_tools.errors import BaseModelNotUsableError
 
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
@@ -104,18 +105,7 @@ def _family_while_unchanged(base_model: Path, size: int, modified_ns: int) -> st
             for family, sign in _SIGNS:
                 if any(re.match(sign, name) for name in names):
                     return family
-    return _model_while_unchanged(base_model, size, modified_ns).family
-
-
-def stable_diffusion(base_model: Path) -> BaseModel:
-    """What an SD1, SD2 or SDXL model says of itself. ContractError for any other."""
-    status = base_model.stat()
-    return _model_while_unchanged(base_model, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=16)
-def _model_while_unchanged(base_model: Path, size: int, modified_ns: int) -> BaseModel:
-    return inspect_trainable(base_model)
+    return inspected(base_model).family
 
 
 def is_lora_file(path: Path) -> bool:

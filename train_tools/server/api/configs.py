@@ -10,6 +10,7 @@ from pydantic import Field
 
 from train_tools.model.config import ConfigChange, ExportedConfig, ImportedConfig
 from train_tools.model.expressions import typed
+from train_tools.model.grid import BUNDLED
 from train_tools.server.answers import Answer, Question
 from train_tools.server.api.context import TheApp
 
@@ -25,6 +26,11 @@ class SettingsFile(Question):
     text: str = Field(max_length=LONGEST)
 
 
+class FileToRead(SettingsFile):
+    trainer: str = Field(default=BUNDLED, max_length=100)
+    """Whose options are meant; a file of Train Tools may name another."""
+
+
 class EntryAnswer(Answer):
     key: str
     value: str
@@ -38,6 +44,8 @@ class EntryAnswer(Answer):
 
 class ConfigAnswer(Answer):
     format: str
+    trainer: str
+    """Whose options these are."""
     assignments: Mapping[str, str]
     """Options with their values as one would type them."""
     entries: tuple[EntryAnswer, ...]
@@ -74,15 +82,15 @@ class Overrides(Question):
 
 
 @router.post("/configs/read")
-def read(file: SettingsFile, app: TheApp) -> ConfigAnswer:
+def read(file: FileToRead, app: TheApp) -> ConfigAnswer:
     """What a file of settings would set. Changes nothing."""
-    return config_answer(app.configs.read_text(file.name, file.text))
+    return config_answer(app.configs.read_text(file.name, file.text, file.trainer))
 
 
 @router.put(OF_VERSION)
 def take_over(project: str, version: str, file: SettingsFile, app: TheApp) -> TakenOver:
     """Puts what the file says in the place of the version's options and axes."""
-    config = app.configs.read_text(file.name, file.text)
+    config = app.configs.read_text(file.name, file.text, app.configs.trainer_of(project, version))
     change = app.configs.take_over(project, version, config)
     return TakenOver(config=config_answer(config), change=change_answer(change))
 
@@ -98,6 +106,7 @@ def config_answer(config: ImportedConfig) -> ConfigAnswer:
     several = {**{name: (value,) for name, value in config.options.items()}, **config.axes}
     return ConfigAnswer(
         format=config.format,
+        trainer=config.engine,
         assignments={name: typed(values) for name, values in several.items()},
         entries=tuple(
             EntryAnswer(

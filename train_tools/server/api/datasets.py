@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from train_tools.app import App
-from train_tools.model.dataset import DatasetFolder, ImportReport, Rejected, TrainingImage
-from train_tools.model.preparation import PreparationReport
+from train_tools.model.dataset import DatasetFolder, Rejected, TrainingImage
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import PictureLinks, TheApp, links_to
+from train_tools.server.api.jobs import JobAnswer, job_answer
 
 MOST_IMAGES = 1000
 
@@ -56,28 +57,9 @@ class Sources(Question):
     """Absolute paths of files, folders or zip files on the machine that Train Tools runs on."""
 
 
-class Renamed(Answer):
-    source: str
-    name: str
-
-
-class ImportAnswer(Answer):
-    images: int
-    captions: int
-    rejected: tuple[Problem, ...]
-    renamed: tuple[Renamed, ...]
-    already_there: tuple[str, ...]
-
-
-class PreparationOutcome(Answer):
-    originals: int
-    images: int
-    captions: int
-    repeats: int
-    class_name: str
-    folder: Path
-    skipped: tuple[Problem, ...]
-    kept_captions: tuple[str, ...]
+class ImportNames(Answer):
+    imports: tuple[str, ...]
+    """Newest first."""
 
 
 @router.get("", response_model=DatasetAnswer)
@@ -106,17 +88,30 @@ def show(
     return fresh(request, answer)
 
 
-@router.post("/import")
-def import_images(project: str, version: str, sources: Sources, app: TheApp) -> ImportAnswer:
-    """Copies pictures and their captions into the version; nothing is taken away from where they lie."""
-    report = app.versions.import_images(project, version, [Path(path).expanduser() for path in sources.paths])
-    return _import_answer(report)
+@router.post("/import", status_code=202)
+def import_images(project: str, version: str, sources: Sources, app: TheApp) -> JobAnswer:
+    """Queues a job that copies pictures and their captions into the version; nothing is taken away from where they
+    lie. It waits for no training."""
+    return job_answer(app.datasets.import_later(project, version, [Path(path) for path in sources.paths]))
 
 
-@router.post("/prepare")
-def prepare(project: str, version: str, app: TheApp) -> PreparationOutcome:
-    """Makes the training images from the originals, with the version's settings."""
-    return _outcome(app.versions.prepare(project, version))
+@router.get("/imports")
+def list_imports(project: str, version: str, app: TheApp) -> ImportNames:
+    """What was imported till now, by the names of the reports."""
+    return ImportNames(imports=tuple(app.datasets.imports(project, version)))
+
+
+@router.get("/imports/{name}")
+def show_import(project: str, version: str, name: str, app: TheApp) -> dict[str, Any]:
+    """What an import did, and what it left out, by reason."""
+    return app.datasets.import_report(project, version, name)
+
+
+@router.post("/prepare", status_code=202)
+def prepare(project: str, version: str, app: TheApp) -> JobAnswer:
+    """Queues a job that makes the training images from the originals, with the version's settings. It waits for no
+    training."""
+    return job_answer(app.datasets.prepare_later(project, version))
 
 
 def _folders(folders: tuple[DatasetFolder, ...]) -> tuple[FolderAnswer, ...]:
@@ -139,26 +134,3 @@ def _image(app: App, image: TrainingImage) -> ImageAnswer:
 
 def _problems(problems: tuple[Rejected, ...]) -> tuple[Problem, ...]:
     return tuple(Problem(source=each.source, reason=each.reason) for each in problems)
-
-
-def _import_answer(report: ImportReport) -> ImportAnswer:
-    return ImportAnswer(
-        images=report.images,
-        captions=report.captions,
-        rejected=_problems(report.rejected),
-        renamed=tuple(Renamed(source=source, name=name) for source, name in report.renamed),
-        already_there=report.already_there,
-    )
-
-
-def _outcome(report: PreparationReport) -> PreparationOutcome:
-    return PreparationOutcome(
-        originals=report.originals,
-        images=report.images,
-        captions=report.captions,
-        repeats=report.repeats,
-        class_name=report.class_name,
-        folder=report.folder,
-        skipped=_problems(report.skipped),
-        kept_captions=report.kept_captions,
-    )

@@ -103,12 +103,12 @@ def list_jobs(
     offset: int = Query(0, ge=0, lt=2**31),
 ) -> Response:
     """Active and waiting jobs in the order they run, then finished ones, newest first."""
-    return fresh(request, JobList(jobs=tuple(_job(job) for job in app.jobs.all(limit, offset))))
+    return fresh(request, JobList(jobs=tuple(job_answer(job) for job in app.jobs.all(limit, offset))))
 
 
 @router.get("/jobs/{id}")
 def one_job(id: JobNumber, app: TheApp) -> JobAnswer:
-    return _job(app.jobs.get(id))
+    return job_answer(app.jobs.get(id))
 
 
 @router.get("/jobs/{id}/log")
@@ -120,43 +120,43 @@ def log(id: JobNumber, app: TheApp, lines: int = Query(40, ge=1, le=MOST_LOG_LIN
 @router.post("/jobs/{id}/cancel")
 def cancel(id: JobNumber, app: TheApp, ending: AnEnding) -> JobAnswer:
     """A waiting job leaves the queue; a running one is asked to end."""
-    return _job(app.jobs.cancel(id, ending.stop))
+    return job_answer(app.jobs.cancel(id, ending.stop))
 
 
 @router.post("/jobs/{id}/pause")
 def pause(id: JobNumber, app: TheApp, ending: AnEnding) -> JobAnswer:
     """A waiting job is passed over; a running one is asked to end, and goes on from there once it is resumed."""
-    return _job(app.jobs.pause(id, ending.stop))
+    return job_answer(app.jobs.pause(id, ending.stop))
 
 
 @router.post("/jobs/{id}/resume")
 def resume(id: JobNumber, app: TheApp) -> JobAnswer:
     """A paused job waits at its place again."""
-    return _job(app.jobs.resume(id))
+    return job_answer(app.jobs.resume(id))
 
 
 @router.post("/jobs/{id}/move")
 def move(id: JobNumber, place: NewPlace, app: TheApp) -> JobAnswer:
     """Gives a waiting job another place. Its priority gives way where the place needs another."""
-    return _job(app.jobs.move(id, before=place.before, place=place.place))
+    return job_answer(app.jobs.move(id, before=place.before, place=place.place))
 
 
 @router.post("/jobs/{id}/priority")
 def prioritise(id: JobNumber, wanted: NewPriority, app: TheApp) -> JobAnswer:
     """Jobs of a higher priority go first."""
-    return _job(app.jobs.prioritise(id, wanted.priority))
+    return job_answer(app.jobs.prioritise(id, wanted.priority))
 
 
 @router.post("/jobs/{id}/schedule")
 def schedule(id: JobNumber, time: NewTime, app: TheApp) -> JobAnswer:
     """Lets a waiting job start at a time at the earliest."""
-    return _job(app.jobs.schedule(id, time.not_before))
+    return job_answer(app.jobs.schedule(id, time.not_before))
 
 
 @router.post("/jobs/{id}/retry")
 def retry(id: JobNumber, app: TheApp) -> JobAnswer:
     """Puts a job that has ended back into the queue."""
-    return _job(app.jobs.retry(id))
+    return job_answer(app.jobs.retry(id))
 
 
 @router.delete("/jobs/{id}", status_code=204)
@@ -165,7 +165,7 @@ def forget(id: JobNumber, app: TheApp) -> None:
     app.jobs.forget(id)
 
 
-def _job(job: Job) -> JobAnswer:
+def job_answer(job: Job) -> JobAnswer:
     left = job.seconds_left(time.time())
     return JobAnswer(
         id=job.id,

@@ -9,8 +9,10 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from train_tools.app import App
+from train_tools.model.finding import Level
 from train_tools.model.grid import Rules
 from train_tools.model.plan import Plan, Turn
+from train_tools.model.preflight import Preflight
 from train_tools.server.answers import Answer, Question
 from train_tools.server.api.context import TheApp
 
@@ -59,6 +61,8 @@ class Assignments(Question):
 class Order(Assignments):
     sure: bool = False
     """Very many runs are queued only for those who are."""
+    anyway: bool = False
+    """Whether to queue what the pre-flight would stop."""
     priority: int = 0
     """Jobs of a higher one go first."""
     not_before: float | None = None
@@ -100,11 +104,28 @@ class PlanAnswer(Answer):
     planned: tuple[PlannedRunAnswer, ...]
 
 
+class FindingAnswer(Answer):
+    check: str
+    level: Level
+    message: str
+    cure: str
+    runs: tuple[str, ...]
+    """The runs that it is about; empty = all of them."""
+
+
+class PreflightAnswer(Answer):
+    level: Level
+    """`stop` where nothing should be submitted as it is."""
+    findings: tuple[FindingAnswer, ...]
+    """Those that stop the grid first."""
+
+
 class SubmissionAnswer(Answer):
     grid: str
     jobs: tuple[int, ...]
     already: tuple[str, ...]
     ahead: int
+    preflight: PreflightAnswer
 
 
 @router.post("/plan")
@@ -120,6 +141,12 @@ def count(project: str, version: str, asked: Assignments, app: TheApp) -> CountA
     return CountAnswer(runs=counted.runs, exact=counted.exact)
 
 
+@router.post("/preflight")
+def preflight(project: str, version: str, asked: Assignments, app: TheApp) -> PreflightAnswer:
+    """What would go wrong with the runs, or otherwise than was meant. Changes nothing."""
+    return _preflight(app.grids.preflight(project, version, **asked.asked(app), previews=asked.previews))
+
+
 @router.post("/runs", status_code=201)
 def submit(project: str, version: str, order: Order, app: TheApp) -> SubmissionAnswer:
     """Queues the runs that are neither done nor queued already."""
@@ -129,8 +156,30 @@ def submit(project: str, version: str, order: Order, app: TheApp) -> SubmissionA
         stop_after_failures=order.stop_after_failures,
         previews=order.previews,
     )
-    done = app.grids.submit(project, version, **order.asked(app), turn=turn, sure=order.sure)
-    return SubmissionAnswer(grid=done.grid, jobs=done.jobs, already=done.already, ahead=done.ahead)
+    done = app.grids.submit(project, version, **order.asked(app), turn=turn, sure=order.sure, anyway=order.anyway)
+    return SubmissionAnswer(
+        grid=done.grid,
+        jobs=done.jobs,
+        already=done.already,
+        ahead=done.ahead,
+        preflight=_preflight(done.preflight),
+    )
+
+
+def _preflight(preflight: Preflight) -> PreflightAnswer:
+    return PreflightAnswer(
+        level=preflight.level,
+        findings=tuple(
+            FindingAnswer(
+                check=finding.check,
+                level=finding.level,
+                message=finding.message,
+                cure=finding.cure,
+                runs=finding.runs,
+            )
+            for finding in preflight.findings
+        ),
+    )
 
 
 def _plan(plan: Plan) -> PlanAnswer:

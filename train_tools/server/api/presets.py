@@ -19,6 +19,8 @@ router = APIRouter(tags=["presets"])
 class PresetAnswer(Answer):
     name: str
     why: str
+    trainer: str
+    """That it is for; empty = the bundled one, or any that knows its options."""
     family: str
     """Of the base models it is for; empty = any."""
     width_px: int | None
@@ -76,6 +78,7 @@ def _preset(preset: Preset) -> PresetAnswer:
     return PresetAnswer(
         name=preset.name,
         why=preset.why,
+        trainer=preset.engine,
         family=preset.family,
         width_px=preset.size_px[0] if preset.size_px else None,
         height_px=preset.size_px[1] if preset.size_px else None,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lora_engine.data.truncation import is_cut_short
+from sd_contract.images.truncation import is_cut_short
 
 WAYS = {
     "png": {},

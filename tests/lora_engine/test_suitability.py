@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from lora_engine.families.speed import refuse_missing_attention
-from lora_engine.job import refuse_misfitting_options
 from sd_contract.errors import CheckpointError, OptionError
 from sd_contract.options import settings_from
+from sd_contract.steps import plan_batches
+from sd_contract.suitability import idle_options, refuse_misfitting_options
 
 
 def refusal(base, **values):
@@ -71,3 +72,72 @@ def test_options_that_contradict_each_other_are_refused_by_name(values, told):
 def test_older_spellings_choose_the_optimizer():
     assert settings_from({"use_8bit_adam": True}).optimizer.optimizer == "AdamW8bit"
     assert settings_from({"use_lion_optimizer": True}).optimizer.optimizer == "Lion"
+
+
+def idle(**values):
+    settings = settings_from({"output_name": "cat", "max_train_epochs": 2, **values})
+    plan = plan_batches(settings, batches_per_epoch=3)
+    return list(idle_options(settings, steps=plan.total_steps, epochs=plan.epochs))
+
+
+def test_options_at_their_defaults_are_never_idle():
+    assert idle() == []
+    assert idle(max_train_epochs=1) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"save_every_n_steps": 7}, "save_every_n_steps = 7 never comes: the run has 6 steps"),
+        ({"save_every_n_epochs": 3}, "save_every_n_epochs = 3 never comes: the run has 2 epochs"),
+        (
+            {"sample_every_n_steps": 9, "sample_prompts": "p.txt"},
+            "sample_every_n_steps = 9 never comes: the run has 6 steps",
+        ),
+        (
+            {"sample_every_n_epochs": 4, "sample_prompts": "p.txt"},
+            "sample_every_n_epochs = 4 never comes: the run has 2 epochs",
+        ),
+        (
+            {"state_every_n_steps": 8, "state_dir": "s"},
+            "state_every_n_steps = 8 never comes: the run has 6 steps",
+        ),
+        ({"max_train_steps": 500}, "max_train_steps = 500 has no effect beside max_train_epochs = 2"),
+        (
+            {"save_every_n_epochs": 1, "save_n_epoch_ratio": 2},
+            "save_every_n_epochs = 1 has no effect beside save_n_epoch_ratio = 2",
+        ),
+        (
+            {"text_encoder_lr": [1e-5, 1e-6], "network_train_unet_only": True},
+            "text_encoder_lr = 1e-05 1e-06 has no effect beside network_train_unet_only = true",
+        ),
+        (
+            {"unet_lr": 1e-5, "network_train_text_encoder_only": True},
+            "unet_lr = 1e-05 has no effect beside network_train_text_encoder_only = true",
+        ),
+        ({"save_last_n_steps_state": 1}, "save_last_n_steps_state = 1 has no effect without save_state"),
+        ({"save_last_n_epochs_state": 1}, "save_last_n_epochs_state = 1 has no effect without save_state"),
+        ({"state_every_n_steps": 2}, "state_every_n_steps = 2 has no effect without state_dir"),
+        (
+            {"noise_offset_random_strength": True},
+            "noise_offset_random_strength = true has no effect without noise_offset",
+        ),
+        ({"multires_noise_discount": 0.5}, "multires_noise_discount = 0.5 has no effect without multires_noise"),
+    ],
+)
+def test_an_option_that_changes_nothing_is_told(values, told):
+    (warning,) = idle(**values)
+    assert warning.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"save_every_n_steps": 6, "save_every_n_epochs": 2},
+        {"save_last_n_epochs_state": 1, "save_state": True},
+        {"state_every_n_steps": 2, "state_dir": "s"},
+        {"text_encoder_lr": [1e-5], "unet_lr": 1e-4},
+    ],
+)
+def test_an_option_that_changes_something_is_not_told(values):
+    assert idle(**values) == []

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import NoReturn
 
-import sd_contract
-import train_tools
 from sd_contract.attempt import Attempt, Result, exit_code, write_result
 from sd_contract.errors import ContractError
-from sd_contract.events import AttemptStarted, Event, EventLog, StepDone
+from sd_contract.events import AttemptStarted, Event, EventLog, PhaseStarted, StepDone
 from train_tools.errors import TrainToolsError
 from train_tools.files import storage_error
-from train_tools.follow_ups.placing import StoppedError
 from train_tools.jobs.kind import Exit, Launch
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 
 OUTCOMES = {"done": JobState.DONE, "failed": JobState.FAILED, "cancelled": JobState.CANCELLED}
-Progress = Callable[[int, int], None]
+
+
+class StoppedError(Exception):
+    """Somebody asked the process to stop, and it has."""
+
+
+class Progress:
+    """Told of each step, passes on one in `every_s`, and the last one: nobody reads ten thousand."""
+
+    def __init__(self, log: EventLog, every_s: float) -> None:
+        self._log = log
+        self._every_s = every_s
+        self._told_at = 0.0
+
+    def __call__(self, step: int, of: int) -> None:
+        now = time.monotonic()
+        if step >= of or now - self._told_at >= self._every_s:
+            self._told_at = now
+            self._log.emit(StepDone(step, of))
+
+    def phase(self, name: str) -> None:
+        self._log.emit(PhaseStarted(name))
 
 
 class Errand:
@@ -53,19 +72,19 @@ def launch_of(process: str, attempt: Attempt, request: Path, stop_grace_s: float
     return Launch(
         command=(sys.executable, "-m", process, str(request)),
         folder=attempt.folder,
-        environment={"PYTHONPATH": _import_path(train_tools, sd_contract), "PYTHONIOENCODING": "utf-8"},
+        environment={"PYTHONPATH": _import_path(Job, Attempt), "PYTHONIOENCODING": "utf-8"},
         stop_grace_s=stop_grace_s,
     )
 
 
-def do(work: Callable[[Attempt, Progress], str]) -> NoReturn:
+def do(work: Callable[[Attempt, Progress], str], told_every_s: float = 0.0) -> NoReturn:
     """Does a process's work and ends it: the sentence that `work` returns is the result's message, a user error or
     one of the disk its failure."""
     attempt = Attempt.from_environment()
     assert attempt is not None, "it is started by a worker"
     log = EventLog(attempt.events)
     log.emit(AttemptStarted())
-    result = _outcome(work, attempt, lambda step, of: log.emit(StepDone(step, of)))
+    result = _outcome(work, attempt, Progress(log, told_every_s))
     log.close()
     note(result.message)
     write_result(attempt, result)
@@ -89,8 +108,13 @@ def _outcome(work: Callable[[Attempt, Progress], str], attempt: Attempt, progres
         return Result(outcome="failed", step=0, total_steps=1, message=str(storage_error(attempt.folder, error)))
 
 
-def _import_path(*packages: ModuleType) -> str:
-    """PYTHONPATH with the folders that our packages lie in put first."""
-    ours = [str(Path(package.__path__[0]).resolve().parent) for package in packages]
+def _import_path(*classes: type) -> str:
+    """PYTHONPATH with the folders put first that the packages of these classes lie in."""
+    ours = [str(_folder_of_package(each)) for each in classes]
     inherited = os.environ.get("PYTHONPATH", "")
     return os.pathsep.join(dict.fromkeys([*ours, *filter(None, inherited.split(os.pathsep))]))
+
+
+def _folder_of_package(class_: type) -> Path:
+    levels = class_.__module__.count(".")
+    return Path(inspect.getfile(class_)).resolve().parents[levels]

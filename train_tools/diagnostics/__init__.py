@@ -1,0 +1,1 @@
+"""A file for whoever is to help: what was found, versions, settings, the ends of failed logs, without secrets."""

@@ -1,0 +1,90 @@
+"""What kohya's scripts do in silence, or stop at in the middle, that has to do with a dataset: measured, one by
+one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sd_contract.errors import DatasetError
+from sd_contract.images.image_files import some
+from sd_contract.images.image_sizes import image_size
+from sd_contract.options import parse_resolution
+from train_tools.engines.images import CAPTION_SUFFIX, RESOLUTION
+from train_tools.model.dataset import CaptionPolicy, Dataset
+from train_tools.model.finding import Finding, Level
+
+IMAGES, CAPTIONS, VALIDATION = "images", "captions", "validation"
+
+
+def traps(options: Mapping[str, Any], dataset: Dataset) -> Iterator[Finding]:
+    images = [image.path for folder in (*dataset.folders, *dataset.regularisation) for image in folder.images]
+    yield from _mixed_case(images)
+    yield from _empty_captions(dataset)
+    if not any(options.get(name) for name in ("cache_latents", "cache_latents_to_disk", "enable_bucket")):
+        yield from _other_sizes(options, images)
+    if options.get("validation_split") and options.get("validation_seed") is None:
+        yield Finding(
+            check=VALIDATION,
+            level=Level.WARNING,
+            message="validation_split without validation_seed: the images to validate with are drawn apart from "
+            "those to train on, so they overlap.",
+            cure="Set validation_seed=1.",
+        )
+
+
+def _mixed_case(images: Sequence[Path]) -> Iterator[Finding]:
+    odd = [path.name for path in images if path.suffix not in (path.suffix.lower(), path.suffix.upper())]
+    if odd:
+        yield Finding(
+            check=IMAGES,
+            level=Level.STOP,
+            message=f"kohya's scripts see only endings that are all lower or all upper case, and would leave "
+            f"{len(odd)} out in silence: {some(odd)}.",
+            cure="Rename them.",
+        )
+
+
+def _empty_captions(dataset: Dataset) -> Iterator[Finding]:
+    empty = [
+        image.path.with_suffix(CAPTION_SUFFIX).name
+        for folder in (*dataset.folders, *dataset.regularisation)
+        if folder.captions is not CaptionPolicy.CLASS_ONLY
+        for image in folder.images
+        if not image.caption and _is_empty(image.path.with_suffix(CAPTION_SUFFIX))
+    ]
+    if empty:
+        yield Finding(
+            check=CAPTIONS,
+            level=Level.STOP,
+            message=f"kohya's scripts stop at a caption file without a byte; {len(empty)} are: {some(empty)}.",
+            cure="Delete them: the class is taken then; or write captions.",
+        )
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False
+
+
+def _other_sizes(options: Mapping[str, Any], images: Sequence[Path]) -> Iterator[Finding]:
+    wanted = parse_resolution(str(options["resolution"])) if options.get("resolution") else RESOLUTION
+    odd = [path.name for path in images if _size(path) not in (None, wanted)]
+    if odd:
+        yield Finding(
+            check=IMAGES,
+            level=Level.STOP,
+            message=f"{len(odd)} images are not exactly {wanted[0]}x{wanted[1]}, and without cache_latents and "
+            f"enable_bucket kohya's scripts don't scale them but stop at the first: {some(odd)}.",
+            cure="Set cache_latents=true, or enable_bucket=true.",
+        )
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    try:
+        return image_size(path)
+    except DatasetError:
+        return None
