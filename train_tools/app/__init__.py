@@ -23,6 +23,7 @@ from train_tools.app.health import Health
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
 from train_tools.app.preflights import Preflights, device_trained_on
+from train_tools.app.preparations import Preparations
 from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
 from train_tools.app.readings import Readings
@@ -79,7 +80,10 @@ class App:
             has_last_duty=self.machine.is_to_be_shut_down_now,
         )
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
-        self.versions = Versions(self.store, partial(self.jobs.working_in, but_not=DATASET_KINDS))
+        self.versions = Versions(
+            self.store, partial(self.jobs.working_in, but_not=DATASET_KINDS), outputs.base_models
+        )
+        self.preparations = Preparations(self.versions, outputs.base_models)
         self.datasets = Datasets(outputs, self.versions, self.jobs)
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read

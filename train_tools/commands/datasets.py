@@ -10,8 +10,10 @@ import typer
 
 from train_tools.commands import caption_checks, captioners, captions
 from train_tools.commands.border import AsJson, ProjectName, VersionName, the_app, told
+from train_tools.commands.preparations import commands as preparations
 
 datasets = typer.Typer(help="Bring pictures into a version.", no_args_is_help=True)
+datasets.add_typer(preparations)
 commands = typer.Typer()
 commands.add_typer(datasets, name="dataset")
 captions.tags.add_typer(caption_checks.commands)

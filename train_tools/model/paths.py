@@ -118,6 +118,11 @@ class VersionPaths:
         return self.folder / "dataset" / "processed"
 
     @property
+    def crops(self) -> Path:
+        """The parts of originals that were chosen by hand."""
+        return self.folder / "dataset" / "crops.toml"
+
+    @property
     def regularisation(self) -> Path:
         return self.folder / "dataset" / "reg"
 
