@@ -25,6 +25,7 @@ from train_tools.commands import (
     projects,
     queue,
     runs,
+    scores,
     settings,
 )
 from train_tools.commands.border import AsJson, choose_outputs, the_app, told
@@ -54,6 +55,7 @@ for part in (
     runs,
     machine,
     previews,
+    scores,
     settings,
     health,
 ):

@@ -34,6 +34,7 @@ ROOMS = {
     "preflight": {"memory", "runs", "options", "model", "sd_contract"},
     "follow_ups": {"jobs", "machine", "previews", "runs", "settings", "model", "sd_contract"},
     "previews": {"jobs", "projects", "options", "model", "sd_contract"},
+    "scoring": {"datasets", "jobs", "runs", "model", "sd_contract"},
     "engines": {"runs", "failures", "options", "model", "sd_contract"},
     "renderers": {"previews", "model", "sd_contract"},
     "app": {
@@ -52,6 +53,7 @@ ROOMS = {
         "failures",
         "runs",
         "previews",
+        "scoring",
         "engines",
         "renderers",
         "settings",

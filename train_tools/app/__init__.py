@@ -29,6 +29,7 @@ from train_tools.app.previews import Previews
 from train_tools.app.readings import Readings
 from train_tools.app.records import Records
 from train_tools.app.runs import Runs
+from train_tools.app.scores import Scores
 from train_tools.app.settings import Settings
 from train_tools.app.successors import Successors
 from train_tools.app.versions import Progress, Versions, silent
@@ -53,6 +54,7 @@ from train_tools.projects.template import Demo, read_demo
 from train_tools.renderers.diffusers import DiffusersRenderer
 from train_tools.runs.engine import Engine
 from train_tools.runs.training import TrainingJob
+from train_tools.scoring.kind import ScoreJob
 from train_tools.settings.secrets import Secrets
 
 LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, *DATASET_KINDS})
@@ -121,6 +123,7 @@ class App:
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(outputs, self.versions, self.jobs, self.grids)
+        self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews)
 
     @property
     def state_folder(self) -> Path:
@@ -168,6 +171,7 @@ class App:
             ),
             PreviewJob(self.renderer, self.previews.rows_of),
             CaptionJob(self.outputs),
+            ScoreJob(self.outputs, self.scores.series_of),
             CopyJob(self.settings.read),
         )
         dataset_work = [DatasetJob(kind, self.outputs) for kind in DATASET_KINDS]

@@ -178,6 +178,16 @@ class VersionPaths:
         """Previews of the base model alone: weight 0, shared by all runs of the version."""
         return self.folder / "base" / "images"
 
+    @property
+    def scores(self) -> Path:
+        """What was measured of checkpoints, by the content of all that decides it; and the job that measures."""
+        return self.folder / "scores"
+
+    @property
+    def votes(self) -> Path:
+        """What people said who saw two pictures, a line each."""
+        return self.folder / "votes.jsonl"
+
     def trial(self, slot: str) -> Path:
         """Where a few steps are tried on a device; gone afterwards."""
         return self.folder / f".trial-{slot}"

@@ -30,6 +30,7 @@ from train_tools.server.api import (
     projects,
     queue,
     runs,
+    scores,
     settings,
     versions,
 )
@@ -48,6 +49,7 @@ RESOURCES = (
     failures,
     runs,
     matrices,
+    scores,
     checkpoints,
     pictures,
     settings,
