@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -367,14 +367,23 @@ def test_a_second_service_says_where_the_first_is_whatever_its_port(say, tmp_pat
         "TRAIN_TOOLS_STATE": str(tmp_path / "state"),
     }
     command = [sys.executable, "-m", "train_tools", "--outputs", str(tmp_path / "outputs"), "serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as first:
+    with served(command, environment) as first:
         address = first.stdout.readline().split()[-1]
         refused(say("serve", "--port", 0), "already, at", address, "--outputs")
         first.send_signal(signal.SIGINT)
-        first.wait(30)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as again:
+        first.wait(60)
+    with served(command, environment) as again:
         assert "Train Tools is at" in again.stdout.readline()
-        again.send_signal(signal.SIGINT)
+
+
+@contextmanager
+def served(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A service that does not outlive what is asked of it, whatever that ends with."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as service:
+        try:
+            yield service
+        finally:
+            service.kill()
 
 
 @pytest.mark.parametrize("words", [["work"], ["serve", "--port", "0"]])

@@ -224,6 +224,9 @@ def _pictures(kind: str, side: int = 32) -> Any:
 
 def _save(model: Any, processor: Any, folder: Path) -> None:
     torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.3)
     model.eval().save_pretrained(folder, safe_serialization=True)
     processor.save_pretrained(folder)
 
