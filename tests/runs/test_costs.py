@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 from train_tools.model.job import Job, JobState
@@ -47,7 +48,6 @@ def test_a_part_that_is_not_trained_takes_no_room(base_model):
 
 
 def test_a_pickled_base_model_is_measured_as_well(base_model, tmp_path):
-    torch = pytest.importorskip("torch")
     pickled = tmp_path / "base.ckpt"
     torch.save({name: torch.from_numpy(tensor) for name, tensor in load_file(base_model).items()}, pickled)
     options = {"network_dim": 8}
