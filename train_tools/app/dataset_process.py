@@ -30,6 +30,7 @@ def _import(app: App, request: Mapping[str, Any], attempt: Attempt, progress: Pr
         progress,
         phase=progress.phase,
         should_stop=lambda: attempt.stop_requested,
+        encoding=request.get("encoding"),
     )
     if report.stopped:
         raise StoppedError

@@ -85,7 +85,9 @@ class Versions:
         *,
         phase: Callable[[str], None] = lambda name: None,
         should_stop: Callable[[], bool] = lambda: False,
+        encoding: str | None = None,
     ) -> ImportReport:
+        """`encoding` is that of captions which are no Unicode; they become UTF-8."""
         class_name = self.settings(project, version).preparation.class_name or project
         return import_images(
             self.paths(project, version),
@@ -94,6 +96,7 @@ class Versions:
             phase=phase,
             should_stop=should_stop,
             class_name=class_name,
+            encoding=encoding,
         )
 
     def prepare(

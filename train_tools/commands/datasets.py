@@ -33,6 +33,9 @@ def import_dataset(
     mirrored: Annotated[
         bool | None, typer.Option("--mirrored/--not-mirrored", help="Add a mirrored copy of each.")
     ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of captions that are no Unicode: cp932, gbk, cp1251 ...")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy pictures and their captions in, and make the training images from them. Originals stay as they are."""
@@ -45,7 +48,7 @@ def import_dataset(
         preparation = app.versions.settings(project, version).preparation
         app.versions.change_preparation(project, version, replace(preparation, **changes))
     with counting("Importing") as progress:
-        imported = app.versions.import_images(project, version, paths, progress)
+        imported = app.versions.import_images(project, version, paths, progress, encoding=encoding)
     with counting("Preparing") as progress:
         prepared = app.versions.prepare(project, version, progress)
     if as_json:
