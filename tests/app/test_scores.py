@@ -142,7 +142,7 @@ def test_the_effect_tells_the_burnt_one_from_the_file_alone(app):
     effects = of(table, "effect")
     assert 0 < effects["undertrained"].value < effects["good"].value < effects["burnt"].value
     assert [name for name, score in effects.items() if score.remarks == (Remark.BURNT,)] == ["burnt"]
-    assert set(effects["good"].details["blocks"]) >= {"text encoder", "down 0", "middle", "up 3"}
+    assert set(effects["good"].details["blocks"]) >= {"BASE", "IN01", "MID", "OUT05"}
 
 
 def test_all_scorers_together_rank_them_and_say_why(pictured):

@@ -88,18 +88,15 @@ def test_files_of_other_kinds_and_broken_ones_are_not_judged(tmp_path):
     assert isinstance(effect.score(cut), Unscored)
 
 
-@pytest.mark.parametrize(
-    ("layer", "block"),
-    [
-        (LAYER, "down 1"),
-        ("lora_te_text_model_encoder_layers_0_mlp_fc1", "text encoder"),
-        ("lora_te1_text_model_encoder_layers_0_mlp_fc1", "text encoder"),
-        ("lora_te2_text_model_encoder_layers_0_mlp_fc1", "text encoder 2"),
-        ("lora_unet_mid_block_attentions_0_proj_in", "middle"),
-        ("lora_unet_middle_block_1_proj_in", "middle"),
-        ("lora_unet_output_blocks_3_1_proj_in", "up 3"),
-        ("lycoris_x", "other"),
-    ],
-)
-def test_layers_belong_to_blocks(layer, block):
-    assert effect.block_of(layer) == block
+def test_blocks_have_the_names_that_block_weights_have():
+    layers = {
+        LAYER: 0.1,
+        "lora_te_text_model_encoder_layers_0_mlp_fc1": 0.2,
+        "lora_te_text_model_encoder_layers_1_mlp_fc1": 0.4,
+        "lora_unet_mid_block_attentions_0_proj_in": 0.5,
+        "lycoris_x": 0.6,
+    }
+    means = {"BASE": pytest.approx(0.3), "IN04": 0.1, "MID": 0.5, "other": 0.6}
+    assert effect.by_block(layers, is_sdxl=False) == means
+    sdxl = {"lora_unet_output_blocks_3_1_proj_in": 0.1, "lora_te2_text_model_encoder_layers_0_mlp_fc1": 0.2}
+    assert effect.by_block(sdxl, is_sdxl=True) == {"BASE": 0.2, "OUT03": 0.1}

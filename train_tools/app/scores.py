@@ -86,7 +86,7 @@ class Scores:
             checkpoints=scored,
             suggestion=suggestion(scored),
             effects=main_effects(_runs(rows, scored)),
-            unmeasured=_count(self.series_of(paths, name)),
+            unmeasured=_count(_series(paths, rows)),
         )
 
     @staticmethod
@@ -99,11 +99,12 @@ class Scores:
         that."""
         paths = self._versions.paths(project, version)
         name = self._grids.record(project, version, grid).name
-        if not self._rows(paths, name):
+        rows = self._rows(paths, name)
+        if not rows:
             raise NotFoundError(
                 f"The grid {name} has no checkpoints yet. `train-tools jobs` shows how far its runs are."
             )
-        wanted = _count(self.series_of(paths, name))
+        wanted = _count(_series(paths, rows))
         if not wanted:
             return None
         job = score_job(self._outputs, paths, name, f"{project} / {version}: scores of {name}", wanted)
@@ -115,29 +116,7 @@ class Scores:
 
     def series_of(self, version: VersionPaths, grid: str) -> list[Series]:
         """What is still to be measured with fixed noise, by what is compared with one another."""
-        measured, rows = Measured(version.scores), self._rows(version, grid)
-        groups: dict[Measurement, list[_Row]] = {}
-        for row in rows:
-            groups.setdefault(row.measurement, []).append(row)
-        series = []
-        for measurement, group in groups.items():
-            images = _images(group[0].dataset)
-            contents = {"": None, **{row.content: row.path for row in group}}
-            wanted = [
-                Wanted(checkpoint=str(path) if path else None, file=str(file))
-                for content, path in contents.items()
-                if kept(file := fixed_noise.file_of(measured, measurement, content)) is None
-            ]
-            if images and wanted:
-                series.append(
-                    Series(
-                        base_model=str(group[0].labelled.base.path),
-                        measurement=measurement,
-                        images=images,
-                        wanted=tuple(wanted),
-                    )
-                )
-        return series
+        return _series(version, self._rows(version, grid))
 
     def pair(self, project: str, version: str, grid: str | None = None) -> BlindPair:
         """Two pictures to choose between, of the checkpoints that were compared least. Raises NotFoundError when
@@ -185,30 +164,25 @@ class Scores:
         return tuple(curves)
 
     def _rows(self, version: VersionPaths, grid: str) -> list[_Row]:
-        records: dict[str, RunRecord] = {}
-        rows = []
-        for labelled in self._previews.rows_of(version, grid):
-            run = labelled.checkpoint.run
-            if run not in records:
-                records[run] = read_record(version.run(run))
-            options = records[run].run.options
-            dataset = self._versions.trained_on_by(version, options)
-            rows.append(
-                _Row(
-                    labelled=labelled,
-                    record=records[run],
-                    dataset=dataset,
-                    content=lora_hash(labelled.checkpoint.path),
-                    measurement=Measurement(
-                        base=labelled.base.sha256,
-                        dataset=dataset.content,
-                        clip_skip=options.get("clip_skip"),
-                        v_prediction=bool(options.get("v_parameterization")),
-                        vae=str(options.get("vae") or ""),
-                    ),
-                )
+        rows = self._previews.rows_of(version, grid)
+        records = {name: read_record(version.run(name)) for name in {row.checkpoint.run for row in rows}}
+        datasets = {name: self._dataset(version, record) for name, record in records.items()}
+        return [
+            _Row(
+                labelled=labelled,
+                record=records[labelled.checkpoint.run],
+                dataset=datasets[labelled.checkpoint.run],
+                content=lora_hash(labelled.checkpoint.path),
+                measurement=_measurement(
+                    labelled, records[labelled.checkpoint.run], datasets[labelled.checkpoint.run]
+                ),
             )
-        return rows
+            for labelled in rows
+        ]
+
+    def _dataset(self, version: VersionPaths, record: RunRecord) -> Dataset:
+        """What the run would be trained on now."""
+        return self._versions.trained_on_by(version, record.run.options)
 
     @staticmethod
     def _subjects(version: VersionPaths, rows: Sequence[_Row], matrix: PreviewMatrix) -> Iterator[Subject]:
@@ -225,6 +199,38 @@ class Scores:
                 tally=votes.tally(said, row.content),
                 curves=version.run(row.labelled.checkpoint.run).folder,
             )
+
+
+def _measurement(labelled: LabelledCheckpoint, record: RunRecord, dataset: Dataset) -> Measurement:
+    options = record.run.options
+    return Measurement(
+        base=labelled.base.sha256,
+        dataset=dataset.content,
+        clip_skip=options.get("clip_skip"),
+        v_prediction=bool(options.get("v_parameterization")),
+        vae=str(options.get("vae") or ""),
+    )
+
+
+def _series(version: VersionPaths, rows: Sequence[_Row]) -> list[Series]:
+    """What is not measured of the rows, those together that are asked the same."""
+    measured = Measured(version.scores)
+    groups: dict[Measurement, list[_Row]] = {}
+    for row in rows:
+        groups.setdefault(row.measurement, []).append(row)
+    series = []
+    for measurement, group in groups.items():
+        images = _images(group[0].dataset)
+        contents = {"": None, **{row.content: row.path for row in group}}
+        wanted = [
+            Wanted(checkpoint=str(path) if path else None, file=str(file))
+            for content, path in contents.items()
+            if kept(file := fixed_noise.file_of(measured, measurement, content)) is None
+        ]
+        if images and wanted:
+            base = str(group[0].labelled.base.path)
+            series.append(Series(base_model=base, measurement=measurement, images=images, wanted=tuple(wanted)))
+    return series
 
 
 def pictures_of(matrix: PreviewMatrix) -> dict[Path, tuple[Pictured, ...]]:

@@ -143,6 +143,8 @@ def work(attempt: Attempt, progress: Progress) -> str:
     left = [series for series in request.series if _missing(series)]
     total, done, problems = sum(len(_missing(series)) for series in left), 0, 0
     for series in left:
+        if attempt.stop_requested:
+            raise StoppedError
         progress.phase("loading the base model")
         measuring = Measuring(series, Path(request.cache), chosen_device(request.device))
         progress.phase("measuring losses")

@@ -8,13 +8,15 @@ base model itself says about 1 to them, so the number is the share of the model'
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from sd_contract.errors import CheckpointError
+from sd_contract.loras.blocks import block_label
+from sd_contract.loras.names import has_names_of_sdxl
+from sd_contract.tensors.tensor_files import read_header
 from sd_contract.tensors.tensor_names import ALPHA, DOWN, UP
 from train_tools.model.score import Remark, Score, Unscored
 from train_tools.runs.tensors import numbers_of, tensors_in
@@ -27,16 +29,9 @@ NOTHING = 1e-4
 """A mean effect below it moves no pixel."""
 TOO_MUCH = 0.4
 """A mean effect above it drowns the model. Pocket runs: 0.03 undertrained, 0.14 good, 0.5 and 0.98 burnt."""
+OTHER = "other"
 MIDDLE = "lora_mid.weight"
 HADAMARD = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
-BLOCKS = (
-    (re.compile(r"lora_te1?_"), "text encoder"),
-    (re.compile(r"lora_te2_"), "text encoder 2"),
-    (re.compile(r"lora_unet_(?:down_blocks|input_blocks)_(\d+)_"), "down {}"),
-    (re.compile(r"lora_unet_(?:mid_block|middle_block)_"), "middle"),
-    (re.compile(r"lora_unet_(?:up_blocks|output_blocks)_(\d+)_"), "up {}"),
-)
-
 Leaves = Mapping[str, Any]
 
 
@@ -46,7 +41,8 @@ def score(subject: Subject) -> Score | Unscored:
     effects = kept(file)
     if effects is None:
         try:
-            effects = {"layers": effects_in(subject.checkpoint.path)}
+            is_sdxl = has_names_of_sdxl(read_header(subject.checkpoint.path).shapes)
+            effects = {"layers": effects_in(subject.checkpoint.path), "sdxl": is_sdxl}
         except (CheckpointError, OSError) as error:
             return unscored(NAME, f"The file can't be read: {error}")
         keep(file, effects)
@@ -62,7 +58,8 @@ def score(subject: Subject) -> Score | Unscored:
             evidence=f"{broken} of {len(layers)} layers hold weights that are no numbers.",
             remarks=(Remark.BURNT,),
         )
-    return _judged({name: effect for name, effect in layers.items() if effect is not None})
+    sound = {name: effect for name, effect in layers.items() if effect is not None}
+    return _judged(sound, is_sdxl=bool(effects["sdxl"]))
 
 
 def effects_in(file: Path) -> dict[str, float | None]:
@@ -71,24 +68,17 @@ def effects_in(file: Path) -> dict[str, float | None]:
     return {name: _effect(leaves) for name, leaves in _layers(file) if _is_known(leaves)}
 
 
-def by_block(layers: Mapping[str, float]) -> dict[str, float]:
-    """The mean effect of each block, in the order of the file."""
+def by_block(layers: Mapping[str, float], *, is_sdxl: bool) -> dict[str, float]:
+    """The mean effect of each block, by the names that block weights have: BASE, IN04, MID, OUT05."""
     gathered: dict[str, list[float]] = {}
     for name, effect in layers.items():
-        gathered.setdefault(block_of(name), []).append(effect)
+        gathered.setdefault(block_label(name, is_sdxl=is_sdxl) or OTHER, []).append(effect)
     return {block: mean(effects) for block, effects in sorted(gathered.items())}
 
 
-def block_of(layer: str) -> str:
-    """ "down 1", "middle", "up 2", "text encoder", or "other"."""
-    for pattern, name in BLOCKS:
-        if found := pattern.match(layer):
-            return name.format(*found.groups())
-    return "other"
-
-
-def _judged(layers: Mapping[str, float]) -> Score:
+def _judged(layers: Mapping[str, float], *, is_sdxl: bool) -> Score:
     value = mean(layers.values())
+    blocks = by_block(layers, is_sdxl=is_sdxl)
     strongest = max(layers, key=lambda name: layers[name])
     silent = sum(effect == 0 for effect in layers.values())
     if value < NOTHING:
@@ -97,7 +87,7 @@ def _judged(layers: Mapping[str, float]) -> Score:
     elif value > TOO_MUCH:
         remarks, words = (Remark.BURNT,), "it drowns the model"
     else:
-        remarks, words = (), f"strongest in {block_of(strongest)}"
+        remarks, words = (), f"strongest in {max(blocks, key=lambda block: blocks[block])}"
     still = f", {silent} of {len(layers)} layers change nothing" if silent else ""
     return Score(
         scorer=NAME,
@@ -105,7 +95,7 @@ def _judged(layers: Mapping[str, float]) -> Score:
         confidence=0.9 if value < NOTHING else 0.6,
         evidence=f"Its layers say {value:.2g} of what the model's own say; {words}{still}.",
         remarks=remarks,
-        details={"blocks": by_block(layers), "strongest": strongest, "largest": layers[strongest]},
+        details={"blocks": blocks, "strongest": strongest, "largest": layers[strongest]},
     )
 
 
