@@ -49,6 +49,10 @@ class NotNowError(StorageError):
     """What could not be written or read now may be later: the disk is full, or another program holds the file."""
 
 
+class ChangedMeanwhileError(TrainToolsError):
+    """What was to be changed is no longer what the asker saw; nothing was overwritten."""
+
+
 class AddressInUseError(TrainToolsError):
     """The port the service wants is taken."""
 

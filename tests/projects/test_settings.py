@@ -4,6 +4,7 @@ import pytest
 
 from train_tools.errors import DatasetNotUsableError, StorageError, TrainToolsError
 from train_tools.files import read_toml
+from train_tools.model.captions import Trigger
 from train_tools.model.dataset import Preparation
 from train_tools.model.paths import VersionPaths
 from train_tools.model.preview import PreviewSettings
@@ -15,6 +16,7 @@ SETTINGS = VersionSettings(
     options={"learning_rate": 1e-4, "network_dim": 8, "optimizer_args": ("a=1", "b=2"), "cache_latents": True},
     axes={"network_dim": (8, 16), "optimizer_type": ("AdamW", "Lion")},
     previews=PreviewSettings(prompts=('a "cat"\n', "b"), weights=(0.0, 1.0), seeds=(1, 2)),
+    trigger=Trigger(policy="prefix", words="alice, {class}", classes={"red dress": 'alice, "red" dress'}),
 )
 
 

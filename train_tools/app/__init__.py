@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
+from train_tools.app.captions import Captions
 from train_tools.app.configs import Configs
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
 from train_tools.app.diagnostics import Diagnostics
@@ -81,6 +82,7 @@ class App:
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
+        self.captions = Captions(self.versions, self.base_models, self.jobs.working_in)
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
         self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
         self.presets = PresetShelf(Presets(outputs), self.versions, self.engines, self.base_models.family_of)

@@ -139,6 +139,11 @@ class VersionPaths:
         return self.folder / "dataset" / "manifests" / f"{content[:12]}.json"
 
     @property
+    def caption_edits(self) -> Path:
+        """Each edit of many captions, with all that is needed to undo it."""
+        return self.folder / "dataset" / "edits"
+
+    @property
     def trains(self) -> Path:
         return self.folder / "trains"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from train_tools.model.captions import Trigger
 from train_tools.model.dataset import Preparation
 from train_tools.model.grid import BUNDLED, Rules
 from train_tools.model.paths import ProjectPaths, VersionPaths
@@ -56,6 +57,7 @@ class VersionSettings:
     engine: str = BUNDLED
     """The trainer of that grid, whose options these are."""
     previews: PreviewSettings = field(default_factory=PreviewSettings)
+    trigger: Trigger = field(default_factory=Trigger)
 
 
 @dataclass(frozen=True, kw_only=True)

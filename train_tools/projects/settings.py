@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from train_tools.errors import StorageError
+from train_tools.model.captions import Trigger
 from train_tools.model.dataset import Preparation
 from train_tools.model.grid import BUNDLED, stored_value, value_stored
 from train_tools.model.paths import VersionPaths
@@ -17,7 +18,7 @@ from train_tools.model.rules import rules_in, rules_table
 from train_tools.projects.legacy import is_legacy, legacy_settings
 from train_tools.projects.records import change_record, read_record
 
-Settings = TypeVar("Settings", Preparation, PreviewSettings)
+Settings = TypeVar("Settings", Preparation, PreviewSettings, Trigger)
 
 
 def read_settings(version: VersionPaths) -> VersionSettings:
@@ -38,6 +39,8 @@ def write_settings(version: VersionPaths, settings: VersionSettings) -> None:
     changes = {**tables, **{name: {**kept[name], **tables[name]} for name in kept}}
     if settings.engine != BUNDLED or "trainer" in record:
         changes["trainer"] = {"engine": settings.engine}
+    if settings.trigger != Trigger() or "trigger" in record:
+        changes["trigger"] = {**_table(record, "trigger", version.record), **asdict(settings.trigger)}
     change_record(version.record, changes)
 
 
@@ -66,6 +69,7 @@ def settings_in(record: Mapping[str, Any], where: Path) -> VersionSettings:
         rules=rules_in(_table(record, "rules", where), where),
         engine=_engine(record, where),
         previews=_read(PreviewSettings, record, "previews", where),
+        trigger=_read(Trigger, record, "trigger", where),
     )
 
 
@@ -119,11 +123,16 @@ def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(fits(item) for item in value)
 
 
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
 _TYPES: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
     "int": ("a whole number", _is_whole, int),
     "float": ("a number", _is_number, float),
     "bool": ("true or false", lambda value: isinstance(value, bool), bool),
     "str": ("a text in quotes", _is_text, str),
+    "Mapping[str, str]": ("a table of texts", _is_texts, dict),
     "tuple[str, ...]": ("a list of texts", _list_of(_is_text), tuple),
     "tuple[int, ...]": ("a list of whole numbers", _list_of(_is_whole), tuple),
     "tuple[float, ...]": ("a list of numbers", _list_of(_is_number), lambda value: tuple(map(float, value))),

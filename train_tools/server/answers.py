@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from train_tools.app import USER_ERRORS
 from train_tools.errors import (
     AlreadyExistsError,
+    ChangedMeanwhileError,
     ConfirmationWantedError,
     JobMoveError,
     NotFoundError,
@@ -26,6 +27,7 @@ from train_tools.server.thumbnails import NotAPictureError
 STATUS: Mapping[type[Exception], int] = {
     NotFoundError: 404,
     AlreadyExistsError: 409,
+    ChangedMeanwhileError: 409,
     JobMoveError: 409,
     ConfirmationWantedError: 409,
     NotAPictureError: 415,

@@ -11,6 +11,7 @@ from train_tools.app import App
 from train_tools.server.answers import tell_errors
 from train_tools.server.api import (
     base_models,
+    captions,
     checkpoints,
     configs,
     datasets,
@@ -37,6 +38,7 @@ RESOURCES = (
     projects,
     versions,
     datasets,
+    captions,
     plans,
     queue,
     jobs,
