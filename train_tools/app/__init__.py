@@ -12,6 +12,7 @@ from pathlib import Path
 from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
 from train_tools.app.captions import Captions
+from train_tools.app.checks import Checks
 from train_tools.app.configs import Configs
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
 from train_tools.app.diagnostics import Diagnostics
@@ -83,6 +84,7 @@ class App:
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
         self.captions = Captions(self.versions, self.base_models, self.jobs.working_in)
+        self.checks = Checks(self.versions, self.captions, self.base_models, self.engines)
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
         self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
         self.presets = PresetShelf(Presets(outputs), self.versions, self.engines, self.base_models.family_of)
@@ -108,7 +110,9 @@ class App:
             self.versions,
             self.jobs,
             Readings(outputs, self.versions, self.engines),
-            Preflights(self.base_models.family_of, device_trained_on, self.health.compiling),
+            Preflights(
+                self.base_models.family_of, device_trained_on, self.health.compiling, self.checks.before_run
+            ),
         )
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)

@@ -194,7 +194,7 @@ class _Edits:
         written: dict[tuple[str, int], str] = {}
         made_from = None
         for folder in folders:
-            made_from = _record_in(folder).get("captions", made_from)
+            made_from = record_in(folder).get("captions", made_from)
             for image in sorted(folder.glob("*.png")):
                 if match := re.fullmatch(r"[0-9]{5,}-([0-9]+)-(.+)", image.stem):
                     written[match[2], int(match[1])] = _caption_of(image)
@@ -238,11 +238,11 @@ def _replaced(version: VersionPaths, class_name: str) -> tuple[Path, ...]:
         for folder in sorted(folders)
         if folder.is_dir()
         and not folder.is_symlink()
-        and (class_of(folder.name) == class_name or _record_in(folder))
+        and (class_of(folder.name) == class_name or record_in(folder))
     )
 
 
-def _record_in(folder: Path) -> dict[str, Any]:
+def record_in(folder: Path) -> dict[str, Any]:
     """What the preparation that made a folder left in it; {} when it was not made here."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
