@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from PIL import Image
@@ -116,15 +118,15 @@ from train_tools.captions.operations import Add
 from train_tools.model.paths import VersionPaths
 
 version, moment, action = VersionPaths(Path(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
-write, done = journal.write_caption, []
+write, done = journal.exchange, []
 
-def stopped(path, content):
+def stopped(path, before, after):
     if len(done) == moment:
         os.kill(os.getpid(), signal.SIGKILL)
     done.append(path)
-    write(path, content)
+    return write(path, before, after)
 
-journal.write_caption = stopped
+journal.exchange = stopped
 if action == "edit":
     edit(version, Listing().images(version), Add(tags=("new",)))
 else:
@@ -158,13 +160,55 @@ def test_what_was_killed_leaves_alone_what_others_saved_since(version, files):
     assert contents(files) == [b"cat, red, new\n", b"theirs", b"new\n"]
 
 
-def test_an_edit_that_can_t_be_written_is_taken_back(version, files, listed):
-    before = contents(files)
-    (files[2].parent / f".caption-{os.getpid()}.tmp").mkdir()  # in the way of the third caption
-    with pytest.raises(StorageError, match=r"Could not write c\.txt"):
-        edit(version, listed(), Add(tags=("new",)))
-    assert contents(files) == before
-    assert [each.state for each in Journal(version).records()] == [EditState.UNDONE]
+WITHOUT_ROOT = """
+import os, sys
+from pathlib import Path
+from train_tools.captions.edits import edit
+from train_tools.captions.journal import Journal
+from train_tools.captions.listing import Listing
+from train_tools.captions.operations import Add
+from train_tools.errors import StorageError
+from train_tools.model.paths import VersionPaths
+
+home = Path(sys.argv[1])
+version = VersionPaths(home / "v1")
+edit(version, Listing().images(version)[:1], Add(tags=("first",)))  # while Python may still read all of itself
+Journal(version).undo()
+if os.geteuid() == 0:
+    for path in (home, *home.rglob("*")):
+        os.chown(path, 65534, 65534)
+    os.setuid(65534)
+try:
+    edit(version, Listing().images(version), Add(tags=("new",)))
+except StorageError as error:
+    print(error)
+print([str(each.state) for each in Journal(version).records()])
+"""
+
+
+def test_an_edit_that_can_t_be_written_is_taken_back():
+    with TemporaryDirectory() as home:  # pytest's own folders let nobody else in
+        version = VersionPaths(Path(home, "v1"))
+        for image, caption in (("1_cat/a.png", b"cat, red\r\n"), ("2_dog/b.png", None)):
+            path = version.processed / image
+            path.parent.mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(path)
+            if caption:
+                path.with_suffix(".txt").write_bytes(caption)
+        path.parent.chmod(0o500)  # the second caption would be a new file there
+        told = subprocess.run(
+            [sys.executable, "-c", WITHOUT_ROOT, home],
+            env={**os.environ, "TRAIN_TOOLS_STATE": str(Path(home, "state"))},
+            capture_output=True,
+            text=True,
+        )
+        path.parent.chmod(0o700)
+        assert told.returncode == 0, told.stderr
+        assert "Could not write b.txt" in told.stdout
+        assert "check its permissions" in told.stdout
+        assert told.stdout.endswith("['undone', 'undone']\n")
+        texts = [file.read_bytes() for file in version.processed.rglob("*.txt")]
+        assert texts == [b"cat, red\r\n"]
 
 
 def test_a_full_disk_changes_nothing(tmp_path):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
-from train_tools.captions.journal import Journal, write_caption
+from train_tools.captions.journal import Journal
 from train_tools.captions.listing import caption_file, edition_of, one_image
 from train_tools.captions.operations import LONGEST_CAPTION, Operation, applied
 from train_tools.datasets.captions import caption_bytes, caption_text
 from train_tools.datasets.exclusive import alone_with
 from train_tools.errors import ChangedMeanwhileError, NotFoundError, OptionValueError
+from train_tools.files import storage_error, whole_file
 from train_tools.model.captions import CaptionedImage, EditedCaption, EditOutcome, EditPreview
 from train_tools.model.paths import VersionPaths
 
@@ -51,7 +53,7 @@ def write_one(version: VersionPaths, image: str, caption: str, edition: str) -> 
                 f"{now.problem or repr(now.caption or '')}. Take that in, then save again."
             )
         if caption.strip() != (now.caption or "") or now.problem:
-            write_caption(caption_file(version, image), content)
+            _write(caption_file(version, image), content)
         return shown(version, image)
 
 
@@ -86,6 +88,17 @@ def _changed(images: Iterable[CaptionedImage], operation: Operation) -> Iterator
             done.add(stem)
             if (caption := applied(operation, image)) != (image.caption or ""):
                 yield image, caption
+
+
+def _write(path: Path, content: bytes | None) -> None:
+    try:
+        if content is None:
+            path.unlink(missing_ok=True)
+            return
+        with whole_file(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 def _bytes(caption: str) -> bytes | None:

@@ -11,17 +11,16 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from train_tools.captions.exchange import Found, exchange, found
 from train_tools.captions.listing import caption_file
-from train_tools.datasets.captions import caption_bytes
 from train_tools.datasets.exclusive import alone_with
 from train_tools.errors import (
     ChangedMeanwhileError,
-    DatasetNotUsableError,
     InUseError,
     NotFoundError,
     StorageError,
@@ -171,7 +170,6 @@ class Journal:
         for kept in self._kept():
             if kept.state in _UNDER_WAY:
                 captions = _captions(kept)
-                self._sweep(captions)
                 left += self._carried_out(kept, captions).left
         return tuple(left)
 
@@ -180,39 +178,23 @@ class Journal:
         changed, left = 0, []
         for each in captions:
             change = _backwards(each) if kept.state is EditState.UNDOING else each
-            now = self._now(change)
-            if now == change.after:
-                continue
-            if now == change.before and self._has_image(change):
-                self._write(change)
-                changed += 1
-            else:
+            what = exchange(self._file(change), change.before, change.after) if self._has_image(change) else None
+            changed += what is Found.BEFORE
+            if what in (None, Found.OTHER):
                 left.append(change.image)
         return changed, tuple(left)
 
-    def _sweep(self, captions: Iterable[EditedCaption]) -> None:
-        """Takes away captions that were being written when their process ended."""
-        for folder in {(self._version.processed / each.image).parent for each in captions}:
-            for unfinished in folder.glob(".caption-*.tmp"):
-                with suppress(OSError):
-                    unfinished.unlink()
-
     def _is_expected(self, change: EditedCaption) -> bool:
-        now = self._now(change)
-        return now == change.after or (now == change.before and self._has_image(change))
+        return (
+            self._has_image(change) and found(self._file(change), change.before, change.after) is not Found.OTHER
+        )
 
-    def _now(self, change: EditedCaption) -> bytes | None:
-        try:
-            return caption_bytes(caption_file(self._version, change.image))
-        except DatasetNotUsableError:  # unreadable, or made huge: not as we left it
-            return b"\0"
+    def _file(self, change: EditedCaption) -> Path:
+        return caption_file(self._version, change.image)
 
     def _has_image(self, change: EditedCaption) -> bool:
         picture = self._version.processed / change.image
         return picture.is_file() and not picture.parent.is_symlink()
-
-    def _write(self, change: EditedCaption) -> None:
-        write_caption(caption_file(self._version, change.image), change.after)
 
     def _kept(self) -> list[_Kept]:
         folder = self._version.caption_edits
@@ -222,22 +204,6 @@ class Journal:
             (_Kept(folder / match[0], int(match[1]), EditState(match[2])) for match in matches),
             key=lambda kept: kept.number,
         )
-
-
-def write_caption(path: Path, content: bytes | None) -> None:
-    """Replaces a caption file as a whole, or takes it away. Not synced to the disk one by one, which would take
-    minutes for thousands: the journal is, and holds them all."""
-    temporary = path.with_name(f".caption-{os.getpid()}.tmp")
-    try:
-        if content is None:
-            path.unlink(missing_ok=True)
-            return
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise storage_error(path, error) from error
 
 
 def _record(kept: _Kept) -> EditRecord:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from train_tools.commands.border import AsJson, ProjectName, VersionName, the_app, told
-from train_tools.commands.captions import Most, Where, edit_captions, selected, tags
+from train_tools.commands.captions import Most, Where, edit_captions, selected
 
 if TYPE_CHECKING:
     from train_tools.model.captions import Trigger
 
+commands = typer.Typer()
 
-@tags.command()
+
+@commands.command()
 @told
 def check(project: ProjectName, version: VersionName, where: Where = "", as_json: AsJson = False) -> None:
     """Say what to look at: missing captions, trigger words, style, length, spelling."""
@@ -35,7 +37,7 @@ def check(project: ProjectName, version: VersionName, where: Where = "", as_json
             say(f"  {', '.join(problem.images[:5])}{more}")
 
 
-@tags.command()
+@commands.command()
 @told
 def tokens(
     project: ProjectName, version: VersionName, where: Where = "", limit: Most = 10, as_json: AsJson = False
@@ -54,7 +56,7 @@ def tokens(
     say(f"max_token_length = {report.max_token_length} holds them" + (", cut." if report.over[225] else "."))
 
 
-@tags.command()
+@commands.command()
 @told
 def prune(
     project: ProjectName,
@@ -78,7 +80,7 @@ def prune(
     )
 
 
-@tags.command()
+@commands.command()
 @told
 def trigger(
     project: ProjectName,

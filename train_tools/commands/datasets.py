@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from train_tools.commands import caption_checks, dataset_checks
+from train_tools.commands import caption_checks, captions, dataset_checks
 from train_tools.commands.border import AsJson, ProjectName, VersionName, the_app, told
 
 datasets = typer.Typer(help="Bring pictures into a version.", no_args_is_help=True)
 commands = typer.Typer()
 commands.add_typer(datasets, name="dataset")
-datasets.add_typer(caption_checks.tags, name="tags")
+captions.tags.add_typer(caption_checks.commands)
+datasets.add_typer(captions.tags, name="tags")
 datasets.add_typer(dataset_checks.checks)
 
 
