@@ -99,7 +99,7 @@ def tokens(subject: Subject) -> Iterator[DatasetFinding]:
             Cure(kind=CureKind.SET_OPTIONS, arguments={"values": values}),
         )
     else:
-        cut = next((found.cut for found in report.counts if found.cut), "")
+        cut = next((found.cut for found in report.counts if found.cut), "").strip(" ,")
         yield warning(TOKENS, f"{what} Of the longest, {_shortened(cut)!r} is lost.", over, "Shorten them.")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from train_tools.errors import OptionValueError
 from train_tools.model.finding import Finding
 
 
@@ -25,8 +26,18 @@ class CureKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Cure:
+    """Raises OptionValueError when the arguments are not those of its kind."""
+
     kind: CureKind
     arguments: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for name, fits in _ARGUMENTS[self.kind].items():
+            if not fits(self.arguments.get(name)):
+                raise OptionValueError(
+                    f"The cure {self.kind.value} can't be applied with {name} = {self.arguments.get(name)!r}. "
+                    "Take a cure as a check gave it."
+                )
 
     @property
     def in_words(self) -> str:
@@ -92,6 +103,22 @@ def shares_of(folders: Mapping[str, tuple[int, int]]) -> tuple[FolderShare, ...]
         FolderShare(folder=name, images=images, repeats=repeats, share=images * repeats / total)
         for name, (images, repeats) in folders.items()
     )
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_ARGUMENTS: Mapping[CureKind, Mapping[str, Callable[[Any], bool]]] = {
+    CureKind.SET_OPTIONS: {"values": lambda value: isinstance(value, dict) and bool(value)},
+    CureKind.PUT_ASIDE: {"images": _are_texts},
+    CureKind.EDIT_CAPTIONS: {"edit": _is_text, "images": lambda value: value is None or _are_texts(value)},
+    CureKind.SET_REPEATS: {"folder": _is_text, "repeats": lambda value: type(value) is int and value > 0},
+}
 
 
 def _setting(told: Mapping[str, Any]) -> str:
