@@ -42,3 +42,13 @@ def test_findings_have_numbers_that_put_them_right_and_are_taken_back(say):
 def test_a_number_that_is_no_cure_is_told(say):
     refused = say("dataset", "check", *CAT, "--cure", 99)
     assert (refused.code, "no cure 99" in refused.err) == (1, True)
+
+
+def test_buckets_are_listed_and_drawn(say, tmp_path):
+    shown = say("dataset", "buckets", *CAT, "--set", "resolution=32,64", "--picture", tmp_path / "sheet.png")
+    assert (shown.code, "32 x 64" in shown.out, "50% of it is cut off" in shown.out) == (0, True, True)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == 1400
+    told = say("dataset", "buckets", *CAT, "--set", "resolution=32,64", "--json").json
+    assert told["buckets"][0]["images"][0]["kept"] == [16, 0, 48, 64]
+    assert say("dataset", "buckets", *CAT, "--set", "resolution=0").code == 1

@@ -47,3 +47,17 @@ def test_a_cure_that_no_check_gave_is_refused(api: httpx.Client) -> None:
 def test_shares_are_told(api: httpx.Client) -> None:
     [share] = known(api)["shares"]
     assert (share["images"], share["share"], share["draws"]) == (2, 1.0, 2 * share["repeats"])
+
+
+def test_buckets_are_told_and_drawn(api: httpx.Client) -> None:
+    at = "/projects/zorb/versions/v1/dataset/buckets"
+    found = api.get(at, params={"set": ["resolution=32,64"]}).raise_for_status().json()
+    [bucket] = found["buckets"]
+    assert (bucket["size"], bucket["images"], bucket["cut"]) == ([32, 64], 2, 0.5)
+    assert bucket["shown"][0]["kept"] == [16, 0, 48, 64]
+    assert api.get(at, params={"set": "resolution=x"}).status_code == 400
+    drawn = api.get(f"{at}/sheet.png")
+    one = api.get(f"{at}/picture.png", params={"image": bucket["shown"][0]["image"]})
+    assert [each.headers["content-type"] for each in (drawn, one)] == ["image/png"] * 2
+    assert one.content.startswith(b"\x89PNG")
+    assert api.get(f"{at}/picture.png", params={"image": "../../project.toml"}).status_code == 404

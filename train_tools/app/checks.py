@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sd_contract.errors import ContractError
@@ -14,6 +15,7 @@ from train_tools.app.base_models import BaseModels
 from train_tools.app.captions import Captions
 from train_tools.app.engines import Engines
 from train_tools.app.versions import Progress, Versions, silent
+from train_tools.checks.buckets import as_png, of_image, picture, preview, sheet
 from train_tools.checks.checklist import BEFORE_A_RUN, CHECKS, Check, found_in
 from train_tools.checks.cures import Cures, move, move_back, moves_aside, moves_to_repeats
 from train_tools.checks.looks import Looks
@@ -21,8 +23,10 @@ from train_tools.checks.subject import Subject
 from train_tools.datasets.dataset import regularisation_images
 from train_tools.datasets.exclusive import alone_with
 from train_tools.errors import NotFoundError, TrainToolsError
+from train_tools.files import whole_file
 from train_tools.grids.runs import BASE_MODEL
 from train_tools.model.base_model import BaseModelFile
+from train_tools.model.buckets import BucketPreview
 from train_tools.model.captions import CaptionEdit, Selection, TokenReport
 from train_tools.model.checks import Cure, CureKind, CureRecord, DatasetCheck, DatasetFinding, FolderShare
 from train_tools.model.paths import VersionPaths
@@ -30,6 +34,8 @@ from train_tools.model.project import VersionSettings
 from train_tools.preflight.prospect import Candidate
 
 USUAL_RESOLUTION = "512"
+LARGE_PX = 768
+"""The longest side of a picture of one image."""
 Options = Mapping[str, Any]
 
 
@@ -110,13 +116,37 @@ class Checks:
             self._restore_options(project, version, record.before)
         return cures.mark_undone(record.number)
 
-    def bucket_rule(self, project: str, version: str, assignments: Mapping[str, str] | None = None) -> BucketRule:
-        """How sizes are chosen with the version's options, some of them as typed. Raises OptionValueError or
-        DatasetError."""
+    def buckets(self, project: str, version: str, assignments: Mapping[str, str] | None = None) -> BucketPreview:
+        """The images in their buckets with the version's options, some of them as typed. Raises OptionValueError
+        or DatasetError."""
         settings = self._versions.settings(project, version)
         table = self._engines.options(settings.engine)
         typed = {name: table.value_from_text(name, text) for name, text in (assignments or {}).items()}
-        return _rule(self._option(settings, {**settings.options, **typed}))
+        option = self._option(settings, {**settings.options, **typed})
+        images = self._captions.images(project, version)
+        return preview(images, _rule(option), int(option("train_batch_size") or 1))
+
+    def bucket_sheet(self, project: str, version: str, assignments: Mapping[str, str] | None = None) -> bytes:
+        """The buckets as one picture, a PNG file."""
+        found = self.buckets(project, version, assignments)
+        return sheet(self._versions.paths(project, version).processed, found)
+
+    def draw_buckets(
+        self, project: str, version: str, file: Path, assignments: Mapping[str, str] | None = None
+    ) -> None:
+        """Writes that picture. Raises StorageError."""
+        content = self.bucket_sheet(project, version, assignments)
+        with whole_file(file.expanduser().absolute()) as opened:
+            opened.write(content)
+
+    def bucket_picture(
+        self, project: str, version: str, image: str, assignments: Mapping[str, str] | None = None
+    ) -> bytes:
+        """One image with what is cut off dimmed, a PNG file. Raises NotFoundError or NotAPictureError."""
+        placed = of_image(self.buckets(project, version, assignments)).get(image)
+        if placed is None:
+            raise NotFoundError(f"There is no training image {image!r} in a bucket of this version.")
+        return as_png(picture(self._versions.paths(project, version).processed / image, placed, LARGE_PX))
 
     def _found(
         self, project: str, version: str, checks: Sequence[Check], options: Options | None = None

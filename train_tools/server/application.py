@@ -11,6 +11,7 @@ from train_tools.app import App
 from train_tools.server.answers import tell_errors
 from train_tools.server.api import (
     base_models,
+    buckets,
     captions,
     checkpoints,
     checks,
@@ -41,6 +42,7 @@ RESOURCES = (
     datasets,
     captions,
     checks,
+    buckets,
     plans,
     queue,
     jobs,
