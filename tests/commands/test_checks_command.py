@@ -27,7 +27,7 @@ def say(tmp_path) -> Say:
 def test_findings_have_numbers_that_put_them_right_and_are_taken_back(say):
     looked = say("dataset", "check", *CAT)
     assert looked.code == 0
-    assert "1 image show one flat colour" in looked.out.replace("\n", " ")
+    assert "Of one flat colour: 1 image" in looked.out.replace("\n", " ")
     assert "--cure" in looked.out
     findings = say("dataset", "check", *CAT, "--json").json["findings"]
     cures = [each for each in findings if each["remedy"]]

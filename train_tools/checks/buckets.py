@@ -119,8 +119,9 @@ def _row(title: str, pictures: Sequence[Image.Image]) -> Image.Image:
     from PIL import Image, ImageDraw, ImageFont
 
     places = list(_places(pictures))
-    height = max((top for _, top in places), default=MARGIN_PX) + SIDE_PX + 2 * MARGIN_PX
-    row = Image.new("RGB", (WIDTH_PX, height if places else 4 * MARGIN_PX), PAPER)
+    bottoms = (top + made.height for (_, top), made in zip(places, pictures, strict=True))
+    height = max(bottoms, default=3 * MARGIN_PX) + 2 * MARGIN_PX
+    row = Image.new("RGB", (WIDTH_PX, height), PAPER)
     ImageDraw.Draw(row).text((MARGIN_PX, MARGIN_PX), title, INK, ImageFont.load_default(LETTERS_PX))
     for made, at in zip(pictures, places, strict=True):
         row.paste(made, at)
@@ -129,12 +130,12 @@ def _row(title: str, pictures: Sequence[Image.Image]) -> Image.Image:
 
 def _places(pictures: Sequence[Image.Image]) -> Iterator[tuple[int, int]]:
     """One beside the other, in as many lines as it takes."""
-    left, top = MARGIN_PX, 4 * MARGIN_PX
+    left, top, line_px = MARGIN_PX, 4 * MARGIN_PX, 0
     for made in pictures:
         if left > MARGIN_PX and left + made.width + MARGIN_PX > WIDTH_PX:
-            left, top = MARGIN_PX, top + SIDE_PX + MARGIN_PX
+            left, top, line_px = MARGIN_PX, top + line_px + MARGIN_PX, 0
         yield left, top
-        left += made.width + MARGIN_PX
+        left, line_px = left + made.width + MARGIN_PX, max(line_px, made.height)
 
 
 def of_image(found: BucketPreview) -> Mapping[str, PlacedImage]:

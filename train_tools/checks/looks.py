@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SMALL_PX = 512
-"""Sharpness is measured on a copy no larger: what is lost beyond that, trainings mostly never see."""
+"""Blur is measured on a copy no larger: what is lost beyond that, trainings mostly never see."""
+BLURRED_BY = 9
+"""Pixels that are averaged to see how much a picture still loses."""
 FLAT_LEVELS = 2.0
 """A picture whose grey varies less than that (0 to 255) is one surface."""
 Progress = Callable[[int, int], None]
@@ -35,9 +37,10 @@ class Look:
 
     looks: str = ""
     """The 128 comparisons of neighbouring areas, in hex: near-duplicates have nearly the same."""
-    sharpness: float = 0.0
-    """The variance of the Laplacian of its grey copy, as a part of that copy's own variance: how much of what
-    varies is fine detail. 0 for a flat picture."""
+    blur: float = 0.0
+    """How little it changes when it is blurred: the part of the differences between neighbours that an average
+    of 9 pixels leaves (Crete et al., The blur effect, 2007). About 0.2 to 0.4 for sharp photographs and drawings,
+    above 0.55 for what is out of focus or was enlarged threefold; smooth gradients look the same as blur."""
     contrast: float = 0.0
     """The standard deviation of its grey, 0 to 127."""
     colour: float = 0.0
@@ -71,7 +74,7 @@ def look_of(picture: Image.Image) -> Look:
     variance = float(grey.var())
     return Look(
         looks=f"{looks_of(picture):032x}",
-        sharpness=_detail(grey) / variance if variance >= FLAT_LEVELS**2 else 0.0,
+        blur=max(_left_after_blurring(grey), _left_after_blurring(grey.T)),
         contrast=variance**0.5,
         colour=float(saturation.mean()),
         transparent=0.0 if opacity is None else float((opacity < 255).mean()),
@@ -82,13 +85,17 @@ def _plain_mode(picture: Image.Image) -> str:
     return "RGBA" if picture.has_transparency_data else "RGB"
 
 
-def _detail(grey: Any) -> float:
-    """The variance of the Laplacian with four neighbours."""
-    if min(grey.shape) < 3:
-        return 0.0
-    middle = grey[1:-1, 1:-1]
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    return float((4.0 * middle - around).var())
+def _left_after_blurring(grey: Any) -> float:
+    """Of the differences between neighbours in a column, the part that stays when columns are averaged."""
+    import numpy as np
+
+    around = BLURRED_BY // 2
+    padded = np.pad(grey, ((around, around), (0, 0)), mode="edge").astype(np.float64)
+    sums = np.concatenate([np.zeros((1, padded.shape[1])), np.cumsum(padded, axis=0)])
+    averaged = (sums[BLURRED_BY:] - sums[:-BLURRED_BY]) / BLURRED_BY
+    differences, left = np.abs(np.diff(grey, axis=0)), np.abs(np.diff(averaged, axis=0))
+    total = float(differences.sum())
+    return float(np.minimum(differences, left).sum()) / total if total else 0.0
 
 
 class Looks:

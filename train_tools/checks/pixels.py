@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import log
 from statistics import median
 
 from train_tools.checks.looks import Look
@@ -20,10 +19,10 @@ BLUR, DUPLICATES, BROKEN, FLAT, TRANSPARENT, COLOURS = (
     "colours",
 )
 ENOUGH_TO_COMPARE = 5
-FAR_OFF = 3.0
-"""Sharpness so many deviations (1.4826 median deviations, of logarithms) below the set's middle is told ..."""
-PART_OF_MEDIAN = 0.25
-"""... if it is also less than this part of the middle: in a set of one kind, a little less is nothing."""
+SOFT = 0.55
+"""Blur above which a picture looks out of focus ..."""
+SOFTER_THAN_USUAL = 0.15
+"""... and it has to be so much above the set's middle: a set may be meant to be soft."""
 GREY, COLOURED = 6.0, 30.0
 """Mean saturation, 0 to 255."""
 FEW = 0.2
@@ -35,7 +34,7 @@ def broken(subject: Subject) -> Iterator[DatasetFinding]:
         told = [f"{image} ({subject.looks[image].problem})" for image in found]
         yield warning(
             BROKEN,
-            f"{count(len(found))} can't be read: {named(told)}.",
+            f"Can't be read: {count(len(found))}: {named(told)}.",
             found,
             "Put them aside, or replace them.",
             put_aside(found),
@@ -47,7 +46,7 @@ def flat(subject: Subject) -> Iterator[DatasetFinding]:
     if found:
         yield warning(
             FLAT,
-            f"{count(len(found))} show one flat colour: {named(found)}.",
+            f"Of one flat colour: {count(len(found))}: {named(found)}.",
             found,
             "Put them aside: there is nothing to learn.",
             put_aside(found),
@@ -55,31 +54,22 @@ def flat(subject: Subject) -> Iterator[DatasetFinding]:
 
 
 def blurred(subject: Subject) -> Iterator[DatasetFinding]:
-    """Compared with the others only: drawings are smoother than photographs, and a set may be meant to be soft."""
-    sharpness = {image: look.sharpness for image, look in subject.looks.items() if look.sharpness > 0}
-    found = unusually_low(sharpness)
+    """Compared with the others as well: drawings may be smooth, and a set may be meant to be soft."""
+    blur = {image: look.blur for image, look in subject.looks.items() if not look.problem and not look.is_flat}
+    if len(blur) < ENOUGH_TO_COMPARE:
+        return
+    usual = median(blur.values())
+    found = [image for image, each in blur.items() if each > max(SOFT, usual + SOFTER_THAN_USUAL)]
     if found:
-        middle = median(sharpness.values())
-        told = [f"{image} ({sharpness[image] / middle:.0%})" for image in found]
+        found.sort(key=lambda image: -blur[image])
+        told = [f"{image} ({blur[image]:.2f})" for image in found]
         yield warning(
             BLUR,
-            f"{count(len(found))} are blurred, compared with the others (sharpness, as a part of the usual): "
-            f"{named(told)}.",
+            f"Blurred: {count(len(found))}: {named(told)}; usual here is {usual:.2f}.",
             found,
             "Look at them; put aside what is out of focus.",
             put_aside(found),
         )
-
-
-def unusually_low(values: dict[str, float]) -> list[str]:
-    """The names of values far below the rest, lowest first."""
-    if len(values) < ENOUGH_TO_COMPARE:
-        return []
-    logarithms = {name: log(value) for name, value in values.items()}
-    middle = median(logarithms.values())
-    spread = 1.4826 * median(abs(each - middle) for each in logarithms.values())
-    limit = min(middle - FAR_OFF * spread, middle + log(PART_OF_MEDIAN))
-    return sorted((name for name, each in logarithms.items() if each < limit), key=lambda name: values[name])
 
 
 def near_duplicates(subject: Subject) -> Iterator[DatasetFinding]:
@@ -100,7 +90,8 @@ def near_duplicates(subject: Subject) -> Iterator[DatasetFinding]:
     if pairs:
         yield warning(
             DUPLICATES,
-            f"{count(len(pairs))} look like another: {named(pairs)}. They are learnt twice as much as the rest.",
+            f"Nearly the same as another: {count(len(pairs))}: {named(pairs)}. Such are learnt twice as much as "
+            "the rest.",
             doubles,
             "Put aside the smaller or less sharp one of each.",
             put_aside(doubles),
@@ -111,7 +102,7 @@ def _worth(subject: Subject, image: str) -> tuple[int, float]:
     """Of images that look alike, the one to keep is the largest, then the sharpest."""
     width, height = subject.sizes.get(image, (0, 0))
     look = subject.looks.get(image)
-    return width * height, look.sharpness if look else 0.0
+    return width * height, -look.blur if look else -1.0
 
 
 def transparent(subject: Subject) -> Iterator[DatasetFinding]:
@@ -119,8 +110,8 @@ def transparent(subject: Subject) -> Iterator[DatasetFinding]:
     if found and not subject.option("alpha_mask"):
         yield warning(
             TRANSPARENT,
-            f"{count(len(found))} have transparent parts: {named(found)}. Trainings see whatever colour lies "
-            "under them.",
+            f"With transparent parts: {count(len(found))}: {named(found)}. Trainings see whatever colour "
+            "lies under them.",
             found,
             "Let their opacity weigh the loss, or prepare them on a background.",
             Cure(kind=CureKind.SET_OPTIONS, arguments={"values": {"alpha_mask": True, "masked_loss": True}}),
@@ -136,7 +127,7 @@ def colours(subject: Subject) -> Iterator[DatasetFinding]:
     if len(grey) <= FEW * len(looks):
         yield warning(
             COLOURS,
-            f"{count(len(grey))} are grey among coloured ones: {named(grey)}.",
+            f"Grey among coloured ones: {count(len(grey))}: {named(grey)}.",
             grey,
             "Say so in their captions (monochrome), or put them aside.",
             put_aside(grey),

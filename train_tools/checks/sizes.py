@@ -27,7 +27,7 @@ def resolution(subject: Subject) -> Iterator[DatasetFinding]:
             yield fine(RESOLUTION, f"No image is smaller than what is trained, {width}x{height}.")
         return
     told = [f"{image} ({_by(subject.sizes[image])})" for image in small]
-    message = f"{count(len(small))} are smaller than the resolution of {width}x{height}: {named(told)}."
+    message = f"Smaller than the resolution of {width}x{height}: {count(len(small))}: {named(told)}."
     if len(small) * 2 > len(subject.sizes):
         side = _fitting(sorted(min(size) for size in subject.sizes.values())[len(subject.sizes) // 2])
         yield warning(
@@ -55,26 +55,27 @@ def model_resolution(subject: Subject) -> Iterator[DatasetFinding]:
 
 
 def ratios(subject: Subject) -> Iterator[DatasetFinding]:
-    cut = {image: _lost(subject, size) for image, size in subject.sizes.items()}
-    much = [image for image, lost in cut.items() if lost > MUCH_CUT]
-    told = [f"{image} ({_by(subject.sizes[image])}, {cut[image]:.0%} cut off)" for image in much]
-    some = [image for image, lost in cut.items() if lost > SOME_CUT]
-    if some and not subject.rule.enabled:
+    lost = {image: _lost(subject, size) for image, size in subject.sizes.items()}
+    limit = MUCH_CUT if subject.rule.enabled else SOME_CUT
+    found = sorted((image for image in lost if lost[image] > limit), key=lambda image: (-lost[image], image))
+    if not found:
+        return
+    told = named([f"{image} ({_by(subject.sizes[image])}, {lost[image]:.0%} cut off)" for image in found])
+    if subject.rule.enabled:
         yield warning(
             RATIOS,
-            f"{count(len(some))} lose more than {SOME_CUT:.0%} of the picture, because all are cut to one size: "
-            f"{named(told or some)}.",
-            some,
+            f"Of a shape that no bucket has: {count(len(found))}: {told}.",
+            found,
+            "Split or crop them in the preparation, or put them aside.",
+            put_aside(found),
+        )
+    else:
+        yield warning(
+            RATIOS,
+            f"Cut to one size, {count(len(found))} lose more than {SOME_CUT:.0%}: {told}.",
+            found,
             "Buckets train each at about its own shape.",
             Cure(kind=CureKind.SET_OPTIONS, arguments={"values": {"enable_bucket": True}}),
-        )
-    elif much:
-        yield warning(
-            RATIOS,
-            f"{count(len(much))} are of a shape that no bucket has: {named(told)}.",
-            much,
-            "Split or crop them in the preparation, or put them aside.",
-            put_aside(much),
         )
 
 
