@@ -17,11 +17,12 @@ from train_tools.app.engines import Engines
 from train_tools.app.versions import Progress, Versions, silent
 from train_tools.checks.buckets import as_png, of_image, picture, preview, sheet
 from train_tools.checks.checklist import BEFORE_A_RUN, CHECKS, Check, found_in
-from train_tools.checks.cures import Cures, move, move_back, moves_aside, moves_to_repeats
+from train_tools.checks.cures import Cures, move, move_back, moves_aside, moves_of_white_masks, moves_to_repeats
 from train_tools.checks.looks import Looks
 from train_tools.checks.subject import Subject
 from train_tools.datasets.dataset import regularisation_images
 from train_tools.datasets.exclusive import alone_with
+from train_tools.datasets.masks import checked, unmasked
 from train_tools.errors import NotFoundError, TrainToolsError
 from train_tools.files import whole_file
 from train_tools.grids.runs import BASE_MODEL
@@ -52,6 +53,7 @@ class Checks:
             CureKind.EDIT_CAPTIONS: self._edit_captions,
             CureKind.PUT_ASIDE: self._put_aside,
             CureKind.SET_REPEATS: self._set_repeats,
+            CureKind.FILL_MASKS: self._fill_masks,
         }
 
     def look(
@@ -173,6 +175,8 @@ class Checks:
             style=base.style if base else None,
             tokens=self._tokens(project, version),
             regularisation=regularisation_images(paths),
+            unmasked=tuple(unmasked(paths)) if option("masked_loss") else (),
+            misfits=checked(paths).problems,
         )
 
     def _option(self, settings: VersionSettings, options: Options) -> Callable[[str], Any]:
@@ -231,6 +235,10 @@ class Checks:
         return self._moved(
             project, version, cure, cures, partial(moves_aside, images=tuple(cure.arguments["images"]))
         )
+
+    def _fill_masks(self, project: str, version: str, cure: Cure, cures: Cures) -> CureRecord:
+        moves = partial(moves_of_white_masks, images=tuple(cure.arguments["images"]))
+        return self._moved(project, version, cure, cures, moves)
 
     def _set_repeats(self, project: str, version: str, cure: Cure, cures: Cures) -> CureRecord:
         def moves(paths: VersionPaths, number: int) -> list[tuple[str, str]]:

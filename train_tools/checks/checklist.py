@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from train_tools.checks.balance import balance, regularisation
+from train_tools.checks.masking import masks
 from train_tools.checks.pixels import blurred, broken, colours, flat, near_duplicates, transparent
 from train_tools.checks.sizes import model_resolution, ratios, resolution
 from train_tools.checks.subject import Subject
@@ -28,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     captions,
     kept_words,
     tokens,
+    masks,
     balance,
     regularisation,
 )

@@ -15,6 +15,7 @@ from typing import Any
 from train_tools.checks.subject import folder_of, original_of
 from train_tools.datasets.captions import caption_beside
 from train_tools.datasets.folders import class_of, folder_name
+from train_tools.datasets.masks import white_mask
 from train_tools.datasets.origin import concepts
 from train_tools.datasets.preparation import record_in
 from train_tools.errors import ChangedMeanwhileError, NotFoundError, StorageError
@@ -97,6 +98,20 @@ def moves_to_repeats(version: VersionPaths, folder: str, repeats: int) -> Moves:
     if new != folder and (version.processed / new).exists():
         raise ChangedMeanwhileError(f"There is a folder {new} already. Rename one of them yourself.")
     return [(f"{version.processed.name}/{folder}", f"{version.processed.name}/{new}")]
+
+
+def moves_of_white_masks(version: VersionPaths, images: Sequence[str], number: int) -> Moves:
+    """Makes the masks where things are put aside, so that they come and go like these. Raises NotFoundError, or
+    DatasetError for what is no image."""
+    dataset, moves = version.processed.parent, []
+    for image in images:
+        path = next(_files_of(version, image))
+        place = version.masks / f"{path.stem}.png"
+        if not place.exists():
+            made = version.put_aside / str(number) / version.masks.name / place.name
+            white_mask(path, made)
+            moves.append((made.relative_to(dataset).as_posix(), place.relative_to(dataset).as_posix()))
+    return moves
 
 
 def move(version: VersionPaths, moves: Moves) -> None:

@@ -16,6 +16,7 @@ from train_tools.datasets.folders import parsed
 from train_tools.model.base_model import StyleOfModel
 from train_tools.model.captions import CaptionedImage, TokenReport, Trigger
 from train_tools.model.checks import Cure, DatasetFinding, FolderShare, shares_of
+from train_tools.model.dataset import Rejected
 from train_tools.model.finding import Level
 
 MADE_BY_PREPARATION = re.compile(r"(.*/[0-9]{5,})-[0-9]+-")
@@ -37,6 +38,11 @@ class Subject:
     """None where no vocabulary is at hand to count with."""
     regularisation: Mapping[str, int] = field(default_factory=dict)
     """Images in the folders of `reg`, by name."""
+
+    unmasked: tuple[str, ...] = ()
+    """Images without a mask, where masks are to weigh the loss."""
+    misfits: tuple[Rejected, ...] = ()
+    """Masks that fit no image, and why."""
 
     @cached_property
     def sizes(self) -> Mapping[str, Size]:

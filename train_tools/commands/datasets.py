@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from train_tools.commands import buckets, caption_checks, captions, dataset_checks, regularisation
+from train_tools.commands import buckets, caption_checks, captions, dataset_checks, masks, regularisation
 from train_tools.commands.border import AsJson, ProjectName, VersionName, the_app, told
 
 datasets = typer.Typer(help="Bring pictures into a version.", no_args_is_help=True)
@@ -18,6 +18,7 @@ captions.tags.add_typer(caption_checks.commands)
 datasets.add_typer(captions.tags, name="tags")
 datasets.add_typer(dataset_checks.checks)
 datasets.add_typer(buckets.commands)
+datasets.add_typer(masks.commands)
 datasets.add_typer(regularisation.regularisation, name="regularisation")
 
 

@@ -126,6 +126,7 @@ def content_of(folders: Sequence[DatasetFolder], regularisation: Sequence[Datase
             image.path.name,
             picture_sha256(image.path),
             caption_seen(folder, image),
+            *([picture_sha256(folder.masks / f"{image.path.stem}.png")] if folder.masks else []),
         ]
         for is_reg, group in ((False, folders), (True, regularisation))
         for folder in group

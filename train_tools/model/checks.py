@@ -22,6 +22,8 @@ class CureKind(StrEnum):
     """`edit`: the kind of an edit of many captions; `images`: which, all without it."""
     SET_REPEATS = "set_repeats"
     """`folder`, `repeats`: the training folder is called otherwise."""
+    FILL_MASKS = "fill_masks"
+    """`images`: training images that get a white mask, by which all of them counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,7 @@ _ARGUMENTS: Mapping[CureKind, Mapping[str, Callable[[Any], bool]]] = {
     CureKind.SET_OPTIONS: {"values": lambda value: isinstance(value, dict) and bool(value)},
     CureKind.PUT_ASIDE: {"images": _are_texts},
     CureKind.EDIT_CAPTIONS: {"edit": _is_text, "images": lambda value: value is None or _are_texts(value)},
+    CureKind.FILL_MASKS: {"images": _are_texts},
     CureKind.SET_REPEATS: {"folder": _is_text, "repeats": lambda value: type(value) is int and value > 0},
 }
 
@@ -134,6 +137,7 @@ _WORDS: Mapping[CureKind, Callable[[Mapping[str, Any]], str]] = {
     CureKind.SET_OPTIONS: _setting,
     CureKind.PUT_ASIDE: _putting_aside,
     CureKind.EDIT_CAPTIONS: lambda told: f"edit captions: {told['edit']}",
+    CureKind.FILL_MASKS: lambda told: f"make {len(told['images'])} white masks",
     CureKind.SET_REPEATS: lambda told: f"draw {told['folder']} {told['repeats']} times",
 }
 
