@@ -41,9 +41,13 @@ def test_an_original_of_which_nothing_is_left_goes_along_and_is_not_prepared_aga
     desk.app.versions.import_images(PROJECT, VERSION, [tmp_path / "in"])
     desk.app.versions.prepare(PROJECT, VERSION)
     [folder] = desk.paths.processed.iterdir()
-    [image] = [path for path in folder.glob("*.png") if "kit" in path.name]
+    images = [f"{folder.name}/{path.name}" for path in folder.glob("*.png") if "kit" in path.name]
+    assert len(images) == 2  # a mirrored copy of each
     before = desk.files()
-    put_aside(desk, f"{folder.name}/{image.name}")
+    put_aside(desk, images[0])
+    assert len(list(desk.paths.origin.glob("*.png"))) == 2
+    desk.undo()
+    put_aside(desk, *images)
     desk.app.versions.prepare(PROJECT, VERSION)
     assert [path.name for path in desk.paths.origin.glob("*.png")] == ["tom.png"]
     assert all("kit" not in name for name in desk.files() if name.startswith("processed"))

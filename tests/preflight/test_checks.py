@@ -47,7 +47,7 @@ def on(desk) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("device", "precision", "level", "words"),
     [
-        (CARD, "bf16", Level.OK, "RTX 3090"),
+        (CARD, "bf16", Level.OK, "It trains on RTX 3090"),
         (CARD, "fp16", Level.OK, "can calculate in bf16 as well"),
         (CARD, "no", Level.WARNING, "Set mixed_precision=bf16"),
         (OLD_CARD, "bf16", Level.STOP, "Set mixed_precision=fp16"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
+from train_tools.app.captioners import Captioners
 from train_tools.app.captions import Captions
 from train_tools.app.checks import Checks
 from train_tools.app.configs import Configs
@@ -23,6 +24,7 @@ from train_tools.app.health import Health
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
 from train_tools.app.preflights import Preflights, device_trained_on
+from train_tools.app.preparations import Preparations
 from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
 from train_tools.app.readings import Readings
@@ -32,6 +34,7 @@ from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
 from train_tools.app.successors import Successors
 from train_tools.app.versions import Progress, Versions, silent
+from train_tools.captioners.kind import CaptionJob
 from train_tools.configs.presets import Presets
 from train_tools.engines.bundled import BundledEngine
 from train_tools.errors import NotFoundError, TrainToolsError
@@ -83,11 +86,15 @@ class App:
             has_last_duty=self.machine.is_to_be_shut_down_now,
         )
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
-        self.versions = Versions(self.store, partial(self.jobs.working_in, but_not=ON_DATASETS))
+        self.versions = Versions(
+            self.store, partial(self.jobs.working_in, but_not=ON_DATASETS), outputs.base_models
+        )
+        self.preparations = Preparations(self.versions, outputs.base_models)
         self.datasets = Datasets(outputs, self.versions, self.jobs)
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
+        self.captioners = Captioners(outputs, self.versions, self.base_models, self.jobs, self.settings.read)
         self.captions = Captions(self.versions, self.base_models, self.jobs.working_in)
         self.checks = Checks(self.versions, self.captions, self.base_models, self.engines)
         self.regularisation = Regularisation(outputs, self.versions, self.captions, self.jobs)
@@ -170,6 +177,7 @@ class App:
                 previews_of=self.previews.after_run,
             ),
             PreviewJob(self.renderer, self.previews.rows_of),
+            CaptionJob(self.outputs),
             CopyJob(self.settings.read),
             RegularisationJob(self.renderer, self._busy_with),
         )

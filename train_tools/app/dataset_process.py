@@ -30,6 +30,7 @@ def _import(app: App, request: Mapping[str, Any], attempt: Attempt, progress: Pr
         progress,
         phase=progress.phase,
         should_stop=lambda: attempt.stop_requested,
+        encoding=request.get("encoding"),
     )
     if report.stopped:
         raise StoppedError
@@ -71,4 +72,4 @@ def _told(report: ImportReport) -> str:
 
 
 if __name__ == "__main__":
-    do(work)
+    do(work, told_every_s=0.2)

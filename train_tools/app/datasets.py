@@ -11,6 +11,7 @@ from typing import Any
 from sd_contract.attempt import Attempt
 from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
+from train_tools.datasets.encodings import canonical
 from train_tools.errors import DatasetNotUsableError, NotFoundError, StorageError
 from train_tools.files import storage_error, unused, write_json
 from train_tools.jobs.errand import Errand, launch_of
@@ -35,15 +36,20 @@ class Datasets:
         self._versions = versions
         self._jobs = jobs
 
-    def import_later(self, project: str, version: str, sources: Sequence[Path]) -> Job:
-        """Queues an import of files, folders and zip files. Raises DatasetNotUsableError when none is there."""
+    def import_later(
+        self, project: str, version: str, sources: Sequence[Path], encoding: str | None = None
+    ) -> Job:
+        """Queues an import of files, folders and zip files. Raises DatasetNotUsableError when none is there, or
+        when there is no such encoding."""
+        encoding = canonical(encoding) if encoding else None
         chosen = [source.expanduser().absolute() for source in sources]
         if not any(_exists(source) for source in chosen):
             names = ", ".join(map(str, chosen[:3])) or "nothing was chosen"
             raise DatasetNotUsableError(
                 f"There is nothing to import: {names}. Choose files or folders that exist."
             )
-        return self._added(IMPORT, project, version, sources=[str(source) for source in chosen])
+        sources_told = [str(source) for source in chosen]
+        return self._added(IMPORT, project, version, sources=sources_told, encoding=encoding)
 
     def prepare_later(self, project: str, version: str) -> Job:
         """Queues the making of the training images; one that waits already is that. Raises InUseError while runs

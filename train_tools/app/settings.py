@@ -24,10 +24,18 @@ from train_tools.settings.record import (
     typed,
     unknown_keys,
 )
-from train_tools.settings.secrets import WEBHOOK_VARIABLE, Secrets, WebhookAddress, checked_address
+from train_tools.settings.secrets import (
+    CAPTION_KEY_VARIABLE,
+    WEBHOOK_VARIABLE,
+    Secrets,
+    WebhookAddress,
+    checked_address,
+    checked_endpoint,
+)
 
 WEBHOOK = "webhook_address"
-"""What the webhook's address is called where settings are typed; it is not one of settings.toml."""
+CAPTION_KEY = "caption_key"
+"""What the secrets are called where settings are typed; they are none of settings.toml."""
 
 
 class Settings:
@@ -56,7 +64,20 @@ class Settings:
             allowed="an address with http:// or https://",
             help=f"where the webhook is; {where}",
         )
-        return (*(_as_is_here(setting) for setting in listed(self.read())), address)
+        return (*(_as_is_here(setting) for setting in listed(self.read())), address, self._caption_key)
+
+    @property
+    def _caption_key(self) -> Setting:
+        """What may be shown of the key: that there is one, and for whom."""
+        here = self._secrets.has_caption_key_from_environment
+        host = self._secrets.caption_key_host
+        return Setting(
+            key=CAPTION_KEY,
+            value=f"set by {CAPTION_KEY_VARIABLE}" if here else f"kept for {host}" if host else "",
+            default="",
+            allowed="a text",
+            help="opens the program that describes pictures; a secret, kept in this user's own folder",
+        )
 
     def some(self, keys: Sequence[str]) -> tuple[Setting, ...]:
         """Those of these keys. Raises OptionValueError for one that there isn't."""
@@ -75,6 +96,8 @@ class Settings:
         """Sets values by key, all or none. A folder for copies has to be there: a wrong name, made here, would be
         found by nobody."""
         _check_folder(values.get("copies.folder"))
+        if values.get("captions.endpoint"):
+            checked_endpoint(str(values["captions.endpoint"]))
         with self._writing:
             return change_settings(self._outputs.settings, values)
 
@@ -82,9 +105,12 @@ class Settings:
         """Sets values as somebody typed them, the webhook's address among them."""
         address = assignments.get(WEBHOOK)
         checked = checked_address(address) if address else None
-        values = {key: typed(key, text) for key, text in assignments.items() if key != WEBHOOK}
+        secrets = (WEBHOOK, CAPTION_KEY)
+        values = {key: typed(key, text) for key, text in assignments.items() if key not in secrets}
         if values:
             self.change(values)
+        if CAPTION_KEY in assignments:
+            self._secrets.set_caption_key(assignments[CAPTION_KEY].strip(), self.read().captions.endpoint)
         if address is not None:
             self._secrets.set_webhook(checked)
 

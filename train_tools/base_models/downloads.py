@@ -44,10 +44,11 @@ def never() -> bool:
 
 
 class Downloads:
-    """Fetches files by way of `web`."""
+    """Fetches files by way of `web`, of the kinds that names with these `suffixes` say."""
 
-    def __init__(self, web: Web) -> None:
+    def __init__(self, web: Web, suffixes: tuple[str, ...] = (SUFFIX,)) -> None:
         self._web = web
+        self._suffixes = suffixes
 
     def look(self, address: str, folder: Path, name: str | None = None) -> Offer:
         """What a server offers at an address; next to nothing is fetched. Raises DownloadError in words."""
@@ -64,7 +65,7 @@ class Downloads:
             offer = Offer(
                 host=host_of(address),
                 sent_by=reply.host,
-                name=_name(name or _told_name(reply, address)),
+                name=_name(name or _told_name(reply, address), self._suffixes),
                 size_bytes=int(size_text),
                 folder=folder,
                 can_resume=reply.status == 206,
@@ -195,12 +196,12 @@ def _told_name(reply: Reply, address: str) -> str:
     return told.replace("\\", "/").rsplit("/", 1)[-1] or unquote(urlsplit(address).path).rsplit("/", 1)[-1]
 
 
-def _name(text: str) -> str:
-    """Raises DownloadError for what is no name of a .safetensors file: others can hold code."""
-    if not text.lower().endswith(SUFFIX):
+def _name(text: str, suffixes: tuple[str, ...]) -> str:
+    """Raises DownloadError for what is no name of a file of the wanted kind: others can hold code."""
+    if not text.lower().endswith(suffixes):
         raise DownloadError(
-            f"{text[:100]!r} is no {SUFFIX} file; others can run code when they are opened. Give it a name with "
-            f"--name if it is one."
+            f"{text[:100]!r} is no {' or '.join(suffixes)} file; others can run code when they are opened. Give "
+            "it a name with --name if it is one."
         )
     return checked_name(text, "file name")
 

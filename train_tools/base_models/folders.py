@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from train_tools.model.base_model import FolderProblem
+from train_tools.model.paths import CAPTIONERS
 
 SUFFIXES = (".safetensors", ".ckpt")
 DIFFUSERS = "model_index.json"
@@ -50,13 +51,17 @@ def model_paths(folder: Path) -> Iterator[Path]:
             folders.clear()
             yield here
             continue
-        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=str.casefold)
+        folders[:] = sorted(filter(_may_hold_some, folders), key=str.casefold)
         for name in sorted(names, key=str.casefold):
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
                 count += 1
                 if count > MOST_FILES:
                     return
                 yield here / name
+
+
+def _may_hold_some(folder: str) -> bool:
+    return folder != CAPTIONERS and not folder.startswith(".")
 
 
 def _place_in(folder: Path) -> Path:

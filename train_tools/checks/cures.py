@@ -17,11 +17,11 @@ from train_tools.datasets.captions import caption_beside
 from train_tools.datasets.folders import class_of, folder_name
 from train_tools.datasets.masks import white_mask
 from train_tools.datasets.origin import concepts
-from train_tools.datasets.preparation import record_in
 from train_tools.errors import ChangedMeanwhileError, NotFoundError, StorageError
 from train_tools.files import storage_error, write_text
 from train_tools.model.checks import Cure, CureRecord
 from train_tools.model.paths import VersionPaths
+from train_tools.preparation.edits import record_in
 
 Moves = list[tuple[str, str]]
 """Files or folders of the dataset, from where to where, relative to its folder."""

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from train_tools.app.settings import Settings
 
 commands = typer.Typer()
-WEBHOOK = "webhook_address"
+ASKED_FOR = {"webhook_address": "The webhook's address", "caption_key": "The key"}
+"""Secrets: `NAME=-` asks for them."""
 
 
 @commands.command("settings")
@@ -24,7 +25,8 @@ def settings(
         list[str] | None,
         typer.Argument(
             metavar="KEY[=VALUE]...",
-            help=f"Show some, or set them; {WEBHOOK}=- asks for the address: the shell's history won't know it.",
+            help=f"Show some, or set them; {' and '.join(f'{key}=-' for key in ASKED_FOR)} ask for the secret: "
+            "the shell's history won't know it.",
         ),
     ] = None,
     try_news: Annotated[bool, typer.Option("--try-news", help="Send a message by each way that is open.")] = False,
@@ -33,8 +35,9 @@ def settings(
     """Show or change what follows a training, what is made known, and whether the machine is kept awake."""
     desk = the_app().settings
     assignments = dict(word.split("=", 1) for word in words or () if "=" in word)
-    if assignments.get(WEBHOOK) == "-":
-        assignments[WEBHOOK] = _asked_for()
+    for key, what in ASKED_FOR.items():
+        if assignments.get(key) == "-":
+            assignments[key] = _asked_for(what)
     desk.change_typed(assignments)
     if try_news:
         _try_news(desk)
@@ -54,10 +57,10 @@ def _try_news(desk: Settings) -> None:
         raise typer.Exit(1)
 
 
-def _asked_for() -> str:
+def _asked_for(what: str) -> str:
     """One line from the terminal, unseen, or from a pipe."""
     if sys.stdin.isatty():
-        return str(typer.prompt("The webhook's address", hide_input=True))
+        return str(typer.prompt(what, hide_input=True))
     return sys.stdin.readline()
 
 

@@ -19,7 +19,6 @@ from train_tools.jobs.kind import Exit, Launch
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 
 OUTCOMES = {"done": JobState.DONE, "failed": JobState.FAILED, "cancelled": JobState.CANCELLED}
-TOLD_EVERY_S = 0.2
 
 
 class StoppedError(Exception):
@@ -27,15 +26,16 @@ class StoppedError(Exception):
 
 
 class Progress:
-    """Told of each step, passes on as many as somebody could read, and the last one."""
+    """Told of each step, passes on one in `every_s`, and the last one: nobody reads ten thousand."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, every_s: float) -> None:
         self._log = log
+        self._every_s = every_s
         self._told_at = 0.0
 
     def __call__(self, step: int, of: int) -> None:
         now = time.monotonic()
-        if step >= of or now - self._told_at >= TOLD_EVERY_S:
+        if step >= of or now - self._told_at >= self._every_s:
             self._told_at = now
             self._log.emit(StepDone(step, of))
 
@@ -77,14 +77,14 @@ def launch_of(process: str, attempt: Attempt, request: Path, stop_grace_s: float
     )
 
 
-def do(work: Callable[[Attempt, Progress], str]) -> NoReturn:
+def do(work: Callable[[Attempt, Progress], str], told_every_s: float = 0.0) -> NoReturn:
     """Does a process's work and ends it: the sentence that `work` returns is the result's message, a user error or
     one of the disk its failure."""
     attempt = Attempt.from_environment()
     assert attempt is not None, "it is started by a worker"
     log = EventLog(attempt.events)
     log.emit(AttemptStarted())
-    result = _outcome(work, attempt, Progress(log))
+    result = _outcome(work, attempt, Progress(log, told_every_s))
     log.close()
     note(result.message)
     write_result(attempt, result)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+CAPTIONERS = "taggers"
+"""The folder among the models that holds no base models."""
 DEFAULTS = "my defaults"
 """The name of the preset that new versions begin with."""
 
@@ -50,6 +52,11 @@ class OutputsPaths:
     def regularisation(self) -> Path:
         """Regularisation images that several versions can take, by base model and class."""
         return self.folder / "regularisation"
+
+    @property
+    def captioners(self) -> Path:
+        """Weights of captioners, a folder `<organisation>--<repository>` for each."""
+        return self.base_models / CAPTIONERS
 
     @property
     def base_model_styles(self) -> Path:
@@ -116,6 +123,11 @@ class VersionPaths:
         return self.folder / "dataset" / "processed"
 
     @property
+    def crops(self) -> Path:
+        """The parts of originals that were chosen by hand."""
+        return self.folder / "dataset" / "crops.toml"
+
+    @property
     def regularisation(self) -> Path:
         return self.folder / "dataset" / "reg"
 
@@ -142,6 +154,16 @@ class VersionPaths:
     def manifest(self, content: str) -> Path:
         """The files of the dataset that had this content, one by one."""
         return self.folder / "dataset" / "manifests" / f"{content[:12]}.json"
+
+    @property
+    def captioned(self) -> Path:
+        """Which captions of originals were written by captioners, and what was there before."""
+        return self.folder / "dataset" / "captioned.jsonl"
+
+    @property
+    def captioning(self) -> Path:
+        """The folder of the job that captions the originals."""
+        return self.folder / "captioning"
 
     @property
     def caption_edits(self) -> Path:

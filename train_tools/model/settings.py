@@ -78,6 +78,16 @@ class ModelSettings:
                 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class CaptionEndpointSettings:
+    """A program that describes pictures, spoken to as OpenAI's. Its key is a secret and not among these."""
+
+    endpoint: str = ""
+    """Its address up to and with `/v1`; empty = there is none."""
+    model: str = ""
+    """Which of its models; empty = the one it has."""
+
+
 def _is_whole(folder: str) -> bool:
     try:
         return Path(folder).expanduser().is_absolute()
@@ -93,6 +103,7 @@ class UserSettings:
     news: NewsSettings = field(default_factory=NewsSettings)
     machine: MachineSettings = field(default_factory=MachineSettings)
     models: ModelSettings = field(default_factory=ModelSettings)
+    captions: CaptionEndpointSettings = field(default_factory=CaptionEndpointSettings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,8 @@ HELP: Mapping[str, str] = {
     "news.webhook": "sends it to the webhook, once an address is set",
     "machine.keep_awake": "keeps this machine from falling asleep while jobs wait or run",
     "models.folders": "where base models lie; a WebUI's own folder stands for its models/Stable-diffusion",
+    "captions.endpoint": "a program that describes pictures, spoken to as OpenAI's: its address up to /v1",
+    "captions.model": "which of its models; empty = the one it has",
 }
 """Every setting in the order they are shown, with what it does."""
 

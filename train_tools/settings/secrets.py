@@ -20,6 +20,8 @@ from train_tools.files import storage_error
 from train_tools.model.settings import WebhookState
 
 WEBHOOK_VARIABLE = "TRAIN_TOOLS_WEBHOOK"
+CAPTION_KEY_VARIABLE = "TRAIN_TOOLS_CAPTION_KEY"
+LONGEST_KEY = 1000
 SCHEMES = ("http", "https")
 LONGEST_ADDRESS = 2000
 
@@ -56,6 +58,27 @@ def checked_address(text: str) -> WebhookAddress:
     return WebhookAddress(url)
 
 
+def checked_endpoint(text: str) -> str:
+    """The address of a program that describes pictures, without a slash at its end. It is no secret. Raises
+    OptionValueError."""
+    url = text.strip().rstrip("/")
+    problem = _problem_with(url) or ("it holds a query" if {"?", "#"} & set(url) else "")
+    if problem:
+        raise OptionValueError(
+            f"The endpoint's address can't be used: {problem if url else 'none is set'}. A good one is like "
+            "http://127.0.0.1:1234/v1: `train-tools settings captions.endpoint=ADDRESS`."
+        )
+    return url
+
+
+def checked_key(text: str) -> str:
+    """The key in a text. Raises OptionValueError, which does not repeat it."""
+    key = text.strip()
+    if not key.isascii() or not key.isprintable() or " " in key or len(key) > LONGEST_KEY:
+        raise OptionValueError("The key can't be used: it holds blanks, or what can't stand in a header.")
+    return key
+
+
 class Secrets:
     """The secrets in a folder of this user's state."""
 
@@ -79,10 +102,41 @@ class Secrets:
 
     def set_webhook(self, address: WebhookAddress | None) -> None:
         """Keeps an address, or forgets it."""
-        secrets = {name: value for name, value in self._writable().items() if name != "webhook"}
-        if address is not None:
-            secrets["webhook"] = address.url
-        _write_privately(self.file, tomli_w.dumps({"format": 1, **secrets}))
+        self._keep({"webhook": address.url if address else ""})
+
+    def caption_key(self, endpoint: str) -> str:
+        """The key for a program that describes pictures; empty when there is none. Raises OptionValueError when it
+        was given for another host: settings.toml, which names the program, may come from somebody else."""
+        from_environment = self._environment.get(CAPTION_KEY_VARIABLE, "").strip()
+        if from_environment:
+            return checked_key(from_environment)
+        kept = self._kept()
+        key, host = str(kept.get("caption_key", "")), urlsplit(endpoint).netloc
+        if key and kept.get("caption_host") != host:
+            raise OptionValueError(
+                f"The key was given for {kept.get('caption_host')!r}, and is not sent to {host!r}. If the new "
+                "address is right, set the key again: `train-tools settings caption_key=-`."
+            )
+        return key
+
+    def set_caption_key(self, key: str, endpoint: str) -> None:
+        """Keeps a key for the host of an endpoint; an empty one forgets it."""
+        host = urlsplit(checked_endpoint(endpoint)).netloc if key else ""
+        self._keep({"caption_key": checked_key(key), "caption_host": host})
+
+    @property
+    def caption_key_host(self) -> str:
+        """The host that a key is kept for; empty when none is."""
+        return str(self._kept().get("caption_host", ""))
+
+    @property
+    def has_caption_key_from_environment(self) -> bool:
+        return bool(self._environment.get(CAPTION_KEY_VARIABLE, "").strip())
+
+    def _keep(self, changes: Mapping[str, str]) -> None:
+        """Writes some secrets; empty ones are forgotten."""
+        secrets = {**self._writable(), **changes, "format": 1}
+        _write_privately(self.file, tomli_w.dumps({name: value for name, value in secrets.items() if value}))
 
     def _kept(self) -> dict[str, Any]:
         """What the file holds; {} when there is none."""
@@ -90,7 +144,7 @@ class Secrets:
             if os.name == "posix" and stat.S_IMODE(self.file.stat().st_mode) & 0o077:
                 raise StorageError(
                     f"{self.file} can be read by others on this machine, so it is not used. What it holds is no "
-                    "secret any more: set it anew, with `train-tools settings webhook_address=-`."
+                    "secret any more: set it anew, with `train-tools settings webhook_address=-` or caption_key=-."
                 )
             return tomllib.loads(self.file.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -55,6 +55,8 @@ class DatasetAnswer(Answer):
 class Sources(Question):
     paths: tuple[str, ...]
     """Absolute paths of files, folders or zip files on the machine that Train Tools runs on."""
+    encoding: str | None = None
+    """That of captions which are no Unicode; they become UTF-8."""
 
 
 class ImportNames(Answer):
@@ -92,7 +94,8 @@ def show(
 def import_images(project: str, version: str, sources: Sources, app: TheApp) -> JobAnswer:
     """Queues a job that copies pictures and their captions into the version; nothing is taken away from where they
     lie. It waits for no training."""
-    return job_answer(app.datasets.import_later(project, version, [Path(path) for path in sources.paths]))
+    paths = [Path(path) for path in sources.paths]
+    return job_answer(app.datasets.import_later(project, version, paths, sources.encoding))
 
 
 @router.get("/imports")
