@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from train_tools.commands import caption_checks, captioners, captions
+from train_tools.commands import (
+    buckets,
+    caption_checks,
+    captioners,
+    captions,
+    dataset_checks,
+    masks,
+    regularisation,
+)
 from train_tools.commands.border import AsJson, ProjectName, VersionName, the_app, told
 from train_tools.commands.preparations import commands as preparations
 
@@ -19,6 +27,10 @@ commands.add_typer(datasets, name="dataset")
 captions.tags.add_typer(caption_checks.commands)
 datasets.add_typer(captioners.commands)
 datasets.add_typer(captions.tags, name="tags")
+datasets.add_typer(dataset_checks.checks)
+datasets.add_typer(buckets.commands)
+datasets.add_typer(masks.commands)
+datasets.add_typer(regularisation.regularisation, name="regularisation")
 
 
 @datasets.command("import")
