@@ -91,7 +91,23 @@ def test_differences_within_chance_make_no_sure_suggestion():
     sure, unsure = suggestion(pair(0.001)), suggestion(pair(0.5))
     assert sure.confidence > 2 * unsure.confidence
     assert unsure.sureness is Sureness.LOW
-    assert any("about as good" in doubt for doubt in unsure.doubts)
+    assert any("About as good" in doubt for doubt in unsure.doubts)
+
+
+def test_a_burnt_one_does_not_make_the_others_look_alike():
+    some = [scored(name, score("fixed-noise", value)) for name, value in (("a", 0.1), ("b", 0.6))]
+    burnt = scored("burnt", score("fixed-noise", -50.0, Remark.BURNT, confidence=0.9))
+    alone, beside = ranked(some), ranked([*some, burnt])
+    assert [each.total for each in alone] == [each.total for each in beside[:2]]
+
+
+def test_who_speaks_for_another_is_among_the_doubts():
+    liked = scored("liked", score("votes", 0.9, confidence=0.9), score("fixed-noise", 0.2))
+    learnt = scored("learnt", score("votes", 0.1, confidence=0.9), score("fixed-noise", 0.6))
+    found = suggestion(ranked([liked, learnt]))
+    assert found.path.stem == "liked"
+    assert "By loss with fixed noise alone it would be network_dim=8 learnt." in found.doubts
+    assert not any("blind votes alone" in doubt for doubt in found.doubts)
 
 
 def test_numbers_alone_are_never_wholly_sure():

@@ -49,7 +49,7 @@ def suggestion(checkpoints: Sequence[ScoredCheckpoint]) -> SuggestedCheckpoint |
         path=best.path,
         confidence=_confidence(best, others),
         reasons=tuple(_reasons(best, order)),
-        doubts=tuple(_doubts(best, others)),
+        doubts=(*_doubts(best, others), *_other_favourites(best, good)),
     )
 
 
@@ -60,15 +60,17 @@ def _ranking(checkpoints: Sequence[ScoredCheckpoint]) -> list[str]:
 
 
 def _standing(checkpoints: Sequence[ScoredCheckpoint], scorer: str) -> dict[int, tuple[float, float]]:
-    """By place of the checkpoint: how many spreads it is better than the middle, and with what voice."""
+    """By place of the checkpoint: how many spreads it is better than the middle, and with what voice. Middle and
+    spread are those of what is not ruled out: next to a burnt one all others would look the same."""
     scores = {
         place: score
         for place, each in enumerate(checkpoints)
         if (score := each.scores.get(scorer)) is not None and score.value is not None
     }
-    values = [_value(score) for score in scores.values()]
-    if not values:
+    if not scores:
         return {}
+    values = [_value(score) for place, score in scores.items() if _worst(checkpoints[place]) is None]
+    values = values or [_value(score) for score in scores.values()]
     middle, way = mean(values), scorer_named(scorer)
     chance = mean(score.error for score in scores.values())
     spread = max(pstdev(values), chance) or 1.0
@@ -127,6 +129,21 @@ def _confidence(best: ScoredCheckpoint, others: Sequence[ScoredCheckpoint]) -> f
     return min(limit, sure * sureness_by(max(0.0, lead) / FINER))
 
 
+def _other_favourites(best: ScoredCheckpoint, good: Sequence[ScoredCheckpoint]) -> list[str]:
+    """Scorers that speak for another one by more than chance."""
+    doubts = []
+    for name in _ranking(good):
+        standing, scorer = _standing(good, name), scorer_named(name)
+        first = max(standing, key=lambda place: standing[place][0])
+        own, theirs = best.scores.get(name), good[first].scores[name]
+        if own is None or own.value is None:
+            continue
+        lead = scorer.better.value * (_value(theirs) - own.value)
+        if lead > own.error + theirs.error:
+            doubts.append(f"By {scorer.title} alone it would be {good[first].label} {good[first].name}.")
+    return doubts
+
+
 def _ranks(scorer: str) -> bool:
     return scorer_named(scorer).better is not Better.NEITHER
 
@@ -145,7 +162,8 @@ def _doubts(best: ScoredCheckpoint, others: Sequence[ScoredCheckpoint]) -> list[
     near = [each for each in others if (best.total or 0.0) - (each.total or 0.0) < FINER]
     if near:
         named = ", ".join(f"{each.label} {each.name}" for each in near[:3])
-        doubts.append(f"{len(near)} others are about as good: {named}.")
+        more = f" and {len(near) - 3} more" if len(near) > 3 else ""
+        doubts.append(f"About as good: {named}{more}.")
     if {name for name in best.scores if _ranks(name)} <= {MEASURED}:
         doubts.append("Only images that were trained on speak for it: longer training always looks better there.")
     if "votes" not in best.scores:
