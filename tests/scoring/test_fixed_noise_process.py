@@ -10,12 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
+from benchmarks.pocket.blueprint import Blueprint, build
+from benchmarks.pocket.single_file import save
+from lora_engine.families import load
+from lora_engine.maths.streams import Streams
+from lora_engine.networks.lora import LoraNetwork
 from sd_contract.attempt import EVENTS_VARIABLE, Attempt, read_result
+from sd_contract.base_models.base_model import inspect_trainable
 from sd_contract.errors import DatasetError
 from tests.lora_engine.lessons import POCKET
-from train_tools.scoring.fixed_noise_process import STEP_PX, _item, timesteps_of
+from train_tools.scoring.fixed_noise_process import STEP_PX, Measuring, _item, timesteps_of
 from train_tools.scoring.measured import Measured, Measurement, keep, kept
 from train_tools.scoring.request import (
     CaptionedImage,
@@ -116,3 +124,30 @@ def test_numbers_are_known_by_the_content_of_what_they_were_measured_on(tmp_path
     assert kept(file)["losses"] == [[1.0]]
     file.write_text('{"format": 99}')
     assert kept(file) is None
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+def test_models_of_every_family_are_measured_and_are_themselves_again_afterwards(tmp_path, request_of_one, family):
+    base = tmp_path / f"{family}.safetensors"
+    save(build(Blueprint.of_width(8, family), seed=1), base, title=family)
+    series = replace(request_of_one.series[0], base_model=str(base))
+    measuring = Measuring(series, tmp_path / "cache", torch.device("cpu"))
+    measuring.use(None)
+    before = measuring.losses(lambda: False)
+    measuring.use(random_lora(base, tmp_path / "lora.safetensors"))
+    with_lora = measuring.losses(lambda: False)
+    measuring.use(None)
+    assert measuring.losses(lambda: False) == before
+    assert [len(losses) for losses in with_lora] == [4]
+    assert all(loss is not None and loss > 0 for loss in with_lora[0])
+    assert with_lora != before
+
+
+def random_lora(base: Path, file: Path) -> Path:
+    model = load(inspect_trainable(base))
+    network = LoraNetwork.attach(model.unet, model.text_encoder, rank=2, alpha=2.0, streams=Streams(1))
+    with torch.no_grad():
+        for module in network.modules.values():
+            module.up.normal_(generator=torch.Generator().manual_seed(3))
+    save_file(network.tensors(torch.float32), file)
+    return file
