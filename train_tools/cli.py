@@ -19,6 +19,7 @@ from train_tools.commands import (
     engines,
     grids,
     health,
+    lora,
     machine,
     presets,
     previews,
@@ -54,6 +55,7 @@ for part in (
     runs,
     machine,
     previews,
+    lora,
     settings,
     health,
 ):

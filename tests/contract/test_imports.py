@@ -33,6 +33,7 @@ ROOMS = {
     "preflight": {"memory", "runs", "options", "model", "sd_contract"},
     "follow_ups": {"jobs", "machine", "previews", "runs", "settings", "model", "sd_contract"},
     "previews": {"jobs", "projects", "options", "model", "sd_contract"},
+    "tools": {"jobs", "model", "sd_contract"},
     "engines": {"runs", "failures", "options", "model", "sd_contract"},
     "renderers": {"previews", "model", "sd_contract"},
     "app": {
@@ -59,6 +60,7 @@ ROOMS = {
         "preflight",
         "diagnostics",
         "follow_ups",
+        "tools",
         "sd_contract",
     },
     "server": {"app", "model"},

@@ -30,6 +30,7 @@ from train_tools.app.records import Records
 from train_tools.app.runs import Runs
 from train_tools.app.settings import Settings
 from train_tools.app.successors import Successors
+from train_tools.app.tools import LoraTools
 from train_tools.app.versions import Progress, Versions, silent
 from train_tools.captioners.kind import CaptionJob
 from train_tools.configs.presets import Presets
@@ -53,8 +54,10 @@ from train_tools.renderers.diffusers import DiffusersRenderer
 from train_tools.runs.engine import Engine
 from train_tools.runs.training import TrainingJob
 from train_tools.settings.secrets import Secrets
+from train_tools.tools.kind import KIND as LORA_TOOL
+from train_tools.tools.kind import ToolJob
 
-LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, *DATASET_KINDS})
+LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, LORA_TOOL, *DATASET_KINDS})
 """Kinds of job that need no GPU, and for which nobody should wait until the night is over."""
 USER_ERRORS = (TrainToolsError, ContractError)
 """What a border catches and tells in one sentence."""
@@ -117,6 +120,7 @@ class App:
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(outputs, self.versions, self.jobs, self.grids)
+        self.lora_tools = LoraTools(outputs, self.jobs)
 
     @property
     def state_folder(self) -> Path:
@@ -167,7 +171,7 @@ class App:
             CopyJob(self.settings.read),
         )
         dataset_work = [DatasetJob(kind, self.outputs) for kind in DATASET_KINDS]
-        return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read))
+        return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read), ToolJob())
 
     def _followed(self, kinds: Sequence[JobKind]) -> Sequence[JobKind]:
         """Kinds of job after which copies and news are wanted; news of news are not."""
