@@ -49,6 +49,11 @@ class OutputsPaths:
         return self.folder / "models"
 
     @property
+    def regularisation(self) -> Path:
+        """Regularisation images that several versions can take, by base model and class."""
+        return self.folder / "regularisation"
+
+    @property
     def captioners(self) -> Path:
         """Weights of captioners, a folder `<organisation>--<repository>` for each."""
         return self.base_models / CAPTIONERS
@@ -128,6 +133,11 @@ class VersionPaths:
         return self.folder / "dataset" / "processed"
 
     @property
+    def crops(self) -> Path:
+        """The parts of originals that were chosen by hand."""
+        return self.folder / "dataset" / "crops.toml"
+
+    @property
     def regularisation(self) -> Path:
         return self.folder / "dataset" / "reg"
 
@@ -169,6 +179,26 @@ class VersionPaths:
     def caption_edits(self) -> Path:
         """Each edit of many captions, with all that is needed to undo it."""
         return self.folder / "dataset" / "edits"
+
+    @property
+    def looks(self) -> Path:
+        """What the training images look like, as numbers; made again where it is missing."""
+        return self.folder / "dataset" / "checks" / "looks.jsonl"
+
+    @property
+    def cures(self) -> Path:
+        """What checks found and somebody had put right, with all that is needed to undo it."""
+        return self.folder / "dataset" / "checks" / "cures.jsonl"
+
+    @property
+    def put_aside(self) -> Path:
+        """Training images and originals that are left out for now, in a numbered folder each time."""
+        return self.folder / "dataset" / "put-aside"
+
+    @property
+    def masks(self) -> Path:
+        """How much each part of a training image counts: `<stem of the image>.png`."""
+        return self.folder / "dataset" / "masks"
 
     @property
     def trains(self) -> Path:

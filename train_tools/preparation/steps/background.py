@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from train_tools.errors import DatasetNotUsableError
-from train_tools.model.dataset import Preparation
+from train_tools.model.preparation import Preparation
+from train_tools.preparation.original import Original
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-def laid_on_background(picture: Image.Image, preparation: Preparation) -> Sequence[Image.Image]:
+def laid_on_background(
+    picture: Image.Image, preparation: Preparation, original: Original
+) -> Sequence[Image.Image]:
     from PIL import Image
 
     if picture.mode != "RGBA":

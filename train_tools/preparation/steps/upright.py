@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from train_tools.datasets.pictures import DECODING_ERRORS
-from train_tools.model.dataset import Preparation
+from train_tools.model.preparation import Preparation
+from train_tools.preparation.original import Original
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,7 +25,7 @@ _MOVES = {
 """What undoes each orientation of the EXIF standard; 1 is upright."""
 
 
-def turned_upright(picture: Image.Image, preparation: Preparation) -> Sequence[Image.Image]:
+def turned_upright(picture: Image.Image, preparation: Preparation, original: Original) -> Sequence[Image.Image]:
     from PIL import Image
 
     move = _MOVES.get(_orientation_of(picture))

@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from train_tools.datasets.pictures import NotAPictureError, read_picture
-from train_tools.datasets.steps import prepared
 from train_tools.errors import DatasetNotUsableError
-from train_tools.model.dataset import Preparation
+from train_tools.model.preparation import Preparation
+from train_tools.preparation.steps import prepared
 
-SIZE = Preparation(width_px=64, height_px=64)
+SIZE = Preparation(width_px=64, height_px=64, mirrored_copies=False)
 SEEN = np.kron(np.array([[10, 90, 170], [250, 130, 50]], dtype=np.uint8), np.ones((32, 32), np.uint8))
 """Six squares of different grey: no turning or mirroring leaves them as they are."""
 
@@ -39,7 +39,7 @@ def test_a_photograph_is_turned_as_its_exif_says(tmp_path, orientation, suffix):
     exif[0x0112] = orientation
     lossless = {"jpg": {"quality": 100}, "webp": {"lossless": True}}.get(suffix, {})
     Image.fromarray(STORED[orientation]).save(tmp_path / f"a.{suffix}", exif=exif, **lossless)
-    preparation = Preparation(width_px=96, height_px=64)
+    preparation = Preparation(width_px=96, height_px=64, mirrored_copies=False)
     made = pixels(read_picture(tmp_path / f"a.{suffix}"), preparation)
     assert np.abs(made[:, :, 0] - SEEN).max() <= 3
 
@@ -52,7 +52,7 @@ def test_broken_exif_data_are_no_reason_to_refuse(tmp_path):
 @pytest.mark.parametrize(("alpha", "expected"), [(0, (255, 0, 128)), (255, (0, 200, 100)), (51, (204, 40, 122))])
 def test_transparent_pixels_show_the_background(alpha, expected):
     picture = Image.new("RGBA", (10, 10), (0, 200, 100, alpha))
-    made = pixels(picture, Preparation(width_px=64, height_px=64, background="#ff0080"))
+    made = pixels(picture, Preparation(width_px=64, height_px=64, background="#ff0080", mirrored_copies=False))
     assert np.abs(made - np.array(expected)).max() <= 1
 
 
