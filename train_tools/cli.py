@@ -19,6 +19,7 @@ from train_tools.commands import (
     engines,
     grids,
     health,
+    lora,
     machine,
     presets,
     previews,
@@ -56,6 +57,7 @@ for part in (
     machine,
     previews,
     scores,
+    lora,
     settings,
     health,
 ):

@@ -37,6 +37,7 @@ ROOMS = {
     "follow_ups": {"jobs", "machine", "previews", "runs", "settings", "model", "sd_contract"},
     "previews": {"jobs", "projects", "options", "model", "sd_contract"},
     "scoring": {"datasets", "jobs", "runs", "model", "sd_contract"},
+    "tools": {"jobs", "model", "sd_contract"},
     "engines": {"runs", "failures", "options", "model", "sd_contract"},
     "renderers": {"previews", "model", "sd_contract"},
     "app": {
@@ -67,6 +68,7 @@ ROOMS = {
         "preflight",
         "diagnostics",
         "follow_ups",
+        "tools",
         "sd_contract",
     },
     "server": {"app", "model"},

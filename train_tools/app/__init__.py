@@ -34,6 +34,7 @@ from train_tools.app.runs import Runs
 from train_tools.app.scores import Scores
 from train_tools.app.settings import Settings
 from train_tools.app.successors import Successors
+from train_tools.app.tools import LoraTools
 from train_tools.app.versions import Progress, Versions, silent
 from train_tools.captioners.kind import CaptionJob
 from train_tools.configs.presets import Presets
@@ -60,10 +61,12 @@ from train_tools.runs.engine import Engine
 from train_tools.runs.training import TrainingJob
 from train_tools.scoring.kind import ScoreJob
 from train_tools.settings.secrets import Secrets
+from train_tools.tools.kind import KIND as LORA_TOOL
+from train_tools.tools.kind import ToolJob
 
 ON_DATASETS = (*DATASET_KINDS, REGULARISATION)
 """Kinds of job that work on datasets themselves, one after the other."""
-LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, *DATASET_KINDS})
+LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, LORA_TOOL, *DATASET_KINDS})
 """Kinds of job that need no GPU, and for which nobody should wait until the night is over."""
 USER_ERRORS = (TrainToolsError, ContractError)
 """What a border catches and tells in one sentence."""
@@ -134,6 +137,7 @@ class App:
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(outputs, self.versions, self.jobs, self.grids)
         self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews)
+        self.lora_tools = LoraTools(outputs, self.jobs)
 
     @property
     def state_folder(self) -> Path:
@@ -186,7 +190,7 @@ class App:
             RegularisationJob(self.renderer, self._busy_with),
         )
         dataset_work = [DatasetJob(kind, self.outputs) for kind in DATASET_KINDS]
-        return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read))
+        return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read), ToolJob())
 
     def _busy_with(self, version: VersionPaths) -> str | None:
         return self.jobs.working_in(version.folder, but_not=ON_DATASETS)

@@ -63,6 +63,16 @@ class OutputsPaths:
         return self.folder / "base_models.toml"
 
     @property
+    def loras(self) -> Path:
+        """Those that were made of others."""
+        return self.folder / "loras"
+
+    @property
+    def tools(self) -> Path:
+        """The folders of the jobs that make LoRAs of others."""
+        return self.folder / "tools"
+
+    @property
     def presets(self) -> Path:
         """The user's own, one file each."""
         return self.folder / "presets"

@@ -62,7 +62,7 @@ def fitting(base: BaseModel, layers: Mapping[str, Target], shares: Sequence[Shar
                 f"{FAMILY_NAMES[base.family]} model. Choose a LoRA that was trained on a model of its family."
             )
         for name, layer in lora.layers.items():
-            if name in layers and layer.change().numel() != _numel(layers[name]):
+            if name in layers and layer.size != _numel(layers[name]):
                 raise CheckpointError(
                     f"{lora.path}: {name!r} does not fit the layer of {base.path}, whose shape is "
                     f"{layers[name].shape}. It was trained on another kind of base model."

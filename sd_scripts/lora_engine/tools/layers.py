@@ -54,6 +54,13 @@ class Layer:
         """`up` [out, rank] and `down` [rank, rest] of a plain layer; their product times `scale` is the change."""
         return self.up.flatten(1), self.down.flatten(1)
 
+    @property
+    def size(self) -> int:
+        """How many numbers the change has."""
+        if self.is_plain:
+            return self.up.shape[0] * self.down[0].numel()
+        return self.change().numel()
+
     def change(self) -> Tensor:
         """What the layer at strength 1 adds to the weight: [out, in] or [out, in, height, width]."""
         for leaf, change in CHANGES.items():

@@ -147,15 +147,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
 
 
 def _read_pickled(path: Path) -> dict[str, Tensor]:
-    """The tensors of an old file, if nothing else is in it."""
+    """The tensors of an old file, if nothing else is in it (S4-02)."""
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist.") from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} is a pickle that holds more than tensors: it could run any code, so it is not opened. "
-            "Convert it where you trust it."
+            f"{path} is no file that holds tensors alone: as a pickle it could run any code, so it is not "
+            "opened. Convert it where you trust it."
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(

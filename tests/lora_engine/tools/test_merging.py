@@ -11,7 +11,7 @@ from sd_contract.loras.blocks import block_label
 from tests.lora_engine.tools.conftest import change_of, changes, farthest, raw
 
 ROUNDING = 2e-6
-"""Of changes of about 1, worked out in 32 bits. Measured: 5e-7."""
+"""Of changes of about 1, worked out in 32 bits. Measured: 2e-8 side by side."""
 DOWN, UP, ALPHA = "lora_down.weight", "lora_up.weight", "alpha"
 
 
