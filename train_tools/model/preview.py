@@ -42,7 +42,11 @@ class PreviewSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """Everything that decides one picture's content. `lora` is the checkpoint's tensor hash, None = base alone."""
+    """Everything that decides one picture's content. `lora` is the checkpoint's tensor hash, None = base alone.
+
+    `scheduler` "" is the sampler's own; `vae` is the sha256 of a VAE's file, "" = the base model's own;
+    `embeddings` are "name sha256" of those that the prompts name; `renderer` is a renderer's name and version.
+    """
 
     base: str
     lora: str | None
@@ -56,6 +60,13 @@ class Picture:
     guidance: float
     sampler: str
     clip_skip: int
+    scheduler: str = ""
+    vae: str = ""
+    embeddings: tuple[str, ...] = ()
+    renderer: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "embeddings", tuple(self.embeddings))
 
     @property
     def key(self) -> str:
