@@ -45,8 +45,9 @@ from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
 from train_tools.model.paths import OutputsPaths
 from train_tools.model.project import Project, Version
-from train_tools.previews.kind import PreviewJob
-from train_tools.previews.renderer import Renderer
+from train_tools.previews.kind import KIND as PREVIEW
+from train_tools.previews.kind import PREVIEW_NOW, PreviewJob
+from train_tools.previews.renderer import Renderer, signature_of
 from train_tools.projects.store import ProjectStore
 from train_tools.projects.template import Demo, read_demo
 from train_tools.renderers.diffusers import DiffusersRenderer
@@ -54,7 +55,7 @@ from train_tools.runs.engine import Engine
 from train_tools.runs.training import TrainingJob
 from train_tools.settings.secrets import Secrets
 
-LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, *DATASET_KINDS})
+LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, PREVIEW_NOW, *DATASET_KINDS})
 """Kinds of job that need no GPU, and for which nobody should wait until the night is over."""
 USER_ERRORS = (TrainToolsError, ContractError)
 """What a border catches and tells in one sentence."""
@@ -116,7 +117,9 @@ class App:
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
-        self.previews = Previews(outputs, self.versions, self.jobs, self.grids)
+        self.previews = Previews(
+            outputs, self.versions, self.jobs, self.grids, lambda: signature_of(self.renderer)
+        )
 
     @property
     def state_folder(self) -> Path:
@@ -162,12 +165,23 @@ class App:
                 dataset_of=self.versions.trained_on_by,
                 previews_of=self.previews.after_run,
             ),
-            PreviewJob(self.renderer, self.previews.rows_of),
+            self._preview_job("auto", PREVIEW),
+            self._preview_job("cpu", PREVIEW_NOW),
             CaptionJob(self.outputs),
             CopyJob(self.settings.read),
         )
         dataset_work = [DatasetJob(kind, self.outputs) for kind in DATASET_KINDS]
         return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read))
+
+    def _preview_job(self, device: str, name: str) -> PreviewJob:
+        return PreviewJob(
+            self.renderer,
+            self.previews.rows_of,
+            device,
+            name=name,
+            pace=self.outputs.preview_paces,
+            hash_of=self.previews.hash_of,
+        )
 
     def _followed(self, kinds: Sequence[JobKind]) -> Sequence[JobKind]:
         """Kinds of job after which copies and news are wanted; news of news are not."""
