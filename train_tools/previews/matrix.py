@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -115,12 +116,23 @@ def share(matrix: PreviewMatrix) -> None:
 def _in_order(checkpoints: Sequence[LabelledCheckpoint], samples: Sequence[TrainingSample]) -> list[str]:
     """The labels of all that was seen while training, from the first step to the last."""
     steps: dict[str, tuple[bool, int]] = {}
+    names = _names(checkpoints)
     for labelled in checkpoints:
         seen = (labelled.checkpoint.final, labelled.checkpoint.step)
-        steps.setdefault(checkpoint_label(labelled.checkpoint), seen)
+        steps.setdefault(names[labelled.checkpoint.path], seen)
     for sample in samples:
         steps.setdefault(sample.when, (False, sample.step))
     return sorted(steps, key=lambda label: steps[label])
+
+
+def _names(checkpoints: Sequence[LabelledCheckpoint]) -> dict[Path, str]:
+    """What each checkpoint is called; two of one run that say the same of themselves, by their files as well."""
+    labels = [(one.checkpoint.run, checkpoint_label(one.checkpoint), one.base.sha256) for one in checkpoints]
+    counted = Counter(labels)
+    return {
+        one.checkpoint.path: label[1] if counted[label] == 1 else f"{label[1]}, {one.checkpoint.name}"
+        for one, label in zip(checkpoints, labels, strict=True)
+    }
 
 
 class _Cast:
@@ -143,12 +155,12 @@ class _Cast:
                     yield Entry(combination, picture, file, None, base=base.path.stem)
 
     def of_loras(self, checkpoints: Sequence[LabelledCheckpoint]) -> Iterator[Entry]:
-        wanted = list(combinations(self._settings))
+        wanted, names = list(combinations(self._settings)), _names(checkpoints)
         for labelled in checkpoints:
             told = {
                 **labelled.options,
                 RUN: labelled.checkpoint.run,
-                CHECKPOINT: checkpoint_label(labelled.checkpoint),
+                CHECKPOINT: names[labelled.checkpoint.path],
             }
             lora = labelled.sha256 or lora_hash(labelled.checkpoint.path)
             for combination in wanted:
