@@ -50,8 +50,9 @@ from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
 from train_tools.model.paths import OutputsPaths, VersionPaths
 from train_tools.model.project import Project, Version
-from train_tools.previews.kind import PreviewJob
-from train_tools.previews.renderer import Renderer
+from train_tools.previews.kind import KIND as PREVIEW
+from train_tools.previews.kind import PREVIEW_NOW, PreviewJob
+from train_tools.previews.renderer import Renderer, signature_of
 from train_tools.projects.store import ProjectStore
 from train_tools.projects.template import Demo, read_demo
 from train_tools.regularisation.kind import KIND as REGULARISATION
@@ -66,7 +67,7 @@ from train_tools.tools.kind import ToolJob
 
 ON_DATASETS = (*DATASET_KINDS, REGULARISATION)
 """Kinds of job that work on datasets themselves, one after the other."""
-LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, LORA_TOOL, *DATASET_KINDS})
+LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, LORA_TOOL, PREVIEW_NOW, *DATASET_KINDS})
 """Kinds of job that need no GPU, and for which nobody should wait until the night is over."""
 USER_ERRORS = (TrainToolsError, ContractError)
 """What a border catches and tells in one sentence."""
@@ -135,7 +136,9 @@ class App:
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
-        self.previews = Previews(outputs, self.versions, self.jobs, self.grids)
+        self.previews = Previews(
+            outputs, self.versions, self.jobs, self.grids, lambda: signature_of(self.renderer)
+        )
         self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews)
         self.lora_tools = LoraTools(outputs, self.jobs)
 
@@ -183,7 +186,8 @@ class App:
                 dataset_of=self.versions.trained_on_by,
                 previews_of=self.previews.after_run,
             ),
-            PreviewJob(self.renderer, self.previews.rows_of),
+            self._preview_job("auto", PREVIEW),
+            self._preview_job("cpu", PREVIEW_NOW),
             CaptionJob(self.outputs),
             ScoreJob(self.outputs, self.scores.series_of),
             CopyJob(self.settings.read),
@@ -194,6 +198,16 @@ class App:
 
     def _busy_with(self, version: VersionPaths) -> str | None:
         return self.jobs.working_in(version.folder, but_not=ON_DATASETS)
+
+    def _preview_job(self, device: str, name: str) -> PreviewJob:
+        return PreviewJob(
+            self.renderer,
+            self.previews.rows_of,
+            device,
+            name=name,
+            pace=self.outputs.preview_paces,
+            hash_of=self.previews.hash_of,
+        )
 
     def _followed(self, kinds: Sequence[JobKind]) -> Sequence[JobKind]:
         """Kinds of job after which copies and news are wanted; news of news are not."""

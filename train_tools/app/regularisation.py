@@ -19,7 +19,8 @@ from train_tools.model.job import Job, NewJob
 from train_tools.model.paths import OutputsPaths
 from train_tools.model.preview import PreviewSettings
 from train_tools.model.regularisation import RegularisationPlan, RegularisationSet, RegularisationWish
-from train_tools.previews.matrix import BaseModelFile, checked_settings
+from train_tools.previews.axes import checked_settings
+from train_tools.previews.matrix import BaseModelFile
 from train_tools.previews.picture_file import is_whole
 from train_tools.regularisation.kind import KIND, RegularisationWork, with_seed
 from train_tools.regularisation.prompts import class_word, prompts_from

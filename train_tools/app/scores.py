@@ -26,8 +26,9 @@ from train_tools.model.score import (
     ScoreTable,
     Unscored,
 )
-from train_tools.previews.matrix import LabelledCheckpoint, lora_hash
+from train_tools.previews.matrix import LabelledCheckpoint
 from train_tools.previews.picture_file import is_whole
+from train_tools.previews.subjects import lora_hash
 from train_tools.runs.record import RunRecord, read_record
 from train_tools.scoring import votes
 from train_tools.scoring.kind import KIND, score_job
