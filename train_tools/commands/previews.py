@@ -1,8 +1,8 @@
-"""Commands about what was trained: the files, and the pictures that compare them."""
+"""Commands about the pictures that compare what was trained."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -69,33 +69,6 @@ def preview(
         print_submission(submission)
     if failed:
         raise typer.Exit(1)
-
-
-@commands.command()
-@told
-def checkpoints(project: ProjectName, version: VersionName, as_json: AsJson = False) -> None:
-    """The LoRA files that were trained."""
-    from train_tools.terminal import print_json, print_table, say, size_text
-
-    found = the_app().runs.checkpoints(project, version)
-    if as_json:
-        print_json([{**asdict(checkpoint), "name": checkpoint.name} for checkpoint in found])
-    elif not found:
-        say("No checkpoints yet. They appear as soon as a run has saved its first.")
-    else:
-        print_table(
-            ("run", "epoch", "steps", "size", "file"),
-            [
-                (
-                    checkpoint.run,
-                    str(checkpoint.epoch),
-                    str(checkpoint.step),
-                    size_text(checkpoint.size_bytes),
-                    str(checkpoint.path),
-                )
-                for checkpoint in found
-            ],
-        )
 
 
 def _numbers(name: str, text: str | None, kind: type[N]) -> tuple[N, ...] | None:
