@@ -134,6 +134,17 @@ def test_a_copy_that_does_not_fit_leaves_nothing(train, folder):
     assert names(folder) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_what_a_killed_copy_left_is_gone_after_the_next_try(train, folder):
+    checkpoint = train("cat")
+    killed = FULL.replace("SIG_IGN", "SIG_DFL")  # the system ends it in the middle of its writing
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", killed, checkpoint.path, folder], env=environment, check=False)
+    assert len(names(folder)) == 1 and names(folder)[0].endswith(".part")
+    deliver(checkpoint, folder, "cat", CARD, None)
+    assert names(folder) == ["cat.json", "cat.safetensors"]
+
+
 def test_what_is_no_picture_is_left_out(train, folder, tmp_path):
     (tmp_path / "1.png").write_text("<svg onload=alert(1)>")
     assert deliver(train("cat"), folder, "zorb", CARD, tmp_path / "1.png").beside == (folder / "zorb.json",)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,8 +216,7 @@ class Checkpoints:
         return civitai.pack(exported, folder / f"{exported.name}.zip")
 
     def _part_with(self, project: str, version: str, parting: Parting) -> Parting:
-        for each in parting.going:
-            self._refuse_in_use(each)
+        self._refuse_in_use(*parting.going)
         size, freed = room_of(parting.going)
         trashed = put_away(self._trash, self._versions.paths(project, version), parting.going)
         return replace(
@@ -228,22 +228,32 @@ class Checkpoints:
         self._refuse_in_use(checkpoint)
         return checkpoint
 
-    def _refuse_in_use(self, checkpoint: Checkpoint) -> None:
-        run = checkpoint.path.parent
-        version = VersionPaths(run.parent.parent)
-        busy = self._jobs.working_in(run) or self._jobs.working_in(version.grids) or self._goes_on_from(checkpoint)
-        if busy:
-            raise InUseError(
-                f"{checkpoint.called} is needed now: {busy} Wait for its end or cancel it, then try again."
-            )
+    def _refuse_in_use(self, *checkpoints: Checkpoint) -> None:
+        begun_with = self._begun_with()
+        busy = {run: self._working_on(run) for run in {each.path.parent for each in checkpoints}}
+        for each in checkpoints:
+            needed = busy[each.path.parent] or begun_with.get(each.path)
+            if needed:
+                raise InUseError(
+                    f"{each.called} is needed now: {needed} Wait for its end or cancel it, then try again."
+                )
 
-    def _goes_on_from(self, checkpoint: Checkpoint) -> str | None:
-        """The training that waits to begin with its weights, in words."""
+    def _working_on(self, run: Path) -> str | None:
+        """The job that writes or renders the run's checkpoints, in words. A grid's previews need those of many."""
+        return self._jobs.working_in(run) or self._jobs.working_in(VersionPaths(run.parent.parent).grids)
+
+    def _begun_with(self) -> Mapping[Path, str]:
+        """The files whose weights waiting trainings begin with, and those trainings in words."""
         waiting = self._jobs.queue.below(self._outputs.projects.name) if self._outputs.queue.exists() else []
+        begun = {}
         for job in waiting:
-            if job.kind == TRAIN and _begins_with(RunPaths(self._outputs.folder / job.folder), checkpoint.path):
-                return f"job {job.id} ({job.title}) goes on from it."
-        return None
+            if job.kind == TRAIN:
+                with suppress(StorageError):
+                    options = read_record(RunPaths(self._outputs.folder / job.folder)).run.options
+                    begun[Path(str(options.get("network_weights")))] = (
+                        f"job {job.id} ({job.title}) goes on from it."
+                    )
+        return begun
 
     def _version_of(self, token: str) -> VersionPaths | None:
         """Where checkpoints in the trash came from; None for anything else there. Raises NotFoundError when there
@@ -276,13 +286,6 @@ def _suffix_of(checkpoint: Checkpoint) -> str:
         return suffix_of(read_record(RunPaths(checkpoint.path.parent)).run.varied)
     except StorageError:
         return ""
-
-
-def _begins_with(run: RunPaths, file: Path) -> bool:
-    try:
-        return Path(str(read_record(run).run.options.get("network_weights", ""))) == file
-    except StorageError:
-        return False
 
 
 def _untrained(going: tuple[Checkpoint, ...]) -> tuple[str, ...]:

@@ -4,14 +4,17 @@ are unique: a WebUI knows a LoRA by its file's stem alone, and shows old picture
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
 
 from sd_contract.errors import CheckpointError
 from sd_contract.tensors.tensor_files import (
@@ -33,6 +36,7 @@ LORA_SUFFIXES = (SUFFIX, ".pt", ".ckpt")
 CARD, PICTURE = ".json", ".preview.png"
 LONGEST_STEM_BYTES = 120
 HASH_DIGITS = 8
+_one_at_a_time = threading.Lock()
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -107,13 +111,13 @@ def _placed(
     checkpoint: Checkpoint, target: Path, card: Card, picture: Path | None, link: bool
 ) -> Delivered | None:
     """None when one of the names is taken. The LoRA comes last: what a WebUI finds has its card."""
-    with TemporaryDirectory(dir=target.parent, prefix=".train-tools-") as building:
+    with _one_at_a_time, _workplace(checkpoint, target) as building:
         parts = {}
         for suffix, content in ((CARD, _card_text(card)), (PICTURE, _png(picture))):
             if content:
-                parts[suffix] = Path(building, suffix[1:])
+                parts[suffix] = building / suffix[1:]
                 parts[suffix].write_bytes(content)
-        parts[SUFFIX] = Path(building, "lora")
+        parts[SUFFIX] = building / "lora"
         linked = link and _is_linked(checkpoint.path, parts[SUFFIX])
         if not linked:
             _copy(checkpoint.path, parts[SUFFIX], target.name)
@@ -123,6 +127,20 @@ def _placed(
     *beside, file = files
     notes = _notes(file, linked=linked, wished=link)
     return Delivered(path=file, beside=tuple(beside), linked=linked, notes=notes)
+
+
+@contextmanager
+def _workplace(checkpoint: Checkpoint, target: Path) -> Iterator[Path]:
+    """A hidden folder beside the target; its name is the same at the next try, so that what a killed copy left in
+    it goes then. No file in it has a name that a WebUI takes for a LoRA."""
+    whose = hashlib.sha256(f"{checkpoint.path}\n{target.name}".encode("utf-8", "surrogateescape")).hexdigest()
+    building = target.with_name(f".{whose[:16]}.train-tools.part")
+    rmtree(building, ignore_errors=True)
+    building.mkdir()
+    try:
+        yield building
+    finally:
+        rmtree(building, ignore_errors=True)
 
 
 def _named(parts: Mapping[Path, Path]) -> list[Path]:
