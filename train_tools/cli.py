@@ -20,12 +20,14 @@ from train_tools.commands import (
     engines,
     grids,
     health,
+    lora,
     machine,
     presets,
     previews,
     projects,
     queue,
     runs,
+    scores,
     settings,
 )
 from train_tools.commands.border import AsJson, choose_outputs, the_app, told
@@ -56,6 +58,8 @@ for part in (
     machine,
     previews,
     checkpoints,
+    scores,
+    lora,
     settings,
     health,
 ):

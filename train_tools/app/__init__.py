@@ -14,6 +14,7 @@ from train_tools.app.base_models import BaseModels
 from train_tools.app.captioners import Captioners
 from train_tools.app.captions import Captions
 from train_tools.app.checkpoints import Checkpoints
+from train_tools.app.checks import Checks
 from train_tools.app.configs import Configs
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
 from train_tools.app.diagnostics import Diagnostics
@@ -29,9 +30,12 @@ from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
 from train_tools.app.readings import Readings
 from train_tools.app.records import Records
+from train_tools.app.regularisation import Regularisation
 from train_tools.app.runs import Runs
+from train_tools.app.scores import Scores
 from train_tools.app.settings import Settings
 from train_tools.app.successors import Successors
+from train_tools.app.tools import LoraTools
 from train_tools.app.versions import Progress, Versions, silent
 from train_tools.captioners.kind import CaptionJob
 from train_tools.configs.presets import Presets
@@ -45,18 +49,25 @@ from train_tools.follow_ups.webhook import WebhookJob
 from train_tools.grids.runs import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
-from train_tools.model.paths import OutputsPaths
+from train_tools.model.paths import OutputsPaths, VersionPaths
 from train_tools.model.project import Project, Version
 from train_tools.previews.kind import PreviewJob
 from train_tools.previews.renderer import Renderer
 from train_tools.projects.store import ProjectStore
 from train_tools.projects.template import Demo, read_demo
+from train_tools.regularisation.kind import KIND as REGULARISATION
+from train_tools.regularisation.kind import RegularisationJob
 from train_tools.renderers.diffusers import DiffusersRenderer
 from train_tools.runs.engine import Engine
 from train_tools.runs.training import TrainingJob
+from train_tools.scoring.kind import ScoreJob
 from train_tools.settings.secrets import Secrets
+from train_tools.tools.kind import KIND as LORA_TOOL
+from train_tools.tools.kind import ToolJob
 
-LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, *DATASET_KINDS})
+ON_DATASETS = (*DATASET_KINDS, REGULARISATION)
+"""Kinds of job that work on datasets themselves, one after the other."""
+LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, LORA_TOOL, *DATASET_KINDS})
 """Kinds of job that need no GPU, and for which nobody should wait until the night is over."""
 USER_ERRORS = (TrainToolsError, ContractError)
 """What a border catches and tells in one sentence."""
@@ -82,7 +93,7 @@ class App:
         )
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
         self.versions = Versions(
-            self.store, partial(self.jobs.working_in, but_not=DATASET_KINDS), outputs.base_models
+            self.store, partial(self.jobs.working_in, but_not=ON_DATASETS), outputs.base_models
         )
         self.preparations = Preparations(self.versions, outputs.base_models)
         self.datasets = Datasets(outputs, self.versions, self.jobs)
@@ -91,6 +102,8 @@ class App:
         )
         self.captioners = Captioners(outputs, self.versions, self.base_models, self.jobs, self.settings.read)
         self.captions = Captions(self.versions, self.base_models, self.jobs.working_in)
+        self.checks = Checks(self.versions, self.captions, self.base_models, self.engines)
+        self.regularisation = Regularisation(outputs, self.versions, self.captions, self.jobs)
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
         self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
         self.presets = PresetShelf(Presets(outputs), self.versions, self.engines, self.base_models.family_of)
@@ -116,13 +129,17 @@ class App:
             self.versions,
             self.jobs,
             Readings(outputs, self.versions, self.engines),
-            Preflights(self.base_models.family_of, device_trained_on, self.health.compiling),
+            Preflights(
+                self.base_models.family_of, device_trained_on, self.health.compiling, self.checks.before_run
+            ),
         )
         self.runs = Runs(outputs, self.store, self.jobs)
         self.checkpoints = Checkpoints(outputs, self.versions, self.runs, self.jobs, self.settings.read)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(outputs, self.versions, self.jobs, self.grids)
+        self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews)
+        self.lora_tools = LoraTools(outputs, self.jobs)
 
     @property
     def state_folder(self) -> Path:
@@ -170,10 +187,15 @@ class App:
             ),
             PreviewJob(self.renderer, self.previews.rows_of),
             CaptionJob(self.outputs),
+            ScoreJob(self.outputs, self.scores.series_of),
             CopyJob(self.settings.read),
+            RegularisationJob(self.renderer, self._busy_with),
         )
         dataset_work = [DatasetJob(kind, self.outputs) for kind in DATASET_KINDS]
-        return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read))
+        return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read), ToolJob())
+
+    def _busy_with(self, version: VersionPaths) -> str | None:
+        return self.jobs.working_in(version.folder, but_not=ON_DATASETS)
 
     def _followed(self, kinds: Sequence[JobKind]) -> Sequence[JobKind]:
         """Kinds of job after which copies and news are wanted; news of news are not."""

@@ -69,6 +69,16 @@ class ImportReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaskReport:
+    """Which training images have a mask, and what is wrong with others."""
+
+    images: int
+    masked: int
+    written: int = 0
+    problems: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingImage:
     """One file of `processed` with its caption ("" = none)."""
 
@@ -93,6 +103,8 @@ class DatasetFolder:
     class_name: str
     images: tuple[TrainingImage, ...] = field(default=())
     captions: CaptionPolicy = CaptionPolicy.AS_WRITTEN
+    masks: Path | None = None
+    """Where a run that weighs the loss finds a mask for each image, by its stem."""
 
 
 @dataclass(frozen=True, kw_only=True)
