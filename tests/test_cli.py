@@ -450,4 +450,4 @@ def test_a_file_whose_name_is_no_text_is_told(tmp_path):
 def test_an_empty_queue_is_worked_off_at_once(say):
     assert say("work", "--quiet").code == 0
     assert say("rescan", "--json").json == {"found": 0}
-    assert say("checkpoints", "cat", "v1").code == 1
+    assert say("checkpoints", "list", "cat", "v1").code == 1

@@ -14,6 +14,7 @@ import typer
 from train_tools import __version__
 from train_tools.commands import (
     base_models,
+    checkpoints,
     configs,
     datasets,
     engines,
@@ -56,6 +57,7 @@ for part in (
     runs,
     machine,
     previews,
+    checkpoints,
     scores,
     lora,
     settings,

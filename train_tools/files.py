@@ -137,6 +137,18 @@ def copy_whole(source: Path, target: Path) -> None:
             copy.write(piece)
 
 
+def name_anew(part: Path, target: Path, link: Callable[[Path, Path], None] = os.link) -> None:
+    """Gives a finished file beside `target` that name; FileExistsError when it is taken. `part` may stay."""
+    try:
+        link(part, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        if os.path.lexists(target):  # on a disk without links there is a moment between the look and the naming
+            raise FileExistsError(target) from None
+        part.rename(target)
+
+
 def last_lines(path: Path, lines: int) -> str:
     """The end of a log as text, whatever was written; "" without a file. Of a line that was written over (a
     progress bar), the newest state."""

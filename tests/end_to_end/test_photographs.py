@@ -45,7 +45,7 @@ def test_photographs_train_and_preview(command_line: CommandLine, pictures: Path
         "--set", "network_dim=2,4", "--set", "max_train_epochs=1", "--set", "train_batch_size=4",
     )  # fmt: skip
     assert submitted["failed"] is False
-    checkpoints = command_line.json("checkpoints", "holiday", "v1")
+    checkpoints = command_line.json("checkpoints", "list", "holiday", "v1")
     assert len(checkpoints) == 2
     assert {checkpoint["step"] for checkpoint in checkpoints} == {3}
     matrix = Path(checkpoints[0]["path"]).parents[2] / "grids" / submitted["grid"] / "matrix.png"

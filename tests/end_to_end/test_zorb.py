@@ -40,7 +40,7 @@ def test_the_concept_is_learnt(trained: Any, command_line: CommandLine) -> None:
     )  # fmt: skip
     with Image.open(rendered["matrix"]) as sheet:
         assert min(sheet.size) > 300
-    final = command_line.json("checkpoints", "zorb", "v1")[-1]
+    final = command_line.json("checkpoints", "list", "zorb", "v1")[-1]
     with_lora = sorted((Path(final["path"]).with_suffix("") / "images").glob("*.png"))
     version = Path(final["path"]).parents[2]
     base = sorted((version / "base" / "images").glob("*.png"))
@@ -67,7 +67,7 @@ def prompt_of(picture: Path) -> str:
 def test_checkpoints_load_in_diffusers(trained: Any, command_line: CommandLine) -> None:
     """diffusers' own loader gives the same U-Net and text encoder as ours."""
     torch.set_num_threads(1)
-    found = command_line.json("checkpoints", "zorb", "v1")
+    found = command_line.json("checkpoints", "list", "zorb", "v1")
     assert len(found) == 2
     base = inspect_trainable(POCKET)
     for checkpoint in found:

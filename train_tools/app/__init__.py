@@ -13,6 +13,7 @@ from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
 from train_tools.app.captioners import Captioners
 from train_tools.app.captions import Captions
+from train_tools.app.checkpoints import Checkpoints
 from train_tools.app.checks import Checks
 from train_tools.app.configs import Configs
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
@@ -134,6 +135,7 @@ class App:
             ),
         )
         self.runs = Runs(outputs, self.store, self.jobs)
+        self.checkpoints = Checkpoints(outputs, self.versions, self.runs, self.jobs, self.settings.read)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(

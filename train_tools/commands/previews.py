@@ -1,4 +1,4 @@
-"""Commands about what was trained: the files, and the pictures that compare them."""
+"""Commands about the pictures that compare what was trained."""
 
 from __future__ import annotations
 
@@ -205,33 +205,6 @@ def _place(text: str) -> tuple[int, int]:
     if len(place) != 2:
         raise OptionValueError(f"--delete {text}: a row and a column are wanted, as in 1,0.")
     return place[0], place[1]
-
-
-@commands.command()
-@told
-def checkpoints(project: ProjectName, version: VersionName, as_json: AsJson = False) -> None:
-    """The LoRA files that were trained."""
-    from train_tools.terminal import print_json, print_table, say, size_text
-
-    found = the_app().runs.checkpoints(project, version)
-    if as_json:
-        print_json([{**asdict(checkpoint), "name": checkpoint.name} for checkpoint in found])
-    elif not found:
-        say("No checkpoints yet. They appear as soon as a run has saved its first.")
-    else:
-        print_table(
-            ("run", "epoch", "steps", "size", "file"),
-            [
-                (
-                    checkpoint.run,
-                    str(checkpoint.epoch),
-                    str(checkpoint.step),
-                    size_text(checkpoint.size_bytes),
-                    str(checkpoint.path),
-                )
-                for checkpoint in found
-            ],
-        )
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from train_tools.errors import NotFoundError, StorageError
-from train_tools.files import storage_error
+from train_tools.files import name_anew, storage_error
 from train_tools.jobs.errand import StoppedError
 
 PIECE_BYTES = 1 << 20
@@ -76,21 +76,9 @@ def _copy(source: Path, target: Path, stopped: Callable[[], bool], link: Link) -
                 copy.write(piece)
             copy.flush()
             os.fsync(copy.fileno())
-        _name(part, target, link)
+        name_anew(part, target, link)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _name(part: Path, target: Path, link: Link) -> None:
-    """Gives a finished copy its name, unless that is taken."""
-    try:
-        link(part, target)
-    except FileExistsError:
-        raise
-    except OSError:
-        if os.path.lexists(target):  # on a disk without links there is a moment between the look and the naming
-            raise FileExistsError(target) from None
-        part.rename(target)
 
 
 def _same(source: Path, target: Path, stopped: Callable[[], bool]) -> bool:

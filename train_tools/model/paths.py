@@ -300,8 +300,32 @@ class RunPaths:
         """The folder of the job that copies this run's checkpoints to where they are used."""
         return self.folder / "copies"
 
+    def about(self, checkpoint: str) -> CheckpointPaths:
+        return CheckpointPaths(self.folder / checkpoint)
+
     def images_of(self, checkpoint: str) -> Path:
-        return self.folder / checkpoint / "images"
+        return self.about(checkpoint).images
+
+
+@dataclass(frozen=True)
+class CheckpointPaths:
+    """What lies beside a checkpoint in a folder of its name."""
+
+    folder: Path
+
+    @property
+    def images(self) -> Path:
+        return self.folder / "images"
+
+    @property
+    def marks(self) -> Path:
+        """What the user thinks of it: rating, pin, notes."""
+        return self.folder / "marks.toml"
+
+    @property
+    def edits(self) -> Path:
+        """The headers that the file had before its metadata were edited, one file each."""
+        return self.folder / "edits"
 
 
 @dataclass(frozen=True)

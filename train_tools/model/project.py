@@ -62,7 +62,7 @@ class VersionSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Trashed:
-    """A project or version that was put away and can be brought back by its token."""
+    """What was put away, a project, a version or checkpoints, and can be brought back by its token."""
 
     token: str
     what: str

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from train_tools.errors import InUseError, StorageError
+from train_tools.errors import InUseError, NotFoundError, StorageError
 from train_tools.files import whole_folder
 from train_tools.model.paths import OutputsPaths, ProjectPaths, VersionPaths
 from train_tools.model.project import Choice, Project, Trashed, Version
@@ -162,6 +162,10 @@ class ProjectStore:
     def restore(self, token: str) -> Project | Version:
         """Puts a project or version back, under its name with a number where that was taken meanwhile."""
         content, origin = self._trash.content(token)
+        if origin.checkpoints:
+            raise NotFoundError(
+                f"{token} is {origin.what}: `train-tools checkpoints restore {token}` brings that back."
+            )
         if origin.version is None:
             target = self._projects.free_place_for(origin.project)
             self._projects.move(content, target)

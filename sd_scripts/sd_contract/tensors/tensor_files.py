@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sd_contract.errors import CheckpointError
 
@@ -107,17 +107,56 @@ def verify_safetensors(path: Path) -> Header:
 def copy_with_metadata(source: Path, target: Path, metadata: Mapping[str, str]) -> None:
     """The same tensors in another file, with these metadata in place of the old ones. CheckpointError when the
     source is none."""
-    header = read_header(source)
-    with source.open("rb") as file:
-        table = json.loads(file.read(header.data_start)[8:])
-        text = json.dumps({**table, "__metadata__": dict(metadata)}, ensure_ascii=False, separators=(",", ":"))
+    head = head_with(source, metadata)
+    with target.open("wb") as copy:
+        copy_tensors(source, head, copy)
+        copy.flush()
+        os.fsync(copy.fileno())
+
+
+def head_of(path: Path) -> bytes:
+    """Everything before the tensors' bytes: the header's length and the header as it is written."""
+    header = read_header(path)
+    with path.open("rb") as file:
+        return file.read(header.data_start)
+
+
+def head_with(source: Path, metadata: Mapping[str, str]) -> bytes:
+    """What comes before the same tensors when these are the metadata. CheckpointError when they are no text."""
+    table = json.loads(head_of(source)[8:])
+    text = json.dumps({**table, "__metadata__": dict(metadata)}, ensure_ascii=False, separators=(",", ":"))
+    try:
         content = text.encode("utf-8")
-        content += b" " * (-len(content) % 8)
-        with target.open("wb") as copy:
-            copy.write(struct.pack("<Q", len(content)) + content)
-            shutil.copyfileobj(file, copy, 1 << 22)
-            copy.flush()
-            os.fsync(copy.fileno())
+    except UnicodeEncodeError as error:
+        raise CheckpointError(
+            f"The metadata of {source} can't be written: {text[error.start : error.end]!r} is not UTF-8 text."
+        ) from error
+    content += b" " * (-len(content) % 8)
+    if len(content) > HEADER_LIMIT:
+        raise CheckpointError(f"The metadata of {source} would be longer than {HEADER_LIMIT} bytes.")
+    return struct.pack("<Q", len(content)) + content
+
+
+def copy_tensors(source: Path, head: bytes, copy: IO[bytes]) -> None:
+    """Writes the file anew: this head, then the tensors' bytes of the source."""
+    start = read_header(source).data_start
+    copy.write(head)
+    with source.open("rb") as file:
+        file.seek(start)
+        shutil.copyfileobj(file, copy, 1 << 22)
+
+
+def with_hashes(source: Path, metadata: Mapping[str, str]) -> bytes:
+    """What comes before the same tensors when these are the metadata and the `sshs_` keys tell the truth. They are
+    worked out as when a training saves: `sshs_legacy_hash` is of the file with no metadata but `ss_` keys."""
+    own = {key: text for key, text in metadata.items() if not key.startswith("sshs_")}
+    head = head_with(source, {key: text for key, text in own.items() if key.startswith("ss_")})
+    start = read_header(source).data_start
+    with source.open("rb") as file:
+        file.seek(start + max(0, LEGACY_WINDOW.start - len(head)))
+        behind = file.read(max(0, LEGACY_WINDOW.stop - max(LEGACY_WINDOW.start, len(head))))
+    legacy = hashlib.sha256(head[LEGACY_WINDOW] + behind).hexdigest()[:8]
+    return head_with(source, {**own, "sshs_model_hash": _sha256(source, start), "sshs_legacy_hash": legacy})
 
 
 def data_sha256(path: Path) -> str:
