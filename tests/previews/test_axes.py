@@ -51,7 +51,9 @@ def test_every_setting_of_several_values_is_an_axis_of_the_columns(tmp_path):
 def test_options_of_the_grid_can_stand_in_the_rows_and_checkpoints_across(tmp_path):
     settings = replace(ONE, rows=("network_dim", "learning_rate"), columns=("checkpoint", "weight"))
     matrix = grid_in(tmp_path, settings)
-    assert texts(matrix.rows) == [["8", "0.001"], ["8", "0.0001"], ["16", "0.001"], ["16", "0.0001"]]
+    assert texts(matrix.rows) == [
+        [f"network_dim={rank}", f"learning_rate={rate}"] for rank in (8, 16) for rate in (0.001, 0.0001)
+    ]
     assert [text[:2] for text in texts(matrix.columns)] == [
         ["base model base v1.5", ""],
         ["epoch 1", "0.5"],

@@ -125,6 +125,12 @@ class Value:
     value: Any
     text: str
     words: str = ""
+    """Empty where the text needs none."""
+
+    @property
+    def told(self) -> str:
+        """The axis and its value: "seed 1"."""
+        return f"{self.words} {self.text}".strip() if self.text else ""
 
 
 @dataclass(frozen=True, kw_only=True)

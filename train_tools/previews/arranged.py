@@ -12,6 +12,7 @@ from train_tools.previews.axes import (
     AXES,
     CHECKPOINT,
     RUN,
+    SOURCE,
     Arrangement,
     combinations,
     text_of,
@@ -112,8 +113,14 @@ class Arranged:
         return Line(values=tuple(self._value(axis, value) for axis, value in zip(axes, key, strict=True)))
 
     def _value(self, axis: str, value: Any) -> Value:
-        text = self._runs.get(value, str(value)) if axis == RUN else str(value)
-        return Value(axis, value, text_of(axis, value) if axis in AXES else text, words_of(axis))
+        return Value(axis, value, self._text(axis, value), words_of(axis))
+
+    def _text(self, axis: str, value: Any) -> str:
+        if axis in AXES:
+            return text_of(axis, value)
+        if axis == RUN:
+            return self._runs.get(value, str(value))
+        return str(value) if axis in (CHECKPOINT, SOURCE) else f"{axis}={value}"
 
     def _base_line(self, axes: tuple[str, ...], entry: Entry) -> Line:
         """Says "base model" where it first would speak of a LoRA, and which one instead of the checkpoint."""

@@ -16,14 +16,8 @@ from train_tools.previews.lora_tags import without_lora_tags
 from train_tools.previews.samplers import label_of, parted, sampler_named, scheduler_named
 
 LARGEST_SEED = 2**64 - 1
-RUN, CHECKPOINT, WEIGHT, BASE_MODEL, SOURCE, PROMPT = (
-    "run",
-    "checkpoint",
-    "weight",
-    "base_model",
-    "source",
-    "prompt",
-)
+RUN, CHECKPOINT, SOURCE = "run", "checkpoint", "source"
+BASE_MODEL, PROMPT, SEED, WEIGHT = "base_model", "prompt", "seed", "weight"
 OF_LORA = (RUN, CHECKPOINT, WEIGHT)
 """Axes that mean nothing to the base model alone; the options that a grid varies are such axes too."""
 SIZE = re.compile(r"\s*(\d+)\s*[x,]\s*(\d+)\s*", re.IGNORECASE)
@@ -105,15 +99,19 @@ WORDS = {
     "clip_skip": "clip skip",
     BASE_MODEL: "base model",
     "vae": "VAE",
+    RUN: "",
+    CHECKPOINT: "",
+    SOURCE: "",
 }
-"""How people call an axis, where that is not its name."""
+"""How people call an axis, where that is not its name; empty where values speak for themselves."""
 
 Combination = Mapping[str, Any]
 """A value for each of `AXES`."""
 
 
 def words_of(axis: str) -> str:
-    return WORDS.get(axis, axis)
+    """How people call an axis; empty where its values need no word, as "network_dim=8" needs none."""
+    return WORDS.get(axis, axis if axis in AXES else "")
 
 
 def text_of(axis: str, value: Any) -> str:

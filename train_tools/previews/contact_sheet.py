@@ -62,7 +62,7 @@ def _headings(columns: Sequence[Line]) -> Iterator[str]:
         before = None
         for line in columns:
             value = line.values[at]
-            told = value.text if value.axis in (PROMPT, "run", "checkpoint") else f"{value.words} {value.text}"
+            told = value.text if value.axis == PROMPT else value.told
             yield f"<th>{html.escape('' if told == before or not value.text else told)}</th>"
             before = told
         yield "</tr>"

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from train_tools.files import whole_file
 from train_tools.model.preview import Cell, Line, PreviewMatrix
-from train_tools.previews.axes import CHECKPOINT, OF_LORA, PROMPT, RUN, WEIGHT
+from train_tools.previews.axes import OF_LORA, PROMPT, SEED, WEIGHT
 from train_tools.previews.lettering import draw_lines, line_height, width_of, wrapped
 from train_tools.previews.picture_file import is_whole, make_folder
 from train_tools.previews.told import told_once
@@ -122,8 +122,8 @@ class _Layout:
 
     @cached_property
     def bands(self) -> list[Band]:
-        """The labels above the base model's row, a band for each axis of the columns that it has as well. Of
-        prompts, those that are alone are told below."""
+        """The labels above the base model's row, a band for each axis of the columns that it has as well. A prompt
+        or a seed that is the only one is told below."""
         return [self._band(at) for at, axis in enumerate(self._column_axes) if self._is_told_above(axis)]
 
     @property
@@ -131,7 +131,8 @@ class _Layout:
         return [value.axis for value in self.matrix.columns[0].values] if self.matrix.columns else []
 
     def _is_told_above(self, axis: str) -> bool:
-        return not self._is_of_checkpoints(axis) and (axis != PROMPT or len(self._prompts) > 1)
+        alone = axis in (PROMPT, SEED) and len({line[axis] for line in self.matrix.columns}) == 1
+        return not self._is_of_checkpoints(axis) and not alone
 
     def _is_of_checkpoints(self, axis: str) -> bool:
         """The base model's row has no use for it. Where the base model is a column there is no such row."""
@@ -150,9 +151,7 @@ class _Layout:
         value = self.shown_columns[column].values[at]
         if value.axis == PROMPT:
             return f"{self._prompts.index(value.value) + 1}: {value.value}"
-        if value.axis in (RUN, CHECKPOINT) or not value.text:
-            return value.text
-        return f"{value.words} {value.text}"
+        return value.told
 
     @cached_property
     def weights_band(self) -> Band:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from train_tools.model.preview import PreviewMatrix
 from train_tools.previews.arranged import BASE_MODEL_ALONE
-from train_tools.previews.axes import text_of, values_of
+from train_tools.previews.axes import BASE_MODEL, CHECKPOINT, text_of, values_of
 
 
 def told_once(matrix: PreviewMatrix) -> Iterator[str]:
@@ -33,6 +33,7 @@ def _settings_told(found: Mapping[str, Sequence[object]]) -> Iterator[tuple[str,
         ("size", "", ""),
         ("clip_skip", "clip skip ", ""),
         ("vae", "VAE ", ""),
+        ("seed", "seed ", ""),
     )
     plain = (("scheduler", ""), ("clip_skip", 1), ("vae", ""))
     for axis, before, after in told:
@@ -43,4 +44,5 @@ def _settings_told(found: Mapping[str, Sequence[object]]) -> Iterator[tuple[str,
 def _bases_of(matrix: PreviewMatrix) -> Iterator[str]:
     for line in (*matrix.rows, *matrix.columns):
         if line.is_base:
-            yield line.label or line.run.removeprefix(f"{BASE_MODEL_ALONE} ")
+            told = (value.text for value in line.values if value.axis in (BASE_MODEL, CHECKPOINT))
+            yield next(filter(None, told), "").removeprefix(f"{BASE_MODEL_ALONE} ")

@@ -167,7 +167,7 @@ const promptsOf = (matrix) => [...new Set(matrix.columns.map((column) => said(co
 
 function valueWords(matrix, value, short) {
   if (value.axis === "prompt") return short ? `prompt ${promptsOf(matrix).indexOf(value.text) + 1}` : `${promptsOf(matrix).indexOf(value.text) + 1}: ${value.text}`;
-  return ["run", "checkpoint"].includes(value.axis) || !value.text ? value.text : `${value.words} ${value.text}`;
+  return value.text && value.words ? `${value.words} ${value.text}` : value.text;
 }
 
 function columnWords(matrix, column) {
@@ -188,7 +188,7 @@ function headings(matrix, columns) {
     }
     const last = at === shown.at(-1);
     const cells = spans.map(({ columns: over }) => h(over[0].apart ? "th.apart" : "th", { scope: over.length > 1 ? "colgroup" : "col", colspan: over.length }, valueWords(matrix, over[0].values[at], false)));
-    return h("tr", {}, h("th.corner", { scope: "col" }, last ? (matrix.rows.at(-1)?.values.at(-1)?.words ?? "") : ""), cells);
+    return h("tr", {}, h("th.corner", { scope: "col" }, last ? (matrix.rows.at(-1)?.values.at(-1)?.axis ?? "") : ""), cells);
   });
 }
 
