@@ -36,7 +36,7 @@ class Grid:
             file = write_lora(self.version.run(run).folder / "zorb.safetensors", seed=number)
             found = checkpoint(file, run=run)
             self.rows.append(LabelledCheckpoint(label=f"network_dim={number}", checkpoint=found, base=pocket()))
-        self.kind = PreviewJob(StandInRenderer(), self.rows_of, device="cpu")
+        self.kind = PreviewJob({"bundled": StandInRenderer()}, self.rows_of, device="cpu")
 
     def rows_of(self, version: VersionPaths, grid: str):
         assert (version, grid) == (self.version, "grid-1")

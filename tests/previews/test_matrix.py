@@ -11,6 +11,7 @@ from train_tools.model.preview import PreviewSettings
 from train_tools.previews.matrix import (
     BaseModelFile,
     LabelledCheckpoint,
+    checked_settings,
     checkpoint_label,
     lora_hash,
     matrix_of,
@@ -156,3 +157,14 @@ def test_each_base_model_of_a_grid_has_a_row_and_its_own_pictures(tmp_path):
     keys = {row: {cell.picture.key for cell in matrix.cells if cell.row == row} for row in range(4)}
     assert not keys[0] & keys[1]
     assert not keys[2] & keys[3]
+
+
+def test_pictures_of_another_renderer_are_others_and_a_webuis_own_samplers_are_kept(tmp_path):
+    bundled, webui = (
+        matrix_in(tmp_path, settings=replace(SETTINGS, renderer=renderer)) for renderer in ("bundled", "webui")
+    )
+    keys = [{cell.picture.key for cell in matrix.cells} for matrix in (bundled, webui)]
+    assert keys[0].isdisjoint(keys[1])
+    own = replace(SETTINGS, renderer="webui", sampler=" Restart Karras ")
+    assert checked_settings(own).sampler == "Restart Karras"
+    assert checked_settings(replace(own, sampler="DPM++ 2M")).sampler == "dpmpp_2m"

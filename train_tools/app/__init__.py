@@ -44,6 +44,7 @@ from train_tools.grids.runs import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
 from train_tools.model.paths import OutputsPaths
+from train_tools.model.preview import BUNDLED
 from train_tools.model.project import Project, Version
 from train_tools.previews.kind import PreviewJob
 from train_tools.previews.renderer import Renderer
@@ -66,7 +67,7 @@ class App:
 
     def __init__(self, outputs: OutputsPaths, engines: Sequence[Engine], renderer: Renderer) -> None:
         self.outputs = outputs
-        self.renderer = renderer
+        self.renderers = {BUNDLED: renderer}
         self.engines = Engines(engines, outputs, self.state_folder)
         self._secrets = Secrets(self.state_folder)
         self.settings = Settings(outputs, self._secrets)
@@ -162,7 +163,7 @@ class App:
                 dataset_of=self.versions.trained_on_by,
                 previews_of=self.previews.after_run,
             ),
-            PreviewJob(self.renderer, self.previews.rows_of),
+            PreviewJob(self.renderers, self.previews.rows_of),
             CaptionJob(self.outputs),
             CopyJob(self.settings.read),
         )

@@ -9,6 +9,10 @@ from pathlib import Path
 
 from train_tools.errors import OptionValueError
 
+BUNDLED, WEBUI = "bundled", "webui"
+RENDERERS = (BUNDLED, WEBUI)
+"""What pictures can be rendered with: the bundled renderer, or the WebUI of the settings."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewSettings:
@@ -24,6 +28,7 @@ class PreviewSettings:
     guidance: float = 7.0
     sampler: str = "ddim"
     clip_skip: int = 1
+    renderer: str = BUNDLED
     after_training: bool = True
     """Whether a run that has ended is rendered without being asked (S1-50)."""
 
@@ -35,6 +40,10 @@ class PreviewSettings:
             raise OptionValueError(
                 f"Previews of {self.width_px}x{self.height_px} can't be rendered: both sides have to be "
                 "multiples of 8 from 64 to 4096."
+            )
+        if self.renderer not in RENDERERS:
+            raise OptionValueError(
+                f"There is no renderer {self.renderer!r} for previews. Choose one of: {', '.join(RENDERERS)}."
             )
         if not 1 <= self.steps <= 1000:
             raise OptionValueError(f"{self.steps} sampling steps can't be used: 1 to 1000 are allowed.")
@@ -56,11 +65,14 @@ class Picture:
     guidance: float
     sampler: str
     clip_skip: int
+    renderer: str = BUNDLED
 
     @property
     def key(self) -> str:
-        """The picture's identity: equal keys, equal pictures."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """The picture's identity: equal keys, equal pictures. The bundled renderer's name is left out, as it was
+        when there was no other."""
+        values = {name: value for name, value in asdict(self).items() if (name, value) != ("renderer", BUNDLED)}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

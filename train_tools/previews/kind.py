@@ -121,12 +121,12 @@ def version_of(job_folder: Path) -> VersionPaths:
 
 
 class PreviewJob:
-    """Renders with one renderer; a JobKind. `device` as in `RenderRequest`."""
+    """Renders with the renderer that the work's settings name; a JobKind. `device` as in `RenderRequest`."""
 
     name = KIND
 
-    def __init__(self, renderer: Renderer, rows_of: RowsOf, device: str = "auto") -> None:
-        self._renderer = renderer
+    def __init__(self, renderers: Mapping[str, Renderer], rows_of: RowsOf, device: str = "auto") -> None:
+        self._renderers = renderers
         self._rows_of = rows_of
         self._device = device
 
@@ -144,7 +144,7 @@ class PreviewJob:
             ),
             device=self._device,
         )
-        return self._renderer.launch(request, attempt)
+        return self._renderers[work.settings.renderer].launch(request, attempt)
 
     def observe(self, job: Job, folder: Path, attempt: Attempt, event: Event) -> None:
         """Pictures lie where they belong as soon as they are rendered; there is nothing to do."""

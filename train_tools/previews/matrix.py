@@ -14,7 +14,7 @@ from train_tools.errors import OptionValueError
 from train_tools.files import link_or_copy, storage_error
 from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.paths import VersionPaths
-from train_tools.model.preview import Cell, Column, Picture, PreviewMatrix, PreviewSettings, Row
+from train_tools.model.preview import WEBUI, Cell, Column, Picture, PreviewMatrix, PreviewSettings, Row
 from train_tools.previews.picture_file import is_whole, make_folder
 from train_tools.previews.samplers import sampler_named
 
@@ -74,7 +74,17 @@ def checked_settings(settings: PreviewSettings) -> PreviewSettings:
     for number in (*settings.weights, settings.guidance):
         if not math.isfinite(number):
             raise OptionValueError(f"{number} is no weight and no guidance: a number like 0.8 or 7 is wanted.")
-    return replace(settings, sampler=sampler_named(settings.sampler))
+    return replace(settings, sampler=_sampler_of(settings))
+
+
+def _sampler_of(settings: PreviewSettings) -> str:
+    """A WebUI knows more samplers than we do, by its own names: whether it has one is asked when it renders."""
+    try:
+        return sampler_named(settings.sampler)
+    except OptionValueError:
+        if settings.renderer == WEBUI and settings.sampler.strip():
+            return settings.sampler.strip()
+        raise
 
 
 def columns_of(settings: PreviewSettings) -> tuple[Column, ...]:
@@ -185,6 +195,7 @@ def _picture(column: Column, settings: PreviewSettings, base: str, lora: str | N
         guidance=float(settings.guidance),
         sampler=settings.sampler,
         clip_skip=max(1, int(settings.clip_skip)),
+        renderer=settings.renderer,
     )
 
 
