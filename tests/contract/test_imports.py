@@ -34,7 +34,7 @@ ROOMS = {
     "follow_ups": {"jobs", "machine", "previews", "runs", "settings", "model", "sd_contract"},
     "previews": {"jobs", "projects", "options", "model", "sd_contract"},
     "engines": {"runs", "failures", "options", "model", "sd_contract"},
-    "renderers": {"previews", "model", "sd_contract"},
+    "renderers": {"previews", "jobs", "settings", "model", "sd_contract"},
     "app": {
         "model",
         "options",

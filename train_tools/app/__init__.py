@@ -44,13 +44,14 @@ from train_tools.grids.runs import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
 from train_tools.model.paths import OutputsPaths
-from train_tools.model.preview import BUNDLED
+from train_tools.model.preview import BUNDLED, WEBUI
 from train_tools.model.project import Project, Version
 from train_tools.previews.kind import PreviewJob
 from train_tools.previews.renderer import Renderer
 from train_tools.projects.store import ProjectStore
 from train_tools.projects.template import Demo, read_demo
 from train_tools.renderers.diffusers import DiffusersRenderer
+from train_tools.renderers.webui_http.renderer import WebuiRenderer
 from train_tools.runs.engine import Engine
 from train_tools.runs.training import TrainingJob
 from train_tools.settings.secrets import Secrets
@@ -67,7 +68,7 @@ class App:
 
     def __init__(self, outputs: OutputsPaths, engines: Sequence[Engine], renderer: Renderer) -> None:
         self.outputs = outputs
-        self.renderers = {BUNDLED: renderer}
+        self.renderers = {BUNDLED: renderer, WEBUI: WebuiRenderer(lambda: self.settings.read())}
         self.engines = Engines(engines, outputs, self.state_folder)
         self._secrets = Secrets(self.state_folder)
         self.settings = Settings(outputs, self._secrets)

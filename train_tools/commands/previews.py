@@ -31,7 +31,12 @@ def preview(
     size: Annotated[str | None, typer.Option(help="Width and height in pixels, as in 512,768")] = None,
     steps: Annotated[int | None, typer.Option(help="Sampling steps.")] = None,
     guidance: Annotated[float | None, typer.Option(help="CFG scale.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddim, euler, euler_a or dpmpp_2m")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="ddim, euler, euler_a, dpmpp_2m; one of the WebUI's own with webui.")
+    ] = None,
+    renderer: Annotated[
+        str | None, typer.Option(help="bundled, or webui: the one of `train-tools settings webui.url`.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait/--queue", help="Render now, or only queue it.")] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -47,6 +52,7 @@ def preview(
         "steps": steps,
         "guidance": guidance,
         "sampler": sampler,
+        "renderer": renderer,
     }
     sides = _numbers("--size", size, int)
     if sides and len(sides) > 2:
