@@ -21,6 +21,7 @@ from train_tools.renderers.session import main
 
 class StandInRenderer:
     name = "stand-in"
+    version = "1"
 
     def launch(self, request: RenderRequest, attempt: Attempt) -> Launch:
         launch = DiffusersRenderer().launch(request, attempt)

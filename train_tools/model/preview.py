@@ -12,6 +12,8 @@ from train_tools.errors import OptionValueError
 BUNDLED, WEBUI = "bundled", "webui"
 RENDERERS = (BUNDLED, WEBUI)
 """What pictures can be rendered with: the bundled renderer, or the WebUI of the settings."""
+SINCE_VERSION_2 = frozenset({"scheduler", "vae", "embeddings", "renderer"})
+"""What pictures did not name at first: empty, it is no part of their key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,11 @@ class PreviewSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """Everything that decides one picture's content. `lora` is the checkpoint's tensor hash, None = base alone."""
+    """Everything that decides one picture's content. `lora` is the checkpoint's tensor hash, None = base alone.
+
+    `scheduler` "" is the sampler's own; `vae` is the sha256 of a VAE's file, "" = the base model's own;
+    `embeddings` are "name sha256" of those that the prompts name; `renderer` is a renderer's name and version.
+    """
 
     base: str
     lora: str | None
@@ -65,14 +71,19 @@ class Picture:
     guidance: float
     sampler: str
     clip_skip: int
-    renderer: str = BUNDLED
+    scheduler: str = ""
+    vae: str = ""
+    embeddings: tuple[str, ...] = ()
+    renderer: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "embeddings", tuple(self.embeddings))
 
     @property
     def key(self) -> str:
-        """The picture's identity: equal keys, equal pictures. The bundled renderer's name is left out, as it was
-        when there was no other."""
-        values = {name: value for name, value in asdict(self).items() if (name, value) != ("renderer", BUNDLED)}
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        """The picture's identity: equal keys, equal pictures."""
+        facts = {name: value for name, value in asdict(self).items() if value or name not in SINCE_VERSION_2}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

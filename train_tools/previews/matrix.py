@@ -14,7 +14,7 @@ from train_tools.errors import OptionValueError
 from train_tools.files import link_or_copy, storage_error
 from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.paths import VersionPaths
-from train_tools.model.preview import WEBUI, Cell, Column, Picture, PreviewMatrix, PreviewSettings, Row
+from train_tools.model.preview import BUNDLED, WEBUI, Cell, Column, Picture, PreviewMatrix, PreviewSettings, Row
 from train_tools.previews.picture_file import is_whole, make_folder
 from train_tools.previews.samplers import sampler_named
 
@@ -195,7 +195,7 @@ def _picture(column: Column, settings: PreviewSettings, base: str, lora: str | N
         guidance=float(settings.guidance),
         sampler=settings.sampler,
         clip_skip=max(1, int(settings.clip_skip)),
-        renderer=settings.renderer,
+        renderer="" if settings.renderer == BUNDLED else settings.renderer,
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sd_contract.attempt import Attempt
 from train_tools.errors import StorageError
@@ -38,6 +38,10 @@ class RenderRequest:
     wanted: tuple[WantedPicture, ...]
     device: str = "auto"
     """"auto", "cpu", "cuda", "cuda:1", "mps"."""
+    vaes: Mapping[str, Path] = field(default_factory=dict)
+    """Where the VAEs lie that pictures name, by the sha256 of their files."""
+    embeddings: Mapping[str, Path] = field(default_factory=dict)
+    """Where the textual inversions lie that pictures name, by the "name sha256" they name them by."""
 
     def by_checkpoint(self) -> Iterator[tuple[Path | None, tuple[WantedPicture, ...]]]:
         """The pictures of each checkpoint together, so that each file is loaded once."""
@@ -58,6 +62,11 @@ class Renderer(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def version(self) -> str:
+        """Changes whenever the same request would give other pictures: it is part of each picture's key."""
+        ...
+
     def launch(self, request: RenderRequest, attempt: Attempt) -> Launch:
         """Writes the request into the attempt's folder and says how to start the process."""
         ...
@@ -73,6 +82,8 @@ def write_request(attempt: Attempt, request: RenderRequest) -> Path:
             "base": {"path": str(request.base.path), "sha256": request.base.sha256},
             "folder": str(request.folder),
             "device": request.device,
+            "vaes": {sha256: str(path) for sha256, path in request.vaes.items()},
+            "embeddings": {name: str(path) for name, path in request.embeddings.items()},
             "wanted": [
                 {
                     "file": str(wanted.file),
@@ -96,6 +107,8 @@ def read_request(file: Path) -> RenderRequest:
             base=BaseModelFile(path=Path(fields["base"]["path"]), sha256=fields["base"]["sha256"]),
             folder=Path(fields["folder"]),
             device=fields["device"],
+            vaes=_paths(fields, "vaes"),
+            embeddings=_paths(fields, "embeddings"),
             wanted=tuple(
                 WantedPicture(
                     picture=Picture(**wanted["picture"]),
@@ -112,3 +125,13 @@ def read_request(file: Path) -> RenderRequest:
             f"{file} is not a list of pictures to render ({error}). It is written when a preview job starts: "
             "start the job again."
         ) from error
+
+
+def _paths(fields: Mapping[str, Any], name: str) -> dict[str, Path]:
+    """Requests of older attempts name neither VAEs nor embeddings."""
+    return {key: Path(path) for key, path in fields.get(name, {}).items()}
+
+
+def signature_of(renderer: Renderer) -> str:
+    """What a picture's key says of its renderer."""
+    return f"{renderer.name} {renderer.version}"

@@ -19,6 +19,8 @@ class DiffusersRenderer:
     """Renders SD1 models without a WebUI. `python` is the interpreter to start."""
 
     name = "diffusers"
+    version = "2"
+    """1 took brackets in prompts for letters and cut prompts after 75 tokens."""
 
     def __init__(self, python: Path = Path(sys.executable)) -> None:
         self._python = python

@@ -132,7 +132,12 @@ class WebuiPainter:
         return None if reply is None else picture_in(reply, asked, self._webui)
 
     def _asked(self, picture: Picture) -> Asked:
-        sampler, scheduler = self._webui.sampler(picture.sampler)
+        if picture.vae:
+            raise WebuiError(
+                "A WebUI renders with the VAE that is chosen there. Take the VAE out of the preview settings, and "
+                "choose it in the WebUI."
+            )
+        sampler, scheduler = self._webui.sampler(picture.sampler, picture.scheduler)
         shown = self._staged if picture.lora is not None else None
         return Asked(
             picture=picture,

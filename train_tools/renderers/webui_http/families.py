@@ -56,18 +56,18 @@ class Webui:
         """Whether it tells how far our own picture is, and not only whatever it works on."""
         return self.family is not Family.SDNEXT
 
-    def sampler(self, wanted: str) -> tuple[str, str]:
-        """The sampler's name in requests and its scheduler's ("" = the WebUI's choice). OptionValueError."""
-        label = SAMPLERS.get(wanted, wanted)
-        if name := self.names.get(squeezed(label)):
+    def sampler(self, wanted: str, scheduler: str = "") -> tuple[str, str]:
+        """The sampler's name in requests and its scheduler's ("" = its own). Raises OptionValueError."""
+        label = squeezed(_label(wanted) + scheduler)
+        if name := self.names.get(label):
             return name, ""
-        for scheduler in self.schedulers:
-            if squeezed(label).endswith(scheduler) and (
-                name := self.names.get(squeezed(label).removesuffix(scheduler))
-            ):
-                return name, self.schedulers[scheduler]
+        for each, called in self.schedulers.items():
+            if label.endswith(each) and (name := self.names.get(label.removesuffix(each))):
+                return name, called
         there = ", ".join(sorted(set(self.names.values())))
-        raise OptionValueError(f"The WebUI has no sampler {label!r}. It has: {there}.")
+        known = f" and the schedulers {', '.join(dict.fromkeys(self.schedulers.values()))}" if scheduler else ""
+        what = f"{_label(wanted)} {scheduler}".strip()
+        raise OptionValueError(f"The WebUI has no sampler {what!r}. It has: {there}{known}.")
 
     def same_sampler(self, one: str, other: str) -> bool:
         """Whether two names are of one sampler."""
@@ -128,6 +128,14 @@ def listed_model(client: Client, base: BaseModelFile) -> ListedModel:
 
 def squeezed(name: str) -> str:
     return re.sub(r"[\s_]+", "", name.lower())
+
+
+def _label(sampler: str) -> str:
+    """As WebUIs call it: dpmpp_2m is DPM++ 2M there, and dpmpp_2m_karras DPM++ 2M Karras."""
+    for name in sorted(SAMPLERS, key=len, reverse=True):
+        if sampler == name or sampler.startswith(f"{name}_"):
+            return f"{SAMPLERS[name]}{sampler.removeprefix(name).replace('_', ' ')}"
+    return sampler
 
 
 def _same_file(models: Sequence[Mapping[str, Any]], base: BaseModelFile) -> ListedModel | None:
