@@ -26,6 +26,7 @@ from train_tools.commands import (
     queue,
     runs,
     settings,
+    webui,
 )
 from train_tools.commands.border import AsJson, choose_outputs, the_app, told
 from train_tools.commands.grids import show_result
@@ -55,6 +56,7 @@ for part in (
     machine,
     previews,
     settings,
+    webui,
     health,
 ):
     commands.add_typer(part.commands)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.renderers.conformance import RendererConformance
 from tests.renderers.scene import (
@@ -135,6 +136,9 @@ def test_a_request_sets_nothing_that_stays_and_saves_nothing(tmp_path):
     assert base["override_settings"]["sd_model_checkpoint"] == f"sub/{POCKET.name}"
     assert "disable_extra_networks" not in base
     assert trial.rendering.code == 0
+    with Image.open(trial.matrix.cells[-1].file) as image:
+        assert image.info["train_tools.rendered_by"].startswith(lora["prompt"])
+        assert "<lora:zorb-0:1>" in image.info["parameters"]
 
 
 LIES = {

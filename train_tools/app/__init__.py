@@ -43,6 +43,7 @@ from train_tools.follow_ups.webhook import WebhookJob
 from train_tools.grids.runs import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
+from train_tools.model.job import JobState
 from train_tools.model.paths import OutputsPaths
 from train_tools.model.preview import BUNDLED, WEBUI
 from train_tools.model.project import Project, Version
@@ -52,8 +53,9 @@ from train_tools.projects.store import ProjectStore
 from train_tools.projects.template import Demo, read_demo
 from train_tools.renderers.diffusers import DiffusersRenderer
 from train_tools.renderers.webui_http.renderer import WebuiRenderer
+from train_tools.renderers.webui_http.unloading import WithWebuiUnloaded
 from train_tools.runs.engine import Engine
-from train_tools.runs.training import TrainingJob
+from train_tools.runs.training import TRAIN, TrainingJob
 from train_tools.settings.secrets import Secrets
 
 LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, *DATASET_KINDS})
@@ -158,18 +160,24 @@ class App:
 
     def _kinds(self) -> Sequence[JobKind]:
         work = (
-            TrainingJob(
-                self.outputs,
-                self.engines,
-                dataset_of=self.versions.trained_on_by,
-                previews_of=self.previews.after_run,
-            ),
+            WithWebuiUnloaded(self._training(), lambda: self.settings.read(), self._trainings_wait),
             PreviewJob(self.renderers, self.previews.rows_of),
             CaptionJob(self.outputs),
             CopyJob(self.settings.read),
         )
         dataset_work = [DatasetJob(kind, self.outputs) for kind in DATASET_KINDS]
         return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read))
+
+    def _training(self) -> TrainingJob:
+        return TrainingJob(
+            self.outputs,
+            self.engines,
+            dataset_of=self.versions.trained_on_by,
+            previews_of=self.previews.after_run,
+        )
+
+    def _trainings_wait(self) -> bool:
+        return any(job.kind == TRAIN for job in self.jobs.queue.jobs(states=(JobState.QUEUED,)))
 
     def _followed(self, kinds: Sequence[JobKind]) -> Sequence[JobKind]:
         """Kinds of job after which copies and news are wanted; news of news are not."""

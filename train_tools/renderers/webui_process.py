@@ -21,7 +21,7 @@ from train_tools.model.preview import Picture
 from train_tools.previews.renderer import RenderRequest
 from train_tools.renderers.session import Painter, PictureError, main
 from train_tools.renderers.webui_http.client import API, Client, FailedError, WebuiError
-from train_tools.renderers.webui_http.families import LOSES_ITS_MODEL, Webui, listed_model, look_at
+from train_tools.renderers.webui_http.families import LOSES_ITS_MODEL, Webui, listed_model, lists_lora, look_at
 from train_tools.renderers.webui_http.place import door_to, leases, lora_folder_of, read_place
 from train_tools.renderers.webui_http.rendering import Rendering
 from train_tools.renderers.webui_http.replies import Asked, picture_in
@@ -76,14 +76,7 @@ class WebuiPainter:
 
     def _check_that_it_is_seen(self, staged: Staged) -> None:
         """A folder that is not the WebUI's, or on another machine, is found out here."""
-        try:
-            self._client.post(f"{API}/refresh-loras")
-            listed = self._client.get(f"{API}/loras")
-        except FailedError as error:
-            raise WebuiError(
-                "The WebUI has no LoRAs: its own extension Lora is switched off. Switch it on under Extensions."
-            ) from error
-        if staged.name not in {str(each.get("name")) for each in listed or ()}:
+        if not lists_lora(self._client, staged.name):
             raise WebuiError(
                 f"The WebUI does not see what is put into {staged.file.parents[2]}: that is not its LoRA folder, "
                 "or it may not read there. Say the right one: `train-tools settings webui.lora_folder=DIR`."

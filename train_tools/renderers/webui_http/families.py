@@ -15,7 +15,7 @@ from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.errors import OptionValueError
 from train_tools.previews.matrix import BaseModelFile
 from train_tools.previews.samplers import SAMPLERS
-from train_tools.renderers.webui_http.client import API, Client, WebuiError
+from train_tools.renderers.webui_http.client import API, Client, FailedError, WebuiError
 
 TASK_PROGRESS = "/internal/progress"
 
@@ -124,6 +124,18 @@ def listed_model(client: Client, base: BaseModelFile) -> ListedModel:
         f"The WebUI does not list the base model {base.path}. Put it, or a link to it, into its folder "
         f"models/Stable-diffusion; it lists {len(models)} others."
     )
+
+
+def lists_lora(client: Client, name: str) -> bool:
+    """Whether the WebUI sees a file of that name when it looks. Raises WebuiError when it has no LoRAs at all."""
+    try:
+        client.post(f"{API}/refresh-loras")
+        listed = client.get(f"{API}/loras")
+    except FailedError as error:
+        raise WebuiError(
+            "The WebUI has no LoRAs: its own extension Lora is switched off. Switch it on under Extensions."
+        ) from error
+    return name in {str(each.get("name")) for each in _list(listed)}
 
 
 def squeezed(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from train_tools.model.preview import Picture
 from train_tools.previews.infotext import parse_infotext
+from train_tools.previews.picture_file import RENDERED_BY
 from train_tools.renderers.session import PictureError
 from train_tools.renderers.webui_http.client import WebuiError
 from train_tools.renderers.webui_http.families import ListedModel, Webui, squeezed
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 SHORT_HASH = 10
 LORA_FIELDS = ("Lora hashes", "LoRA hashes", "LoRA networks")
-INFOTEXT = "parameters"
-"""Where an image of ours bears what the WebUI said of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ def picture_in(reply: Any, asked: Asked, webui: Webui) -> Image:
             f"{_whose(asked)} is one flat colour: the numbers overflowed. Start the WebUI with --no-half-vae; if "
             "only this LoRA does so, it was trained with too high a learning rate: try its earlier checkpoints."
         )
-    image.info[INFOTEXT] = _infotext(info, first)
+    image.info[RENDERED_BY] = _infotext(info, first)
     return image
 
 
