@@ -146,6 +146,7 @@ LIES = {
     "drops_loras": "did not apply zorb-0.safetensors",
     "forgets_files": "did not apply zorb-0.safetensors",
     "no_hashing": "must not be started with --no-hashing",
+    "lora_of_its_own": "LoRAs that nobody asked for here: theirs",
     "another_lora": "another file than zorb-0.safetensors",
     "no_effect": "zorb-0.safetensors changes nothing, not even at weight 8",
     "another_sampler": "the sampler 'Euler' instead of 'DDIM'",

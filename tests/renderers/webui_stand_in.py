@@ -394,6 +394,8 @@ class _Answers(BaseHTTPRequestHandler):
         parts += [f"Model hash: {model_hash}"] if model_hash else []
         parts += [f"Model: {model.stem}"]
         parts += [f"Clip skip: {clip_skip}"] if clip_skip > 1 else []
+        if "lora_of_its_own" in faults:
+            hashes["theirs"] = "0123456789ab"
         if hashes and "no_hashing" not in faults:
             told = ", ".join(f"{name}: {hash_}" for name, hash_ in hashes.items())
             parts.append(f'{"LoRA" if family is Family.SDNEXT else "Lora"} hashes: "{told}"')

@@ -151,6 +151,7 @@ class WebuiPainter:
             CLIP_SKIP: picture.clip_skip,
             "samples_format": "png",
             "lora_add_hashes_to_infotext": True,
+            "sd_lora": "None",  # else the settings' LoRA is in every picture, the base model's too
         }
         scheduler = {"scheduler": asked.scheduler} if asked.scheduler else {}
         return {

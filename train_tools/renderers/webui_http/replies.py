@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SHORT_HASH = 10
-LORA_FIELDS = ("Lora hashes", "LoRA hashes", "LoRA networks")
+LORA_HASHES, LORA_NAMES = ("Lora hashes", "LoRA hashes"), "LoRA networks"
+"""Where the families name the LoRAs they have applied."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,22 +152,25 @@ def _check_model(info: Mapping[str, Any], said: Mapping[str, str], asked: Asked)
 
 
 def _check_lora(said: Mapping[str, str], asked: Asked) -> None:
-    """That the LoRA is named among those applied, under a hash of its file where one is told."""
+    """That the LoRA is the only one named among those applied, under a hash of its file where one is told."""
+    parts = (part.strip() for name in LORA_HASHES for part in said.get(name, "").strip('"').split(","))
+    hashes = {name: hash_ for name, _, hash_ in (part.partition(":") for part in parts if part)}
+    if asked.lora and asked.lora in said.get(LORA_NAMES, ""):
+        hashes.setdefault(asked.lora, "")
+    others = sorted(name for name in hashes if name != asked.lora)
+    if others:
+        raise WebuiError(
+            f"The WebUI applied LoRAs that nobody asked for here: {', '.join(others)}. Take them out of its "
+            "settings, styles and extensions."
+        )
     if not asked.lora:
         return
-    told = {name: value for name, value in said.items() if name in LORA_FIELDS}
-    hashes = dict(
-        part.strip().partition(": ")[::2]
-        for name in LORA_FIELDS[:2]
-        for part in told.get(name, "").strip('"').split(",")
-    )
-    named = asked.lora in hashes or asked.lora in told.get(LORA_FIELDS[2], "")
-    if not named:
+    if asked.lora not in hashes:
         raise PictureError(
             f"The WebUI did not apply {asked.checkpoint}, without saying so; its console may say why. If it does "
             "so with every LoRA: it must not be started with --no-hashing, and its extension Lora has to be on."
         )
-    hash_ = hashes.get(asked.lora, "").lower()
+    hash_ = hashes[asked.lora].strip().lower()
     if hash_ and not any(each.startswith(hash_) for each in asked.lora_hashes):
         raise PictureError(
             f"The WebUI applied another file than {asked.checkpoint} ([{hash_}]): somebody has replaced it in its "
