@@ -17,13 +17,11 @@ from train_tools.renderers.webui_http.families import Webui, lists_lora, look_at
 from train_tools.renderers.webui_http.place import door_to, leases, lora_folder_of
 from train_tools.renderers.webui_http.staging import Staging, leftovers
 
-ANSWER_S = 20.0
-
 
 def webui_findings(settings: WebuiSettings) -> Iterator[Finding]:
     """A file is put into its LoRA folder for a moment, to see whether the WebUI sees it."""
     try:
-        client = Client(door_to(settings), answer_s=ANSWER_S)
+        client = Client(door_to(settings))
         webui = look_at(client)
     except TrainToolsError as error:
         yield _finding(Level.STOP, str(error))
