@@ -30,7 +30,7 @@ def make_version(app: App, project: str) -> None:
         stored,
         preparation=Preparation(width_px=64, height_px=64, repeats=1),
         options={**stored.options, "pretrained_model_name_or_path": str(DEMO / "pocket-sd1.safetensors")},
-        previews=PreviewSettings(prompts=("a zorb",), weights=(0.5, 1.0), width_px=64, height_px=64),
+        previews=PreviewSettings(prompts=("a zorb",), weights=(0.5, 1.0), seeds=(1,), width_px=64, height_px=64),
     )
     app.versions.save_settings(project, "v1", changed)
     app.versions.import_images(project, "v1", sorted((DEMO / "dataset").glob("zorb-0[1-3].*")))

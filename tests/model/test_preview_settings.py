@@ -21,7 +21,7 @@ PICTURE = Picture(
     sampler="ddim",
     clip_skip=1,
 )
-OTHER = {str: "other", int: 2, float: 2.5, type(None): "x", tuple: ("x",)}
+OTHER = {str: "other", int: 2, float: 2.5, tuple: ("word 0123",), type(None): "x"}
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Picture)])

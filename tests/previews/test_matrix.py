@@ -55,7 +55,7 @@ def test_the_base_model_comes_first_then_the_checkpoints_in_their_order(tmp_path
 
 
 def test_columns_are_prompts_by_seeds_by_weights_without_weight_0(tmp_path):
-    columns = [(column.prompt, column.seed, column.weight) for column in matrix_in(tmp_path).columns]
+    columns = [(column["prompt"], column["seed"], column["weight"]) for column in matrix_in(tmp_path).columns]
     assert columns == [(prompt, seed, weight) for prompt in "ab" for seed in (1, 2) for weight in (0.5, 1.0)]
 
 
@@ -83,7 +83,9 @@ def test_when_all_weights_are_0_every_row_shows_the_bases_picture(tmp_path):
 
 
 def test_keys_do_not_depend_on_how_values_are_spelt(tmp_path):
-    spelt = replace(SETTINGS, weights=(0, 0.5, 1, 1.0), guidance=7, sampler="DDIM", seeds=(1, 2, 1), clip_skip=0)
+    spelt = replace(
+        SETTINGS, weights=(0, 0.5, 1, 1.0), guidance=10, sampler="Euler A", seeds=(1, 2, 1), clip_skip=0
+    )
     keys = [cell.picture.key for cell in matrix_in(tmp_path, settings=spelt).cells]
     assert keys == [cell.picture.key for cell in matrix_in(tmp_path).cells]
 
@@ -160,12 +162,15 @@ def test_each_base_model_of_a_grid_has_a_row_and_its_own_pictures(tmp_path):
     assert not keys[2] & keys[3]
 
 
-def test_pictures_of_another_renderer_are_others_and_a_webuis_own_samplers_are_kept(tmp_path):
-    bundled, webui = (
-        matrix_in(tmp_path, settings=replace(SETTINGS, renderer=renderer)) for renderer in ("bundled", "webui")
-    )
-    keys = [{cell.picture.key for cell in matrix.cells} for matrix in (bundled, webui)]
-    assert keys[0].isdisjoint(keys[1])
+def test_a_webuis_own_samplers_are_kept(tmp_path):
     own = replace(SETTINGS, renderer="webui", sampler=" Restart Karras ")
     assert checked_settings(own).sampler == "Restart Karras"
     assert checked_settings(replace(own, sampler="DPM++ 2M")).sampler == "dpmpp_2m"
+    varied = replace(own, axes={"sampler": ("Euler a", "LCM"), "scheduler": ("Karras", "Turbo")})
+    pictures = [cell.picture for cell in matrix_in(tmp_path, settings=varied).cells]
+    assert {(picture.sampler, picture.scheduler) for picture in pictures} == {
+        ("euler_a", "karras"),
+        ("euler_a", "Turbo"),
+        ("LCM", "karras"),
+        ("LCM", "Turbo"),
+    }

@@ -8,6 +8,7 @@ from tests.previews.test_matrix import SETTINGS, base_in, matrix_in, render
 from tests.renderers.scene import checkpoint, pixels_of
 from train_tools.errors import StorageError
 from train_tools.model.paths import VersionPaths
+from train_tools.model.preview import Value
 from train_tools.previews.matrix import LabelledCheckpoint, matrix_of
 from train_tools.previews.sheet import EMPTY, LONGEST_SIDE, MOST_PIXELS, draw_sheet
 
@@ -113,7 +114,8 @@ def test_the_smallest_matrix_is_the_base_model_alone(tmp_path):
 def test_any_text_can_be_drawn(tmp_path, awkward_name):
     text = f"{awkward_name}\n\t\x00{'wörd ' * 300}{'x' * 500}"
     matrix = matrix_in(tmp_path, settings=replace(SETTINGS, prompts=(text, ""), negative_prompt=text))
-    rows = tuple(replace(row, run=text, label=text) for row in matrix.rows)
+    said = tuple(Value(axis, text, text) for axis in ("run", "checkpoint"))
+    rows = tuple(replace(row, values=said) for row in matrix.rows)
     assert sheet_of(replace(matrix, rows=rows), tmp_path, title=text).shape[1] < 3000
 
 

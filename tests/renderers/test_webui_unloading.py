@@ -42,7 +42,7 @@ def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Attempt:
 
 
 def kind(url: str, *, wanted: bool = True, more: bool = False) -> WithWebuiUnloaded:
-    settings = UserSettings(webui=WebuiSettings(url=url, unload_while_training=wanted))
+    settings = UserSettings(webui=WebuiSettings(url=url, unload=wanted))
     return WithWebuiUnloaded(Training(), lambda: settings, lambda: more)
 
 

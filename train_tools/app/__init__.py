@@ -4,7 +4,7 @@ page) talks to. What an action means is decided in the rooms; here they are only
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,8 +47,9 @@ from train_tools.model.job import JobState
 from train_tools.model.paths import OutputsPaths
 from train_tools.model.preview import BUNDLED, WEBUI
 from train_tools.model.project import Project, Version
-from train_tools.previews.kind import PreviewJob
-from train_tools.previews.renderer import Renderer
+from train_tools.previews.kind import KIND as PREVIEW
+from train_tools.previews.kind import PREVIEW_NOW, PreviewJob
+from train_tools.previews.renderer import Renderer, signature_of
 from train_tools.projects.store import ProjectStore
 from train_tools.projects.template import Demo, read_demo
 from train_tools.renderers.diffusers import DiffusersRenderer
@@ -58,7 +59,7 @@ from train_tools.runs.engine import Engine
 from train_tools.runs.training import TRAIN, TrainingJob
 from train_tools.settings.secrets import Secrets
 
-LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, *DATASET_KINDS})
+LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, PREVIEW_NOW, *DATASET_KINDS})
 """Kinds of job that need no GPU, and for which nobody should wait until the night is over."""
 USER_ERRORS = (TrainToolsError, ContractError)
 """What a border catches and tells in one sentence."""
@@ -70,7 +71,10 @@ class App:
 
     def __init__(self, outputs: OutputsPaths, engines: Sequence[Engine], renderer: Renderer) -> None:
         self.outputs = outputs
-        self.renderers = {BUNDLED: renderer, WEBUI: WebuiRenderer(lambda: self.settings.read())}
+        self.renderers: Mapping[str, Renderer] = {
+            BUNDLED: renderer,
+            WEBUI: WebuiRenderer(lambda: self.settings.read()),
+        }
         self.engines = Engines(engines, outputs, self.state_folder)
         self._secrets = Secrets(self.state_folder)
         self.settings = Settings(outputs, self._secrets)
@@ -120,7 +124,13 @@ class App:
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
-        self.previews = Previews(outputs, self.versions, self.jobs, self.grids)
+        self.previews = Previews(
+            outputs,
+            self.versions,
+            self.jobs,
+            self.grids,
+            lambda chosen: signature_of(self.renderers[chosen.renderer]),
+        )
 
     @property
     def state_folder(self) -> Path:
@@ -161,7 +171,8 @@ class App:
     def _kinds(self) -> Sequence[JobKind]:
         work = (
             WithWebuiUnloaded(self._training(), lambda: self.settings.read(), self._trainings_wait),
-            PreviewJob(self.renderers, self.previews.rows_of),
+            self._preview_job("auto", PREVIEW),
+            self._preview_job("cpu", PREVIEW_NOW),
             CaptionJob(self.outputs),
             CopyJob(self.settings.read),
         )
@@ -178,6 +189,16 @@ class App:
 
     def _trainings_wait(self) -> bool:
         return any(job.kind == TRAIN for job in self.jobs.queue.jobs(states=(JobState.QUEUED,)))
+
+    def _preview_job(self, device: str, name: str) -> PreviewJob:
+        return PreviewJob(
+            self.renderers,
+            self.previews.rows_of,
+            device,
+            name=name,
+            pace=self.outputs.preview_paces,
+            hash_of=self.previews.hash_of,
+        )
 
     def _followed(self, kinds: Sequence[JobKind]) -> Sequence[JobKind]:
         """Kinds of job after which copies and news are wanted; news of news are not."""

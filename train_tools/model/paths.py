@@ -30,6 +30,11 @@ class OutputsPaths:
         return self.folder / "cache"
 
     @property
+    def preview_paces(self) -> Path:
+        """How long pictures took, a line for each job."""
+        return self.cache / "preview_paces.jsonl"
+
+    @property
     def engines(self) -> Path:
         """Checkouts of trainers that were fetched, each with its environment."""
         return self.folder / "engines"
@@ -172,6 +177,11 @@ class VersionPaths:
     def base_images(self) -> Path:
         """Previews of the base model alone: weight 0, shared by all runs of the version."""
         return self.folder / "base" / "images"
+
+    @property
+    def other_loras(self) -> Path:
+        """Previews of LoRA files from elsewhere, a folder for each."""
+        return self.folder / "other-loras"
 
     def trial(self, slot: str) -> Path:
         """Where a few steps are tried on a device; gone afterwards."""

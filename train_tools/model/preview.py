@@ -4,33 +4,51 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from train_tools.errors import OptionValueError
 
 BUNDLED, WEBUI = "bundled", "webui"
 RENDERERS = (BUNDLED, WEBUI)
 """What pictures can be rendered with: the bundled renderer, or the WebUI of the settings."""
-SINCE_VERSION_2 = frozenset({"scheduler", "vae", "embeddings", "renderer"})
-"""What pictures did not name at first: empty, it is no part of their key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewSettings:
-    """What is rendered for every checkpoint. Weight 0 is the base model alone and is rendered once."""
+    """What is rendered for every checkpoint, and how it is arranged. Weight 0 is the base model alone and is
+    rendered once. The defaults are those of sd-webui-train-tools (S1-55)."""
 
     prompts: tuple[str, ...] = ("",)
-    negative_prompt: str = ""
-    weights: tuple[float, ...] = (0.0, 0.6, 0.8, 1.0)
-    seeds: tuple[int, ...] = (1,)
+    negative_prompt: str = "low quality"
+    weights: tuple[float, ...] = (0.6, 0.7, 0.8, 1.0)
+    seeds: tuple[int, ...] = (-1,)
+    """-1 is drawn once for the version and kept: every checkpoint is seen with the same seed (S1-58, S4-17)."""
     width_px: int = 512
     height_px: int = 512
     steps: int = 28
-    guidance: float = 7.0
-    sampler: str = "ddim"
+    guidance: float = 10.0
+    sampler: str = "euler_a"
+    scheduler: str = ""
+    """How the steps are spread over the noise; "" = the sampler's own way."""
     clip_skip: int = 1
     renderer: str = BUNDLED
+    vae: str = ""
+    """A VAE's file; "" = the base model's own."""
+    embeddings: str = ""
+    """A folder of textual inversions, which prompts use by their file's name."""
+    images_per_cell: int = 1
+    """How many pictures, with seeds that follow one another, share a place of the matrix (S1-65)."""
+    axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Settings that take several values, in place of the single one above: "sampler", "steps", "size" ..."""
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    """Which axes go down and which go across, outermost first; what is not named has a place of its own."""
+    other_loras: tuple[str, ...] = ()
+    """LoRA files from elsewhere that are shown beside the version's own."""
     after_training: bool = True
     """Whether a run that has ended is rendered without being asked (S1-50)."""
 
@@ -49,6 +67,12 @@ class PreviewSettings:
             )
         if not 1 <= self.steps <= 1000:
             raise OptionValueError(f"{self.steps} sampling steps can't be used: 1 to 1000 are allowed.")
+        if not 1 <= self.images_per_cell <= 100:
+            raise OptionValueError(f"{self.images_per_cell} images in a cell can't be used: 1 to 100 are allowed.")
+
+
+SINCE_VERSION_2 = ("scheduler", "vae", "embeddings", "renderer")
+"""What pictures did not always say: empty, it leaves the key as it was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +103,11 @@ class Picture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "embeddings", tuple(self.embeddings))
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The picture's identity: equal keys, equal pictures."""
-        facts = {name: value for name, value in asdict(self).items() if value or name not in SINCE_VERSION_2}
+        facts = {field.name: getattr(self, field.name) for field in fields(self)}
+        facts = {name: value for name, value in facts.items() if value or name not in SINCE_VERSION_2}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -95,29 +120,52 @@ class Cell:
     picture: Picture
     file: Path
     checkpoint: Path | None
+    place: int = 0
+    """Several pictures can share a row and a column."""
+    sampled: bool = False
+    """Painted by the trainer while it trained: it is there or not, and nothing here can render it again."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a row or a column says of one axis: what it is known by, and how people read it and the axis."""
+
+    axis: str
+    value: Any
+    text: str
+    words: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """A checkpoint, or the base model. `run` and `label` are for people."""
+class Line:
+    """A row or a column."""
 
-    run: str
-    label: str
-    checkpoint: Path | None
+    values: tuple[Value, ...]
+    is_base: bool = False
+    """It shows the base model alone."""
 
+    def __getitem__(self, axis: str) -> Any:
+        """What the line says of an axis; None when that is not its business."""
+        return next((value.value for value in self.values if value.axis == axis), None)
 
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    prompt: str
-    seed: int
-    weight: float
+    @property
+    def run(self) -> str:
+        """The first of what the line says, for people: of most rows the run."""
+        return self.values[0].text if self.values else ""
+
+    @property
+    def label(self) -> str:
+        """The rest of it: of most rows the checkpoint."""
+        return ", ".join(value.text for value in self.values[1:] if value.text)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewMatrix:
-    """Rows are checkpoints (the base model first), columns are weights x seeds x prompts."""
+    """Pictures by rows and columns. Lines that show the base model alone come first."""
 
-    rows: tuple[Row, ...]
-    columns: tuple[Column, ...]
+    rows: tuple[Line, ...]
+    columns: tuple[Line, ...]
     cells: tuple[Cell, ...]
     settings: PreviewSettings
+    notes: tuple[str, ...] = ()
+    """What was understood in another way than it was typed, in words."""

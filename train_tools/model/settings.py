@@ -98,7 +98,8 @@ class WebuiSettings:
     user: str = ""
     timeout_s: int = 300
     """How long a picture may take without coming on; the first one loads the model."""
-    unload_while_training: bool = False
+    unload: bool = False
+    """Whether it is asked to free the card before each training."""
 
     def __post_init__(self) -> None:
         if self.lora_folder and not _is_whole(self.lora_folder):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from train_tools import __version__
 from train_tools.model.preview import Picture
-from train_tools.previews.samplers import SAMPLERS
+from train_tools.previews.lora_tags import lora_tag
+from train_tools.previews.samplers import SAMPLERS, SCHEDULERS
 
 NEGATIVE = "Negative prompt:"
 PARAMETER = re.compile(r'\s*(\w[\w \-/]*):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
@@ -29,7 +30,7 @@ def infotext(picture: Picture, *, base_stem: str, lora_stem: str | None) -> str:
     """What a WebUI needs to render the picture again, once the LoRA's file lies in its folder."""
     prompt = picture.prompt
     if lora_stem is not None:
-        tag = f"<lora:{lora_stem}:{picture.weight:.10g}>"
+        tag = lora_tag(lora_stem, picture.weight)
         prompt = f"{prompt} {tag}" if prompt else tag
     lines = [prompt]
     if picture.negative_prompt:
@@ -61,16 +62,22 @@ def _parameters(picture: Picture, base_stem: str, lora_stem: str | None) -> list
     values = [
         ("Steps", str(picture.steps)),
         ("Sampler", SAMPLERS.get(picture.sampler, picture.sampler)),
+        *([("Schedule type", SCHEDULERS.get(picture.scheduler, picture.scheduler))] if picture.scheduler else []),
         ("CFG scale", f"{picture.guidance:g}"),
         ("Seed", str(picture.seed)),
         ("Size", f"{picture.width_px}x{picture.height_px}"),
         ("Model hash", picture.base[:10]),
         ("Model", base_stem),
     ]
+    if picture.vae:
+        values.append(("VAE hash", picture.vae[:10]))
     if picture.clip_skip > 1:
         values.append(("Clip skip", str(picture.clip_skip)))
     if lora_stem is not None and picture.lora is not None:
         values.append(("Lora hashes", f"{lora_stem}: {picture.lora[:12]}"))
+    if picture.embeddings:
+        hashes = (embedding.rsplit(" ", 1) for embedding in picture.embeddings)
+        values.append(("TI hashes", ", ".join(f"{name}: {sha256[:12]}" for name, sha256 in hashes)))
     return [*values, ("Version", f"Train Tools {__version__}")]
 
 

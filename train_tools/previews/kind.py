@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 from sd_contract.attempt import Attempt, Result
-from sd_contract.events import Event
+from sd_contract.events import Event, ImageRendered, StepDone, Tail
+from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.errors import StorageError
 from train_tools.jobs.kind import Exit, Launch, last_attempt
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, VersionPaths
-from train_tools.model.preview import PreviewSettings
+from train_tools.model.preview import PreviewMatrix, PreviewSettings
+from train_tools.previews.axes import BASE_MODEL, checked_settings, values_of
+from train_tools.previews.history import Pace, effort_of, note_pace
 from train_tools.previews.matrix import (
     BaseModelFile,
     LabelledCheckpoint,
-    checked_settings,
+    embeddings_of,
     matrix_of,
     missing,
     picture_count,
@@ -30,9 +35,12 @@ from train_tools.previews.renderer import (
     RenderRequest,
     WantedPicture,
     read_request,
+    relative_name,
+    signature_of,
 )
 
-KIND = "preview"
+KIND, PREVIEW_NOW = "preview", "preview-now"
+"""The second is of a run that may still be training: it does not wait for it."""
 DRAWN_AT_ONCE = 1000
 """A sheet of more pictures is drawn only when its last picture is there: it takes seconds."""
 
@@ -45,12 +53,14 @@ class RowsOf(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewWork:
-    """What one preview job works on. `run` None = all runs of the grid."""
+    """What one preview job works on. `run` None = all runs of the grid; `only_newest` = of a run that is still
+    training only its newest checkpoint."""
 
     grid: str
     run: str | None
     base: BaseModelFile
     settings: PreviewSettings
+    only_newest: bool = False
 
     def subject(self) -> dict[str, Any]:
         """As the queue keeps it."""
@@ -60,6 +70,7 @@ class PreviewWork:
             "base_model": str(self.base.path),
             "base_sha256": self.base.sha256,
             "settings": asdict(self.settings),
+            "only_newest": self.only_newest,
         }
 
     @classmethod
@@ -71,6 +82,7 @@ class PreviewWork:
                 run=subject["run"],
                 base=BaseModelFile(path=Path(subject["base_model"]), sha256=subject["base_sha256"]),
                 settings=settings_from(subject["settings"]),
+                only_newest=bool(subject.get("only_newest", False)),
             )
         except (KeyError, TypeError) as error:
             raise StorageError(
@@ -84,7 +96,8 @@ def settings_from(values: Mapping[str, Any]) -> PreviewSettings:
     typed: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key in known
     }
-    return PreviewSettings(**typed)
+    axes = {axis: tuple(several) for axis, several in typed.get("axes", {}).items()}
+    return PreviewSettings(**{**typed, "axes": axes})
 
 
 def preview_job(
@@ -97,16 +110,22 @@ def preview_job(
     base: BaseModelFile,
     title: str,
     checkpoints: int = 0,
+    only_newest: bool = False,
+    kind: str = KIND,
+    beside: bool = False,
 ) -> NewJob:
-    """A job for what is missing when it starts. `checkpoints` = how many are expected, for the progress bar.
+    """A job for what is missing when it starts. `checkpoints` = how many are expected, for the progress bar;
+    `beside` = another job renders the same grid on another base model.
 
     Raises OptionValueError for settings that can't be rendered.
     """
     settings = checked_settings(settings)
-    work = PreviewWork(grid=grid, run=run, base=base, settings=settings)
-    folder = version.run(run).previews if run is not None else version.grid(grid).previews
+    work = PreviewWork(grid=grid, run=run, base=base, settings=settings, only_newest=only_newest)
+    folder = folder_of(version, grid, run, base if beside else None)
+    if kind == PREVIEW_NOW:
+        folder = folder.with_name(f"{folder.name}-now")
     return NewJob(
-        kind=KIND,
+        kind=kind,
         title=title,
         folder=folder.relative_to(outputs.folder).as_posix(),
         subject=work.subject(),
@@ -115,25 +134,42 @@ def preview_job(
     )
 
 
+def folder_of(version: VersionPaths, grid: str, run: str | None, base: BaseModelFile | None) -> Path:
+    """The job's folder; jobs of one grid on several base models have one each."""
+    folder = version.run(run).previews if run is not None else version.grid(grid).previews
+    return folder.with_name(f"{folder.name}-{base.sha256[:8].lower()}") if base else folder
+
+
 def version_of(job_folder: Path) -> VersionPaths:
     """The version that a preview job's folder belongs to: a run's and a grid's lie equally deep."""
     return VersionPaths(job_folder.parents[2])
 
 
 class PreviewJob:
-    """Renders with the renderer that the work's settings name; a JobKind. `device` as in `RenderRequest`."""
+    """Renders with the renderer that the work's settings name; a JobKind. `device` as in `RenderRequest`; `pace`
+    is where it is noted how long pictures took; `hash_of` tells the sha256 of a file."""
 
-    name = KIND
-
-    def __init__(self, renderers: Mapping[str, Renderer], rows_of: RowsOf, device: str = "auto") -> None:
+    def __init__(
+        self,
+        renderers: Mapping[str, Renderer],
+        rows_of: RowsOf,
+        device: str = "auto",
+        *,
+        name: str = KIND,
+        pace: Path | None = None,
+        hash_of: Callable[[Path], str] = file_sha256,
+    ) -> None:
+        self.name = name
         self._renderers = renderers
         self._rows_of = rows_of
         self._device = device
+        self._pace = pace
+        self._hash_of = hash_of
 
     def prepare(self, job: Job, folder: Path, attempt: Attempt) -> Launch:
         work = PreviewWork.of(job.subject)
         version = version_of(folder)
-        matrix = matrix_of(version, self._wanted(version, work), work.settings, work.base)
+        matrix = self._matrix(version, work, self._wanted(version, work))
         share(matrix)
         request = RenderRequest(
             base=work.base,
@@ -141,8 +177,11 @@ class PreviewJob:
             wanted=tuple(
                 WantedPicture(picture=cell.picture, file=cell.file, checkpoint=cell.checkpoint)
                 for cell in missing(matrix)
+                if cell.picture.base == work.base.sha256.lower()
             ),
             device=self._device,
+            vaes={self._hash_of(path): path for path in map(Path, values_of(matrix.settings)["vae"]) if path.name},
+            embeddings={one.signature: one.path for one in embeddings_of(matrix.settings)},
         )
         return self._renderers[work.settings.renderer].launch(request, attempt)
 
@@ -153,6 +192,7 @@ class PreviewJob:
         """By the pictures first: when all are there, it does not matter how the process ended."""
         verdict = _verdict(attempt, exit_, result)
         if verdict.state.finished:
+            self._note_pace(attempt)
             self._finish(version_of(folder), PreviewWork.of(job.subject))
         return verdict
 
@@ -160,15 +200,42 @@ class PreviewJob:
         return ()
 
     def _wanted(self, version: VersionPaths, work: PreviewWork) -> list[LabelledCheckpoint]:
-        """The checkpoints of the run, or of all runs of the grid, that were trained on the work's base model."""
-        return [
+        """The checkpoints of the run, or of all runs of the grid: those that were trained on the work's base
+        model, or all where the base model is an axis."""
+        anywhere = BASE_MODEL in work.settings.axes
+        found = [
             labelled
             for labelled in self._rows_of(version, work.grid)
-            if labelled.base.sha256 == work.base.sha256 and work.run in (None, labelled.checkpoint.run)
+            if (anywhere or labelled.base.sha256 == work.base.sha256)
+            and work.run in (None, labelled.checkpoint.run)
         ]
+        return found[-1:] if work.only_newest else found
+
+    def _matrix(
+        self, version: VersionPaths, work: PreviewWork, rows: Sequence[LabelledCheckpoint]
+    ) -> PreviewMatrix:
+        renderer = signature_of(self._renderers[work.settings.renderer])
+        return matrix_of(version, rows, work.settings, work.base, renderer=renderer, hash_of=self._hash_of)
+
+    def _note_pace(self, attempt: Attempt) -> None:
+        with suppress(StorageError):
+            request = read_request(attempt.folder / REQUEST_NAME)
+            told = list(Tail(attempt.events).events())
+            rendered = {event.file for event in told if isinstance(event, ImageRendered)}
+            seconds = sum(event.seconds or 0.0 for event in told if isinstance(event, StepDone))
+            pictures = [w.picture for w in request.wanted if relative_name(request, w.file) in rendered]
+            if self._pace is not None and pictures and seconds > 0:
+                pace = Pace(
+                    renderer=pictures[0].renderer,
+                    host=socket.gethostname(),
+                    pictures=len(pictures),
+                    effort=sum(map(effort_of, pictures)),
+                    seconds=seconds,
+                )
+                note_pace(self._pace, pace)
 
     def _finish(self, version: VersionPaths, work: PreviewWork) -> None:
-        matrix = matrix_of(version, self._rows_of(version, work.grid), work.settings, work.base)
+        matrix = self._matrix(version, work, self._rows_of(version, work.grid))
         share(matrix)
         if len(matrix.cells) <= DRAWN_AT_ONCE or not missing(matrix):
             from train_tools.previews.sheet import draw_sheet

@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from sd_contract.errors import CheckpointError
-from sd_contract.tensors.tensor_files import data_sha256, file_sha256, read_header
-from train_tools.errors import OptionValueError
+from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.files import link_or_copy, storage_error
-from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.paths import VersionPaths
-from train_tools.model.preview import BUNDLED, WEBUI, Cell, Column, Picture, PreviewMatrix, PreviewSettings, Row
+from train_tools.model.preview import WEBUI, Cell, Picture, PreviewMatrix, PreviewSettings
+from train_tools.previews.arranged import Arranged, Entry
+from train_tools.previews.axes import (
+    BASE_MODEL,
+    CHECKPOINT,
+    LARGEST_SEED,
+    RUN,
+    SOURCE,
+    WEIGHT,
+    Combination,
+    arrangement_of,
+    checked_settings,
+    combinations,
+    lora_tags_in,
+    values_of,
+)
+from train_tools.previews.embeddings import Embedding, embeddings_in, named_in
 from train_tools.previews.picture_file import is_whole, make_folder
-from train_tools.previews.samplers import sampler_named
+from train_tools.previews.samplers import parted_for
+from train_tools.previews.subjects import (
+    BaseModelFile as BaseModelFile,
+)
+from train_tools.previews.subjects import (
+    LabelledCheckpoint as LabelledCheckpoint,
+)
+from train_tools.previews.subjects import (
+    TrainingSample,
+    checkpoint_label,
+    lora_hash,
+    other_loras,
+)
 
-HASH_KEY = "sshs_model_hash"
-LARGEST_SEED = 2**64 - 1
-BASE_RUN = "base model"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseModelFile:
-    """A base model of a matrix: where it lies, and the sha256 of the file."""
-
-    path: Path
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelledCheckpoint:
-    """A checkpoint with its run's label for people, and the base model it was trained on."""
-
-    label: str
-    checkpoint: Checkpoint
-    base: BaseModelFile
+DURING_TRAINING = "during training"
 
 
 def matrix_of(
@@ -45,69 +51,48 @@ def matrix_of(
     checkpoints: Sequence[LabelledCheckpoint],
     settings: PreviewSettings,
     *bases: BaseModelFile,
+    renderer: str = "",
+    hash_of: Callable[[Path], str] = file_sha256,
+    samples: Sequence[TrainingSample] = (),
 ) -> PreviewMatrix:
-    """The base models in the first rows, then the checkpoints in their order; columns are prompts x seeds x
-    weights. `bases` are shown also when no checkpoint was trained on them.
+    """The pictures of checkpoints, arranged as the settings say: else a row for each, the base models in the first
+    rows, and columns by prompt, seed and weight.
 
-    A base model is there whether or not the weights hold a 0. It has one cell for each prompt and seed, in the
-    first column of that group: the same picture stands for all weights. Raises OptionValueError as
-    `checked_settings` does.
+    `bases` are shown also when no checkpoint was trained on them. A base model has one cell for each combination
+    of settings, in the first of the lines that differ only in what it does not have: the same picture stands for
+    all weights. `renderer` is part of each picture's key; `hash_of` tells the sha256 of VAEs and base models that
+    are axes. Raises OptionValueError as `checked_settings` does.
     """
+    notes = tuple(
+        f"{tag} was taken out of the prompt: a matrix itself says which LoRA." for tag in lora_tags_in(settings)
+    )
     settings = checked_settings(settings)
-    columns = columns_of(settings)
-    places = list(_places(version, checkpoints, bases))
-    return PreviewMatrix(
-        rows=tuple(place.row for place in places),
-        columns=columns,
-        cells=tuple(cell for place in places for cell in _cells(place, columns, settings, version.base_images)),
-        settings=settings,
-    )
-
-
-def checked_settings(settings: PreviewSettings) -> PreviewSettings:
-    """The settings with the sampler's one name. Raises OptionValueError for what no renderer could render."""
-    for seed in settings.seeds:
-        if not 0 <= seed <= LARGEST_SEED:
-            raise OptionValueError(
-                f"Seed {seed} can't be used for previews: seeds are whole numbers from 0 to {LARGEST_SEED}."
-            )
-    for number in (*settings.weights, settings.guidance):
-        if not math.isfinite(number):
-            raise OptionValueError(f"{number} is no weight and no guidance: a number like 0.8 or 7 is wanted.")
-    return replace(settings, sampler=_sampler_of(settings))
-
-
-def _sampler_of(settings: PreviewSettings) -> str:
-    """A WebUI knows more samplers than we do, by its own names: whether it has one is asked when it renders."""
-    try:
-        return sampler_named(settings.sampler)
-    except OptionValueError:
-        if settings.renderer == WEBUI and settings.sampler.strip():
-            return settings.sampler.strip()
-        raise
-
-
-def columns_of(settings: PreviewSettings) -> tuple[Column, ...]:
-    """Prompts outermost, weights innermost; repeated values count once. Only when all weights are 0, 0 is one."""
-    weights = tuple(dict.fromkeys(float(weight) for weight in settings.weights if weight)) or (0.0,)
-    prompts, seeds = dict.fromkeys(settings.prompts), dict.fromkeys(settings.seeds)
-    return tuple(
-        Column(prompt=prompt, seed=seed, weight=w) for prompt, seed, w in product(prompts, seeds, weights)
-    )
+    shown = {base.sha256: base for base in (*bases, *(labelled.base for labelled in checkpoints))}
+    checkpoints = [*checkpoints, *other_loras(version, settings, tuple(shown.values()), hash_of)]
+    varied = tuple(dict.fromkeys(name for labelled in checkpoints for name in labelled.options))
+    cast = _Cast(version, settings, renderer, hash_of)
+    entries = [*cast.of_bases(tuple(shown.values())), *cast.of_loras(checkpoints), *cast.of_samples(samples)]
+    return Arranged(
+        arrangement_of(settings, varied, sampled=bool(samples)),
+        settings,
+        entries,
+        {labelled.checkpoint.run: labelled.label for labelled in checkpoints},
+        _in_order(checkpoints, samples),
+    ).matrix(notes)
 
 
 def picture_count(settings: PreviewSettings, checkpoints: int) -> int:
     """How many pictures a matrix of that many checkpoints has; the base model's are counted once."""
-    columns = columns_of(settings)
-    rendered = [column for column in columns if column.weight]
-    return len(_firsts(columns)) + checkpoints * len(rendered)
+    of_base = sum(1 for _ in combinations(settings, of_base=True))
+    of_lora = sum(1 for combination in combinations(settings) if combination[WEIGHT])
+    return (of_base + checkpoints * of_lora) * settings.images_per_cell
 
 
 def missing(matrix: PreviewMatrix) -> tuple[Cell, ...]:
     """The cells whose file is not a whole PNG, one for each picture, in the matrix's order."""
     wanted: dict[str, Cell] = {}
     for cell in matrix.cells:
-        if not is_whole(cell.file):
+        if not cell.sampled and not is_whole(cell.file):
             wanted.setdefault(cell.picture.key, cell)
     return tuple(wanted.values())
 
@@ -128,98 +113,120 @@ def share(matrix: PreviewMatrix) -> None:
                 raise storage_error(cell.file, error) from error
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A row, where its pictures go and what they show."""
-
-    number: int
-    row: Row
-    base: BaseModelFile
-    images: Path
-    lora: str | None
-
-
-def _places(
-    version: VersionPaths, checkpoints: Sequence[LabelledCheckpoint], bases: Sequence[BaseModelFile]
-) -> Iterator[_Place]:
-    shown = {base.sha256: base for base in (*bases, *(labelled.base for labelled in checkpoints))}
-    for number, base in enumerate(shown.values()):
-        row = Row(run=BASE_RUN, label=base.path.stem, checkpoint=None)
-        yield _Place(number, row, base, version.base_images, None)
-    for number, labelled in enumerate(checkpoints, len(shown)):
-        checkpoint = labelled.checkpoint
-        row = Row(run=labelled.label, label=checkpoint_label(checkpoint), checkpoint=checkpoint.path)
-        images = version.run(checkpoint.run).images_of(checkpoint.name)
-        yield _Place(number, row, labelled.base, images, lora_hash(checkpoint.path))
+def _in_order(checkpoints: Sequence[LabelledCheckpoint], samples: Sequence[TrainingSample]) -> list[str]:
+    """The labels of all that was seen while training, from the first step to the last."""
+    steps: dict[str, tuple[bool, int]] = {}
+    names = _names(checkpoints)
+    for labelled in checkpoints:
+        seen = (labelled.checkpoint.final, labelled.checkpoint.step)
+        steps.setdefault(names[labelled.checkpoint.path], seen)
+    for sample in samples:
+        steps.setdefault(sample.when, (False, sample.step))
+    return sorted(steps, key=lambda label: steps[label])
 
 
-def _cells(
-    place: _Place,
-    columns: Sequence[Column],
-    settings: PreviewSettings,
-    base_images: Path,
-) -> Iterator[Cell]:
-    chosen = _firsts(columns) if place.lora is None else range(len(columns))
-    for number in chosen:
-        column = columns[number]
-        alone = place.lora is None or not column.weight
-        picture = _picture(column, settings, place.base.sha256, None if alone else place.lora)
-        yield Cell(
-            row=place.number,
-            column=number,
-            picture=picture,
-            file=(base_images if alone else place.images) / _file_name(picture),
-            checkpoint=None if alone else place.row.checkpoint,
-        )
+def _names(checkpoints: Sequence[LabelledCheckpoint]) -> dict[Path, str]:
+    """What each checkpoint is called; two of one run that say the same of themselves, by their files as well."""
+    labels = [(one.checkpoint.run, checkpoint_label(one.checkpoint), one.base.sha256) for one in checkpoints]
+    counted = Counter(labels)
+    return {
+        one.checkpoint.path: label[1] if counted[label] == 1 else f"{label[1]}, {one.checkpoint.name}"
+        for one, label in zip(checkpoints, labels, strict=True)
+    }
 
 
-def _firsts(columns: Sequence[Column]) -> list[int]:
-    """The first column of each prompt and seed."""
-    firsts: dict[tuple[str, int], int] = {}
-    for number, column in enumerate(columns):
-        firsts.setdefault((column.prompt, column.seed), number)
-    return list(firsts.values())
+class _Cast:
+    """Makes the pictures of a matrix, each with its value on every axis."""
+
+    def __init__(
+        self, version: VersionPaths, settings: PreviewSettings, renderer: str, hash_of: Callable[[Path], str]
+    ) -> None:
+        self._version = version
+        self._settings = settings
+        self._renderer = renderer
+        self._hash_of = cache(hash_of)
+        self._embeddings = _embeddings(settings)
+
+    def of_bases(self, bases: Sequence[BaseModelFile]) -> Iterator[Entry]:
+        for combination in combinations(self._settings, of_base=True):
+            for base in [self._chosen(combination)] if combination[BASE_MODEL] else bases:
+                for picture in self._pictures(combination, base, None):
+                    file = self._version.base_images / _file_name(picture)
+                    yield Entry(combination, picture, file, None, base=base.path.stem)
+
+    def of_loras(self, checkpoints: Sequence[LabelledCheckpoint]) -> Iterator[Entry]:
+        wanted, names = list(combinations(self._settings)), _names(checkpoints)
+        for labelled in checkpoints:
+            told = {
+                **labelled.options,
+                RUN: labelled.checkpoint.run,
+                CHECKPOINT: names[labelled.checkpoint.path],
+            }
+            lora = labelled.sha256 or lora_hash(labelled.checkpoint.path)
+            for combination in wanted:
+                yield from self._of_lora(labelled, lora, combination, told)
+
+    def of_samples(self, samples: Sequence[TrainingSample]) -> Iterator[Entry]:
+        for sample in samples:
+            told = {**sample.options, RUN: sample.run, CHECKPOINT: sample.when, SOURCE: DURING_TRAINING}
+            yield Entry(told | dict(sample.values), sample.picture, sample.file, None, sampled=True)
+
+    def _of_lora(
+        self, labelled: LabelledCheckpoint, lora: str, combination: Combination, told: Mapping[str, Any]
+    ) -> Iterator[Entry]:
+        base = self._chosen(combination) if combination[BASE_MODEL] else labelled.base
+        alone = not combination[WEIGHT]
+        images = self._version.base_images if alone else _images_of(self._version, labelled)
+        checkpoint = None if alone else labelled.checkpoint.path
+        for picture in self._pictures(combination, base, None if alone else lora):
+            yield Entry({**combination, **told}, picture, images / _file_name(picture), checkpoint)
+
+    def _chosen(self, combination: Combination) -> BaseModelFile:
+        path = Path(combination[BASE_MODEL])
+        return BaseModelFile(path=path, sha256=self._hash_of(path))
+
+    def _pictures(self, values: Combination, base: BaseModelFile, lora: str | None) -> Iterator[Picture]:
+        """As many as share a cell, with seeds that follow one another."""
+        width, height = map(int, values["size"].split("x"))
+        sampler, scheduler = parted_for(self._settings.renderer == WEBUI, values["sampler"], values["scheduler"])
+        used = named_in((values["prompt"], values["negative_prompt"]), self._embeddings)
+        for place in range(self._settings.images_per_cell):
+            yield Picture(
+                base=base.sha256.lower(),
+                lora=lora,
+                weight=0.0 if lora is None else values[WEIGHT],
+                prompt=values["prompt"],
+                negative_prompt=values["negative_prompt"],
+                seed=(values["seed"] + place) % (LARGEST_SEED + 1),
+                width_px=width,
+                height_px=height,
+                steps=values["steps"],
+                guidance=float(values["guidance"]),
+                sampler=sampler,
+                clip_skip=values["clip_skip"],
+                scheduler=scheduler,
+                vae=self._hash_of(Path(values["vae"])) if values["vae"] else "",
+                embeddings=tuple(embedding.signature for embedding in used),
+                renderer=self._renderer,
+            )
 
 
-def _picture(column: Column, settings: PreviewSettings, base: str, lora: str | None) -> Picture:
-    return Picture(
-        base=base.lower(),
-        lora=lora,
-        weight=0.0 if lora is None else float(column.weight),
-        prompt=column.prompt,
-        negative_prompt=settings.negative_prompt,
-        seed=int(column.seed),
-        width_px=int(settings.width_px),
-        height_px=int(settings.height_px),
-        steps=int(settings.steps),
-        guidance=float(settings.guidance),
-        sampler=settings.sampler,
-        clip_skip=max(1, int(settings.clip_skip)),
-        renderer="" if settings.renderer == BUNDLED else settings.renderer,
-    )
+def embeddings_of(settings: PreviewSettings) -> tuple[Embedding, ...]:
+    """The embeddings that the prompts name."""
+    found = values_of(settings)
+    return named_in((*found["prompt"], *found["negative_prompt"]), _embeddings(settings))
+
+
+def _embeddings(settings: PreviewSettings) -> tuple[Embedding, ...]:
+    return embeddings_in(Path(settings.embeddings)) if settings.embeddings else ()
+
+
+def _images_of(version: VersionPaths, labelled: LabelledCheckpoint) -> Path:
+    checkpoint = labelled.checkpoint
+    return labelled.images or version.run(checkpoint.run).images_of(checkpoint.name)
 
 
 def _file_name(picture: Picture) -> str:
     if picture.lora is None:
         return f"{picture.key[:16]}.png"
     return f"{picture.seed}-{picture.weight:g}-{picture.key[:12]}.png"
-
-
-def checkpoint_label(checkpoint: Checkpoint) -> str:
-    """For people: "epoch 5", "step 200", "final, epoch 10"."""
-    reached = (
-        f"epoch {checkpoint.epoch}" if checkpoint.epoch else f"step {checkpoint.step}" if checkpoint.step else ""
-    )
-    return ", ".join(part for part in ("final" if checkpoint.final else "", reached) if part) or checkpoint.name
-
-
-def lora_hash(checkpoint: Path) -> str:
-    """The hash of the tensors: from the header where the trainer wrote it, else of the bytes.
-
-    A file that is no readable checkpoint has one too: its row exists, and the renderer says what is wrong.
-    """
-    try:
-        said = read_header(checkpoint).metadata.get(HASH_KEY, "")
-        return said.lower() if len(said) == 64 else data_sha256(checkpoint)
-    except CheckpointError:
-        return file_sha256(checkpoint) if checkpoint.is_file() else "missing"

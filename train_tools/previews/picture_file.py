@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from train_tools.files import storage_error, whole_file
+from train_tools.files import storage_error, whole_file, write_json
 from train_tools.model.preview import Picture
 from train_tools.previews.infotext import infotext
 
@@ -34,17 +34,37 @@ def is_whole(file: Path) -> bool:
 
 
 def write_picture(file: Path, image: Image, picture: Picture, *, base_stem: str, lora_stem: str | None) -> None:
-    """Writes the PNG with its infotext, making the folder when it is not there. Raises StorageError."""
+    """Writes the PNG with its infotext, and beside it the same as JSON, making the folder when it is not there.
+    Raises StorageError."""
     from PIL.PngImagePlugin import PngInfo
 
     texts = PngInfo()
-    texts.add_text(INFOTEXT, infotext(picture, base_stem=base_stem, lora_stem=lora_stem))
+    said = infotext(picture, base_stem=base_stem, lora_stem=lora_stem)
+    texts.add_text(INFOTEXT, said)
     texts.add_text(PICTURE, json.dumps(asdict(picture)))
-    if said := image.info.get(RENDERED_BY):
-        texts.add_text(RENDERED_BY, said)
+    if theirs := image.info.get(RENDERED_BY):
+        texts.add_text(RENDERED_BY, theirs)
     make_folder(file.parent)
     with whole_file(file) as content:
         image.save(content, "PNG", pnginfo=texts)
+    told = {"format": 1, "picture": asdict(picture), "base": base_stem, "lora": lora_stem, "infotext": said}
+    write_json(facts_of(file), told)
+
+
+def facts_of(file: Path) -> Path:
+    """The JSON beside a picture."""
+    return file.with_suffix(".json")
+
+
+def delete_picture(file: Path) -> bool:
+    """Deletes a picture and its JSON. Whether there was a picture. Raises StorageError."""
+    try:
+        was_there = file.exists()
+        file.unlink(missing_ok=True)
+        facts_of(file).unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(file, error) from error
+    return was_there
 
 
 def read_infotext(file: Path) -> str:

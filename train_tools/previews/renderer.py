@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from train_tools.errors import StorageError
 from train_tools.files import write_json
 from train_tools.jobs.kind import Launch as Launch
 from train_tools.model.preview import Picture
-from train_tools.previews.matrix import BaseModelFile
+from train_tools.previews.subjects import BaseModelFile
 
 FORMAT = 1
 REQUEST_NAME = "request.json"
@@ -130,6 +131,11 @@ def read_request(file: Path) -> RenderRequest:
 def _paths(fields: Mapping[str, Any], name: str) -> dict[str, Path]:
     """Requests of older attempts name neither VAEs nor embeddings."""
     return {key: Path(path) for key, path in fields.get(name, {}).items()}
+
+
+def relative_name(request: RenderRequest, file: Path) -> str:
+    """A picture's file as events and results name it."""
+    return os.path.relpath(file, request.folder).replace(os.sep, "/")
 
 
 def signature_of(renderer: Renderer) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,10 +13,11 @@ from typing import TypeVar
 from PIL import Image, ImageDraw
 
 from train_tools.files import whole_file
-from train_tools.model.preview import Cell, Column, PreviewMatrix, PreviewSettings, Row
+from train_tools.model.preview import Cell, Line, PreviewMatrix
+from train_tools.previews.axes import CHECKPOINT, OF_LORA, PROMPT, RUN, WEIGHT
 from train_tools.previews.lettering import draw_lines, line_height, width_of, wrapped
 from train_tools.previews.picture_file import is_whole, make_folder
-from train_tools.previews.samplers import SAMPLERS
+from train_tools.previews.told import told_once
 
 TEXT_PX, SMALL_TEXT_PX, TITLE_PX = 15, 10, 20
 MARGIN, GAP, BAND_GAP, GROUP_GAP = 24, 6, 8, 18
@@ -29,7 +31,7 @@ PROMPT_LINES, FOOTER_LINES, LABEL_LINES = 2, 8, 6
 PAPER, BASE_PAPER, EDGE = "#fbfbf9", "#eef1f5", "#d4d4ce"
 EMPTY, HATCH = "#ececea", "#dcdcd8"
 INK, QUIET = "#1c1c1a", "#6a6a64"
-NOT_RENDERED, WEIGHT = "not rendered", "weight"
+NOT_RENDERED = "not rendered"
 
 Key = TypeVar("Key")
 Band = list[tuple[int, tuple[str, ...]]]
@@ -37,7 +39,8 @@ Band = list[tuple[int, tuple[str, ...]]]
 
 
 def draw_sheet(matrix: PreviewMatrix, target: Path, title: str = "") -> None:
-    """Writes the sheet as a PNG, whole or not at all. Pictures that are not there are marked as not rendered.
+    """Writes the sheet as a PNG or a WebP, as its name ends, whole or not at all. Pictures that are not there are
+    marked as not rendered.
 
     Small pictures are enlarged by a whole factor, large ones reduced. A matrix that is too large for one picture
     is drawn as far as it goes, and the sheet says how much is left out. Raises StorageError.
@@ -45,7 +48,7 @@ def draw_sheet(matrix: PreviewMatrix, target: Path, title: str = "") -> None:
     sheet = _Sheet(_fitting(matrix, title)).drawn()
     make_folder(target.parent)
     with whole_file(target) as file:
-        sheet.save(file, "PNG")
+        sheet.save(file, "WEBP" if target.suffix.lower() == ".webp" else "PNG")
 
 
 @dataclass(frozen=True)
@@ -60,14 +63,31 @@ class _Layout:
 
     @cached_property
     def shown_px(self) -> tuple[int, int]:
-        """Width and height of a picture on the sheet."""
-        settings = self.matrix.settings
-        longest = max(settings.width_px, settings.height_px)
+        """Width and height of a cell on the sheet."""
+        width, height = (side * self.per_side for side in self._largest_px)
+        longest = max(width, height)
         if longest <= min(ENLARGED_TO, self.shown_side):
             factor = min(ENLARGED_TO, self.shown_side) // longest
-            return settings.width_px * factor, settings.height_px * factor
+            return width * factor, height * factor
         scale = min(1.0, self.shown_side / longest)
-        return max(1, round(settings.width_px * scale)), max(1, round(settings.height_px * scale))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    @cached_property
+    def _largest_px(self) -> tuple[int, int]:
+        sizes = {(cell.picture.width_px, cell.picture.height_px) for cell in self.matrix.cells}
+        sizes = sizes or {(self.matrix.settings.width_px, self.matrix.settings.height_px)}
+        return max(width for width, _ in sizes), max(height for _, height in sizes)
+
+    @cached_property
+    def per_side(self) -> int:
+        """How many pictures stand side by side in a cell: several are put into a square (S1-65)."""
+        return math.ceil(math.sqrt(1 + max((cell.place for cell in self.matrix.cells), default=0)))
+
+    def box_of(self, cell: Cell) -> tuple[int, int, int, int]:
+        """Left, top, width and height of the picture."""
+        width, height = (side // self.per_side for side in self.shown_px)
+        down, across = divmod(cell.place, self.per_side)
+        return self.lefts[cell.column] + across * width, self.tops[cell.row] + down * height, width, height
 
     @cached_property
     def label_px(self) -> int:
@@ -75,14 +95,14 @@ class _Layout:
         return round(min(WIDEST_LABEL, max(width_of(text, TEXT_PX) for text in texts))) + 1
 
     @property
-    def shown_rows(self) -> Sequence[Row]:
+    def shown_rows(self) -> Sequence[Line]:
         return self.matrix.rows[: self.rows]
 
     @property
-    def shown_columns(self) -> Sequence[Column]:
+    def shown_columns(self) -> Sequence[Line]:
         return self.matrix.columns[: self.columns]
 
-    def label_of(self, row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def label_of(self, row: Line) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The run's lines and the checkpoint's."""
         return (
             wrapped(row.run, TEXT_PX, self.label_px, LABEL_LINES),
@@ -102,30 +122,57 @@ class _Layout:
 
     @cached_property
     def bands(self) -> list[Band]:
-        """The labels above the base model's row: prompts where there are several, and seeds."""
-        prompts = list(dict.fromkeys(column.prompt for column in self.matrix.columns))
-        numbers = [prompts.index(column.prompt) for column in self.shown_columns]
-        seeds = [(number, column.seed) for number, column in zip(numbers, self.shown_columns, strict=True)]
-        bands = [[(span[0], self._fitted(f"seed {key[1]}", span)) for key, span in _spans(seeds)]]
-        if len(prompts) > 1:
-            bands.insert(0, [(s[0], self._fitted(f"{n + 1}: {prompts[n]}", s)) for n, s in _spans(numbers)])
-        return bands
+        """The labels above the base model's row, a band for each axis of the columns that it has as well. Of
+        prompts, those that are alone are told below."""
+        return [self._band(at) for at, axis in enumerate(self._column_axes) if self._is_told_above(axis)]
+
+    @property
+    def _column_axes(self) -> list[str]:
+        return [value.axis for value in self.matrix.columns[0].values] if self.matrix.columns else []
+
+    def _is_told_above(self, axis: str) -> bool:
+        return not self._is_of_checkpoints(axis) and (axis != PROMPT or len(self._prompts) > 1)
+
+    def _is_of_checkpoints(self, axis: str) -> bool:
+        """The base model's row has no use for it. Where the base model is a column there is no such row."""
+        return axis in OF_LORA and self.matrix.rows[0].is_base
+
+    @cached_property
+    def _prompts(self) -> list[str]:
+        return list(dict.fromkeys(line[PROMPT] for line in self.matrix.columns))
+
+    def _band(self, at: int) -> Band:
+        """The labels of one axis, each over all columns that agree so far."""
+        outer = [tuple(value.value for value in line.values[: at + 1]) for line in self.shown_columns]
+        return [(span[0], self._fitted(self._told(span[0], at), span)) for _, span in _spans(outer)]
+
+    def _told(self, column: int, at: int) -> str:
+        value = self.shown_columns[column].values[at]
+        if value.axis == PROMPT:
+            return f"{self._prompts.index(value.value) + 1}: {value.value}"
+        if value.axis in (RUN, CHECKPOINT) or not value.text:
+            return value.text
+        return f"{value.words} {value.text}"
 
     @cached_property
     def weights_band(self) -> Band:
         """The labels above the checkpoints' rows, which the base model's row has no use for."""
-        if self.rows == 1:
+        places = [at for at, axis in enumerate(self._column_axes) if self._is_of_checkpoints(axis)]
+        if self.rows == 1 or not places:
             return []
-        labels = [f"{column.weight:g}" for column in self.shown_columns]
-        if self.weights_are_spelt_out:
-            labels = [f"{WEIGHT} {label}" for label in labels]
+        labels = [", ".join(self._weight_label(line, at) for at in places) for line in self.shown_columns]
         return [(number, self._fitted(label, (number, number))) for number, label in enumerate(labels)]
+
+    def _weight_label(self, line: Line, at: int) -> str:
+        value = line.values[at]
+        spelt = value.axis == WEIGHT and self.weights_are_spelt_out
+        return f"{WEIGHT} {value.text}" if spelt else value.text
 
     @cached_property
     def weights_are_spelt_out(self) -> bool:
         """Each column has room for "weight 0.5"; else the word stands once, left of the numbers."""
-        longest = max(width_of(f"{WEIGHT} {column.weight:g}", TEXT_PX) for column in self.shown_columns)
-        return longest <= self.shown_px[0]
+        texts = [value.text for line in self.shown_columns for value in line.values if value.axis == WEIGHT]
+        return max((width_of(f"{WEIGHT} {text}", TEXT_PX) for text in texts), default=0) <= self.shown_px[0]
 
     def _fitted(self, text: str, span: tuple[int, int]) -> tuple[str, ...]:
         width = self.lefts[span[1]] + self.shown_px[0] - self.lefts[span[0]]
@@ -137,7 +184,7 @@ class _Layout:
 
     @cached_property
     def footer(self) -> list[str]:
-        texts = list(_footer(self.matrix))
+        texts = list(told_once(self.matrix))
         if self.rows < len(self.matrix.rows):
             texts.append(f"{len(self.matrix.rows) - self.rows} more rows have no room on this sheet.")
         if self.columns < len(self.matrix.columns):
@@ -185,7 +232,7 @@ class _Layout:
         """Left edge of each column; what shares a prompt and a seed stands closer together."""
         lefts = [MARGIN + self.label_px + GROUP_GAP]
         for before, after in itertools.pairwise(self.shown_columns):
-            together = (before.prompt, before.seed) == (after.prompt, after.seed)
+            together = _group_of(before) == _group_of(after)
             lefts.append(lefts[-1] + self.shown_px[0] + (GAP if together else GROUP_GAP))
         return lefts
 
@@ -244,7 +291,7 @@ class _Sheet:
     def _draw_labels(self) -> None:
         layout = self._layout
         for row, top, height in zip(layout.shown_rows, layout.tops[:-1], layout.row_heights, strict=True):
-            if row.checkpoint is None:
+            if row.is_base:
                 edges = (0, top - GAP // 2, layout.width, top + height + GAP // 2 - 1)
                 self._canvas.rectangle(edges, fill=BASE_PAPER)
             run, checkpoint = layout.label_of(row)
@@ -252,8 +299,8 @@ class _Sheet:
             draw_lines(self._canvas, (MARGIN, top + len(run) * line_height(TEXT_PX)), checkpoint, TEXT_PX, QUIET)
 
     def _draw_cell(self, cell: Cell) -> None:
-        left, top = self._layout.lefts[cell.column], self._layout.tops[cell.row]
-        picture = _shown(cell.file, self._layout.shown_px)
+        left, top, width, height = self._layout.box_of(cell)
+        picture = _shown(cell.file, (width, height))
         if picture is None:
             self._image.paste(self._empty, (left, top))
         else:
@@ -264,7 +311,7 @@ class _Sheet:
     @cached_property
     def _empty(self) -> Image.Image:
         """What stands for a picture that is not there."""
-        width, height = self._layout.shown_px
+        width, height = (side // self._layout.per_side for side in self._layout.shown_px)
         field = Image.new("RGB", (width, height), EMPTY)
         canvas = ImageDraw.Draw(field)
         for start in range(-height, width, 12):
@@ -278,18 +325,25 @@ class _Sheet:
         return field
 
 
-def _shown(file: Path, size: tuple[int, int]) -> Image.Image | None:
-    """The picture in the size it is shown in, or None when the file is not a whole picture."""
+def _shown(file: Path, room: tuple[int, int]) -> Image.Image | None:
+    """The picture as large as the room allows, or None when the file is not a whole picture."""
     if not is_whole(file):
         return None
     try:
         with Image.open(file) as image:
-            enlarged = size[0] >= image.width
+            scale = min(room[0] / image.width, room[1] / image.height)
+            size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+            enlarged = scale >= 1
             return image.convert("RGB").resize(
                 size, Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS
             )
     except (OSError, ValueError, SyntaxError):
         return None
+
+
+def _group_of(line: Line) -> tuple[object, ...]:
+    """What a column shares with those it stands close to."""
+    return tuple(value.value for value in line.values if value.axis not in OF_LORA)
 
 
 def _spans(keys: Sequence[Key]) -> Iterator[tuple[Key, tuple[int, int]]]:
@@ -301,22 +355,3 @@ def _spans(keys: Sequence[Key]) -> Iterator[tuple[Key, tuple[int, int]]]:
 
 def _height(band: Band) -> int:
     return line_height(TEXT_PX) * max((len(lines) for _, lines in band), default=0)
-
-
-def _footer(matrix: PreviewMatrix) -> Iterator[str]:
-    settings = matrix.settings
-    prompts = list(dict.fromkeys(settings.prompts))
-    for number, prompt in enumerate(prompts, 1):
-        yield f"prompt{f' {number}' if len(prompts) > 1 else ''}: {prompt or '(empty)'}"
-    yield f"negative prompt: {settings.negative_prompt or '(empty)'}"
-    yield ", ".join(_how(settings))
-    yield f"base model: {matrix.rows[0].label}"
-
-
-def _how(settings: PreviewSettings) -> Iterator[str]:
-    yield SAMPLERS.get(settings.sampler, settings.sampler)
-    yield f"{settings.steps} steps"
-    yield f"CFG {settings.guidance:g}"
-    yield f"{settings.width_px}x{settings.height_px}"
-    if settings.clip_skip > 1:
-        yield f"clip skip {settings.clip_skip}"

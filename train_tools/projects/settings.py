@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from train_tools.errors import StorageError
+from train_tools.errors import OptionValueError, StorageError
 from train_tools.model.captions import Trigger
 from train_tools.model.dataset import Preparation
 from train_tools.model.grid import BUNDLED, stored_value, value_stored
@@ -73,6 +73,21 @@ def settings_in(record: Mapping[str, Any], where: Path) -> VersionSettings:
     )
 
 
+def changed_by(settings: PreviewSettings, changes: Mapping[str, Any]) -> PreviewSettings:
+    """Preview settings with some fields in values as JSON or TOML have them. Raises OptionValueError for a field
+    that there is not, or a value that it can't have."""
+    types = {field.name: str(field.type) for field in fields(settings)}
+    made = {}
+    for name, value in changes.items():
+        if name not in types:
+            raise OptionValueError(f"Previews have no setting {name!r}. There are: {', '.join(types)}.")
+        claim, fits, make = _TYPES[types[name]]
+        if not fits(value):
+            raise OptionValueError(f"{name} = {value!r} can't be used: it has to be {claim}.")
+        made[name] = make(value)
+    return replace(settings, **made)
+
+
 def _engine(record: Mapping[str, Any], where: Path) -> str:
     name = _table(record, "trainer", where).get("engine", BUNDLED)
     if not isinstance(name, str):
@@ -127,12 +142,21 @@ def _is_texts(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
+def _is_lists(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(several, list) for several in value.values())
+
+
+def _tuples(table: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    return {name: tuple(several) for name, several in table.items()}
+
+
 _TYPES: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
     "int": ("a whole number", _is_whole, int),
     "float": ("a number", _is_number, float),
     "bool": ("true or false", lambda value: isinstance(value, bool), bool),
     "str": ("a text in quotes", _is_text, str),
     "Mapping[str, str]": ("a table of texts", _is_texts, dict),
+    "Mapping[str, tuple[Any, ...]]": ("a table of lists", _is_lists, _tuples),
     "tuple[str, ...]": ("a list of texts", _list_of(_is_text), tuple),
     "tuple[int, ...]": ("a list of whole numbers", _list_of(_is_whole), tuple),
     "tuple[float, ...]": ("a list of numbers", _list_of(_is_number), lambda value: tuple(map(float, value))),

@@ -5,7 +5,6 @@ Knows no model: a `Painter` turns a picture's description into an image.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -30,7 +29,7 @@ from train_tools.errors import TrainToolsError
 from train_tools.files import storage_error
 from train_tools.model.preview import Picture
 from train_tools.previews.picture_file import is_whole, write_picture
-from train_tools.previews.renderer import RenderRequest, WantedPicture, read_request
+from train_tools.previews.renderer import RenderRequest, WantedPicture, read_request, relative_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -145,7 +144,7 @@ class Session:
             return
         lora_stem = wanted.checkpoint.stem if wanted.checkpoint else None
         write_picture(wanted.file, image, wanted.picture, base_stem=request.base.path.stem, lora_stem=lora_stem)
-        self._rendered.append(os.path.relpath(wanted.file, request.folder).replace(os.sep, "/"))
+        self._rendered.append(relative_name(request, wanted.file))
         self._events.emit(ImageRendered(self._rendered[-1]))
         self._tell_progress(time.monotonic() - began)
 

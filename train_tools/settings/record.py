@@ -33,7 +33,7 @@ HELP: Mapping[str, str] = {
     "webui.lora_folder": "its folder for LoRAs, as this machine sees it; empty = where it says itself",
     "webui.user": "who it is asked as, where it was started with --api-auth",
     "webui.timeout_s": "how long it may take without coming on; the first picture loads the model",
-    "webui.unload_while_training": "asks it to free the card before each training",
+    "webui.unload": "asks it to free the card before each training",
 }
 """Every setting in the order they are shown, with what it does."""
 

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,6 +18,9 @@ from lora_engine.output.reporting import Reporter
 from sd_contract.events import ImageRendered
 from sd_contract.options import Settings
 from sd_contract.sample_prompts import SamplePrompt
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 FOLDER = "sample"
 
@@ -83,7 +86,7 @@ class Samples:
             return
         now = datetime.now().strftime("%Y%m%d%H%M%S")
         file = f"{stem}_{now}{'' if prompt.seed is None else f'_{prompt.seed}'}.png"
-        as_image(pixels).save(self._folder / file)
+        _save(as_image(pixels), self._folder / file, prompt, seed)
         self._reporter.emit(ImageRendered(f"{FOLDER}/{file}"))
         self._reporter.note(f"sample: {self._folder / file}")
 
@@ -92,3 +95,17 @@ class Samples:
         text = self._model.encode_text(prompts, self._clip_skip)
         device = self._precision.device
         return TextStates(text.states.to(device), None if text.pooled is None else text.pooled.to(device))
+
+
+def _save(image: Image, file: Path, prompt: SamplePrompt, seed: int) -> None:
+    """With an infotext as WebUIs write it, so that the picture says later what it was to show."""
+    from PIL.PngImagePlugin import PngInfo
+
+    lines = [prompt.prompt, *([f"Negative prompt: {prompt.negative_prompt}"] if prompt.negative_prompt else [])]
+    lines.append(
+        f"Steps: {prompt.steps}, Sampler: {prompt.sampler}, CFG scale: {prompt.guidance:g}, Seed: {seed}, "
+        f"Size: {prompt.width_px}x{prompt.height_px}"
+    )
+    texts = PngInfo()
+    texts.add_text("parameters", "\n".join(lines))
+    image.save(file, pnginfo=texts)

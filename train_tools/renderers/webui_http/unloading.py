@@ -59,7 +59,7 @@ class WithWebuiUnloaded:
     def _is_wanted(self) -> bool:
         """Settings that can't be read want nothing; other jobs say what is wrong with them."""
         try:
-            return self._settings().webui.unload_while_training
+            return self._settings().webui.unload
         except TrainToolsError:
             return False
 

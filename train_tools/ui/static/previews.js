@@ -1,9 +1,9 @@
-// The matrix: a row for each checkpoint below the base model, columns by prompt, seed and weight.
+// The matrix: rows and columns as the version's settings arrange them, the base model first.
 import { ask, Feed, MANY_FILES_MS, versionPath } from "./api.js";
 import { h, Island, say } from "./island.js";
 import { NO_PLACE, places } from "./place.js";
 import { Viewer } from "./viewer.js";
-import { count } from "./words.js";
+import { count, duration } from "./words.js";
 
 const ROWS_STEP = 100;
 
@@ -17,7 +17,7 @@ class Previews extends Island {
     this.bar = h("div.bar", { hidden: true }, h("label", {}, "Grid ", this.choice), this.sheet, this.render);
     this.table = h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Preview matrix" });
     this.legend = h("p.legend", {});
-    this.viewer = new Viewer(() => this.shown, () => this.matrix.columns.length);
+    this.viewer = new Viewer(() => this.shown, () => this.matrix.columns.length * this.perCell);
     this.sheetViewer = new Viewer(() => [{ full: this.matrix.sheet?.full, caption: `Sheet of ${this.grid}` }]);
     this.root.append(this.bar, this.note, this.table, this.legend, this.viewer.dialog, this.sheetViewer.dialog);
     this.follow();
@@ -79,7 +79,9 @@ class Previews extends Island {
   show(matrix) {
     this.matrix = matrix;
     this.shown = [];
-    const cells = new Map(matrix.cells.map((cell) => [`${cell.row} ${cell.column}`, cell]));
+    this.perCell = 1 + matrix.cells.reduce((most, cell) => Math.max(most, cell.place), 0);
+    const cells = new Map();
+    for (const cell of matrix.cells) cells.set(`${cell.row} ${cell.column}`, [...(cells.get(`${cell.row} ${cell.column}`) ?? []), cell]);
     const columns = matrix.columns.map((column, at) => ({ ...column, at, words: columnWords(matrix, column), apart: isApart(matrix, at) }));
     const body = matrix.rows.slice(0, this.rows).map((row, at) => this.row(row, at, columns, cells));
     this.table.replaceChildren(h("table", {}, h("thead", {}, headings(matrix, columns)), h("tbody", {}, body)));
@@ -88,7 +90,19 @@ class Previews extends Island {
     this.render.hidden = matrix.missing === 0 || matrix.rows.length < 2;
     say(this.render, `Render ${count(matrix.missing, "missing picture")}`);
     this.sheet.hidden = matrix.sheet === null;
-    say(this.note, matrix.rows.length < 2 ? "No checkpoint has been saved yet." : "");
+    say(this.note, matrix.rows.length < 2 && matrix.columns.length < 2 ? "No checkpoint has been saved yet." : "");
+    if (matrix.missing > 0 && matrix.rows.length > 1) this.tellCost();
+  }
+
+  /** How many are missing in all, and how long they would take here. */
+  async tellCost() {
+    const grid = this.grid;
+    try {
+      const { pictures, seconds } = await ask(versionPath(places.current, "grids", grid, "missing"));
+      if (grid === this.grid && pictures) say(this.render, `Render ${count(pictures, "missing picture")}${seconds === null ? "" : `, ${duration(seconds)}`}`);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   more(matrix) {
@@ -102,18 +116,25 @@ class Previews extends Island {
   }
 
   row(row, at, columns, cells) {
-    const head = h("th", { scope: "row" }, h("span", {}, row.run), h("small", {}, row.label));
+    const [run, ...rest] = row.values.map((value) => value.text);
+    const head = h("th", { scope: "row" }, h("span", {}, run), h("small", {}, rest.filter(Boolean).join(", ")));
     const groups = row.base ? groupsOf(columns) : columns.map((column) => [column]);
-    const data = groups.map((group) => this.cell(row, cells.get(`${at} ${group[0].at}`), group));
+    const words = row.base ? "base model" : [run, ...rest].filter(Boolean).join(", ");
+    const data = groups.map((group) => this.cell(words, cells.get(`${at} ${group[0].at}`), group, row.base));
     return h(row.base ? "tr.base" : "tr", {}, head, data);
   }
 
-  cell(row, cell, group) {
-    const words = row.base ? `base model, seed ${group[0].seed}` : `${row.run}, ${row.label}, ${group[0].words}`;
-    const at = this.shown.push(cell?.picture ? { ...cell.picture, caption: words } : null) - 1;
-    const content = cell?.picture ? this.picture(cell.picture, words, at) : h("span.missing", { role: "img", "aria-label": `${words}: not rendered` }, "not rendered");
-    group.slice(1).forEach(() => this.shown.push(null));
+  cell(row, found, group, isBase) {
+    const words = `${row}, ${isBase ? group[0].words.replace(/, weight [^,]*$/, "") : group[0].words}`;
+    const content = (found ?? []).map((cell) => this.content(cell, words));
+    for (let empty = content.length; empty < group.length * this.perCell; empty++) this.shown.push(null);
     return h(group[0].apart ? "td.apart" : "td", { colspan: group.length > 1 ? group.length : null }, content);
+  }
+
+  content(cell, words) {
+    const at = this.shown.push(cell.picture ? { ...cell.picture, caption: words } : null) - 1;
+    if (cell.picture) return this.picture(cell.picture, words, at);
+    return h("span.missing", { role: "img", "aria-label": `${words}: not rendered` }, "not rendered");
   }
 
   picture(picture, words, at) {
@@ -122,48 +143,55 @@ class Previews extends Island {
   }
 }
 
-/** Columns that share prompt and seed stand together; the base model has one picture for each such group. */
+const OF_LORA = ["run", "checkpoint", "weight"];
+
+/** What a column says of an axis. */
+const said = (column, axis) => column.values.find((value) => value.axis === axis)?.text;
+
+/** What a column shares with those it stands close to: all that the base model has as well. */
+const groupKey = (column, upTo = column.values.length) => JSON.stringify(column.values.slice(0, upTo).filter((value) => !OF_LORA.includes(value.axis)).map((value) => value.text));
+
+/** Columns that stand together; the base model has one picture for each such group. */
 function groupsOf(columns) {
   const groups = new Map();
-  for (const column of columns) {
-    const key = JSON.stringify([column.prompt, column.seed]);
-    groups.set(key, [...(groups.get(key) ?? []), column]);
-  }
+  for (const column of columns) groups.set(groupKey(column), [...(groups.get(groupKey(column)) ?? []), column]);
   return [...groups.values()];
 }
 
-/** Whether another prompt or seed begins here, as the sheet shows by a wider gap. */
+/** Whether another group begins here, as the sheet shows by a wider gap. */
 function isApart({ columns }, at) {
-  return at > 0 && (columns[at].prompt !== columns[at - 1].prompt || columns[at].seed !== columns[at - 1].seed);
+  return at > 0 && groupKey(columns[at]) !== groupKey(columns[at - 1]);
 }
 
-const promptsOf = (matrix) => [...new Set(matrix.columns.map((column) => column.prompt))];
+const promptsOf = (matrix) => [...new Set(matrix.columns.map((column) => said(column, "prompt")))].filter((prompt) => prompt !== undefined);
+
+function valueWords(matrix, value, short) {
+  if (value.axis === "prompt") return short ? `prompt ${promptsOf(matrix).indexOf(value.text) + 1}` : `${promptsOf(matrix).indexOf(value.text) + 1}: ${value.text}`;
+  return ["run", "checkpoint"].includes(value.axis) || !value.text ? value.text : `${value.words} ${value.text}`;
+}
 
 function columnWords(matrix, column) {
-  const prompts = promptsOf(matrix);
-  const prompt = prompts.length > 1 ? `prompt ${prompts.indexOf(column.prompt) + 1}, ` : "";
-  return `${prompt}seed ${column.seed}, weight ${column.weight}`;
+  const told = column.values.filter((value) => value.text && (value.axis !== "prompt" || promptsOf(matrix).length > 1));
+  return told.map((value) => valueWords(matrix, value, true)).join(", ");
 }
 
+/** A row of headings for each axis, a heading over all columns that agree so far. Of prompts, one alone is told below. */
 function headings(matrix, columns) {
-  const prompts = promptsOf(matrix);
-  const groups = groupsOf(columns);
-  const corner = (words) => h("th.corner", { scope: "col" }, words);
-  const th = (column) => (column.apart ? "th.apart" : "th");
-  const byPrompt = prompts.map((prompt, at) => h(at ? "th.apart" : "th", { scope: "colgroup", colspan: columns.filter((column) => column.prompt === prompt).length }, `${at + 1}: ${prompt}`));
-  const bySeed = groups.map((group) => h(th(group[0]), { scope: "colgroup", colspan: group.length }, `seed ${group[0].seed}`));
-  const byWeight = columns.map((column) => h(th(column), { scope: "col" }, `weight ${column.weight}`));
-  return [
-    prompts.length > 1 ? h("tr", {}, corner(""), byPrompt) : null,
-    h("tr", {}, corner(""), bySeed),
-    h("tr", {}, corner("checkpoint"), byWeight),
-  ];
+  const axes = columns[0]?.values.map((value) => value.axis) ?? [];
+  const shown = axes.map((axis, at) => at).filter((at) => axes[at] !== "prompt" || promptsOf(matrix).length > 1);
+  return shown.map((at) => {
+    const spans = [];
+    for (const column of columns) {
+      const key = JSON.stringify(column.values.slice(0, at + 1).map((value) => value.text));
+      if (spans.at(-1)?.key === key) spans.at(-1).columns.push(column);
+      else spans.push({ key, columns: [column] });
+    }
+    const last = at === shown.at(-1);
+    const cells = spans.map(({ columns: over }) => h(over[0].apart ? "th.apart" : "th", { scope: over.length > 1 ? "colgroup" : "col", colspan: over.length }, valueWords(matrix, over[0].values[at], false)));
+    return h("tr", {}, h("th.corner", { scope: "col" }, last ? (matrix.rows.at(-1)?.values.at(-1)?.words ?? "") : ""), cells);
+  });
 }
 
-function legend(matrix) {
-  const prompts = promptsOf(matrix).map((prompt, at, all) => `prompt${all.length > 1 ? ` ${at + 1}` : ""}: ${prompt || "(empty)"}`);
-  const how = `${matrix.sampler}, ${matrix.steps} steps, CFG ${matrix.guidance}, ${matrix.width_px}x${matrix.height_px}`;
-  return [...prompts, `negative prompt: ${matrix.negative_prompt || "(empty)"}`, how].map((line) => h("span", {}, line));
-}
+const legend = (matrix) => [...matrix.told_once, ...matrix.notes].map((line) => h("span", {}, line));
 
 customElements.define("tt-previews", Previews);
