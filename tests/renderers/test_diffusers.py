@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,11 @@ PICTURE = Picture(
 )
 
 
+LONG = ", ".join(["a blue square on a pink background"] * 10)
+WORD = "sky-like_thing"
+SIGNATURE = f"{WORD} 0123"
+
+
 class TestDiffusersRenderer(RendererConformance):
     @classmethod
     def renderer(cls):
@@ -74,8 +80,22 @@ class Gallery:
             gallery.wanted("unguided", replace(PICTURE, guidance=1.0)),
             gallery.wanted("skipped", replace(PICTURE, clip_skip=2)),
             gallery.wanted("again", PICTURE),
+            gallery.wanted("karras", replace(PICTURE, sampler="dpmpp_2m", scheduler="karras")),
+            gallery.wanted("stressed", replace(PICTURE, prompt="a (blue:1.4) square on a [pink] background")),
+            gallery.wanted("long", replace(PICTURE, prompt=LONG)),
+            gallery.wanted("longer", replace(PICTURE, prompt=f"{LONG}, red")),
+            gallery.wanted("other VAE", replace(PICTURE, vae="v")),
+            gallery.wanted("embedded", replace(PICTURE, prompt=f"a {WORD} square", embeddings=(SIGNATURE,))),
+            gallery.wanted("spelt out", replace(PICTURE, prompt="a blue square")),
         ]
-        request = RenderRequest(base=pocket(), folder=folder, wanted=tuple(wanted), device="cpu")
+        request = RenderRequest(
+            base=pocket(),
+            folder=folder,
+            wanted=tuple(wanted),
+            device="cpu",
+            vaes={"v": brighter_vae(folder / "brighter.safetensors")},
+            embeddings={SIGNATURE: embedding_of("blue", folder / f"{WORD}.safetensors")},
+        )
         rendering = render(DiffusersRenderer(), request, folder)
         assert rendering.code == 0, rendering.output
         return gallery
@@ -88,6 +108,24 @@ class Gallery:
 
     def pixels(self, name: str) -> np.ndarray:
         return pixels_of(self.file(name)).astype(int)
+
+
+def brighter_vae(path: Path) -> Path:
+    """The pocket model's VAE in a file of its own, which decodes everything a little brighter."""
+    vae = sd1.load(inspect(POCKET)).vae
+    assert vae is not None
+    tensors = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
+    tensors["decoder.conv_out.bias"] += 0.2
+    save_file(tensors, path)
+    return path
+
+
+def embedding_of(word: str, path: Path) -> Path:
+    """A textual inversion that means what a word means already."""
+    model = sd1.load(inspect(POCKET))
+    (token,) = model.tokenizer(word, add_special_tokens=False).input_ids
+    save_file({"emb_params": model.text_encoder.get_input_embeddings().weight[[token]].clone()}, path)
+    return path
 
 
 def full_lora(path: Path) -> Path:
@@ -109,7 +147,7 @@ def gallery(tmp_path_factory) -> Gallery:
     return Gallery.rendered(tmp_path_factory.mktemp("gallery"))
 
 
-def diffusers_picture(lora: Path, picture: Picture) -> np.ndarray:
+def diffusers_picture(lora: Path, picture: Picture, scheduler: Any = None) -> np.ndarray:
     """The same picture by StableDiffusionPipeline with the LoRA that diffusers itself loads."""
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
@@ -119,7 +157,8 @@ def diffusers_picture(lora: Path, picture: Picture) -> np.ndarray:
         text_encoder=model.text_encoder,
         tokenizer=model.tokenizer,
         unet=model.unet,
-        scheduler=DDIMScheduler(
+        scheduler=scheduler
+        or DDIMScheduler(
             beta_start=0.00085,
             beta_end=0.012,
             beta_schedule="scaled_linear",
@@ -161,9 +200,32 @@ def test_a_picture_does_not_depend_on_what_was_rendered_before_it(gallery):
     assert (gallery.pixels("again") == gallery.pixels("ddim")).all()
 
 
-@pytest.mark.parametrize("other", ["euler", "euler_a", "dpmpp_2m", "unguided", "skipped"])
+@pytest.mark.parametrize("other", ["euler", "euler_a", "dpmpp_2m", "unguided", "skipped", "stressed", "long"])
 def test_each_setting_changes_the_picture(gallery, other):
     assert np.abs(gallery.pixels(other) - gallery.pixels("ddim")).max() > 8
+
+
+def test_a_scheduler_changes_the_picture_as_it_does_with_diffusers(gallery):
+    from diffusers import DPMSolverMultistepScheduler
+
+    scheduler = DPMSolverMultistepScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", use_karras_sigmas=True, steps_offset=1
+    )
+    theirs = diffusers_picture(gallery.lora, PICTURE, scheduler)
+    assert np.abs(gallery.pixels("karras") - theirs).max() <= LARGEST_DIFFERENCE
+    assert np.abs(gallery.pixels("karras") - gallery.pixels("dpmpp_2m")).max() > 4
+
+
+def test_words_beyond_75_tokens_count(gallery):
+    assert np.abs(gallery.pixels("longer") - gallery.pixels("long")).max() > 4
+
+
+def test_a_vae_of_its_own_decodes_the_picture(gallery):
+    assert 10 < (gallery.pixels("other VAE") - gallery.pixels("ddim")).mean() < 40
+
+
+def test_an_embedding_stands_for_its_word(gallery):
+    assert (gallery.pixels("embedded") == gallery.pixels("spelt out")).all()
 
 
 def test_loras_that_overflow_or_belong_to_another_model_are_named(tmp_path):

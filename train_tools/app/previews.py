@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from train_tools.previews.kind import PREVIEW_NOW, preview_job
 from train_tools.previews.matrix import BaseModelFile, LabelledCheckpoint, matrix_of, missing
 from train_tools.previews.pasted import Pasted, settings_from_infotext
 from train_tools.previews.picture_file import delete_picture, read_infotext, read_picture
+from train_tools.previews.styles import read_styles, with_styles
 from train_tools.previews.subjects import TrainingSample
 from train_tools.previews.told import told_once
 from train_tools.previews.training_samples import training_samples
@@ -38,6 +39,8 @@ from train_tools.runs.checkpoints import checkpoints_of
 from train_tools.runs.record import RunRecord, read_record
 
 LARGEST_DRAWN = 2**32 - 1
+LONGEST_PATH = 1000
+WEIGHTS = "*.safetensors"
 Change = Callable[[PreviewSettings], PreviewSettings]
 
 
@@ -47,6 +50,18 @@ class Missing:
 
     pictures: int
     seconds: float | None
+
+    @property
+    def sentence(self) -> str:
+        """Make the missing: 36 images, about 4 min."""
+        if not self.pictures:
+            return "Nothing is missing."
+        images = f"{self.pictures} image{'s' * (self.pictures != 1)}"
+        if self.seconds is None:
+            return f"Make the missing: {images}; how long that takes is known once some are rendered here."
+        minutes = round(self.seconds / 60)
+        about = f"about {minutes} min" if self.seconds >= 90 else f"about {max(1, round(self.seconds))} s"
+        return f"Make the missing: {images}, {about}."
 
 
 @dataclass(frozen=True)
@@ -199,9 +214,15 @@ class Previews:
         """The settings as a WebUI's infotext has them; nothing is kept yet."""
         return settings_from_infotext(text, self._versions.settings(project, version).previews)
 
-    def from_picture(self, project: str, version: str, picture: Path) -> Pasted:
-        """The same from the picture itself."""
-        return self.pasted(project, version, infotext_of(picture))
+    def like(self, project: str, version: str, picture: str) -> Pasted:
+        """The same from a picture's file, or from the text itself."""
+        is_file = "\n" not in picture and len(picture) < LONGEST_PATH and Path(picture).is_file()
+        return self.pasted(project, version, infotext_of(Path(picture)) if is_file else picture)
+
+    @staticmethod
+    def styled(settings: PreviewSettings, file: Path, names: Sequence[str]) -> PreviewSettings:
+        """The settings with styles of a WebUI's styles.csv applied."""
+        return with_styles(settings, read_styles(file), names)
 
     def export(self, project: str, version: str, grid: str | None, target: Path) -> Path:
         """Writes the matrix to a file of one's own: .png or .webp as one picture, .html as a page that needs
@@ -320,9 +341,6 @@ class Previews:
 
     def _refuse_while_rendering(self, project: str, version: str) -> None:
         self._versions.refuse_if_used(project, version)
-
-
-WEIGHTS = "*.safetensors"
 
 
 def infotext_of(picture: Path) -> str:

@@ -30,6 +30,11 @@ class StableDiffusion1:
 
     pad_id: ClassVar[int] = END_ID
 
+    @property
+    def pad_ids(self) -> tuple[int, ...]:
+        """What each text encoder's chunks are filled up with."""
+        return (self.pad_id,)
+
     def encode_text(
         self,
         captions: Sequence[str],
@@ -51,6 +56,11 @@ class StableDiffusion1:
         ids_CT = chunks.ids.flatten(0, 1).to(device_of(self.text_encoder))
         states_BTD = joined_states(self._states(ids_CT, clip_skip), chunks.ids.shape[1])
         return TextStates(stressed(states_BTD, chunks.weights) if weighted else states_BTD)
+
+    def states_of(self, ids: Sequence[Tensor], clip_skip: int | None) -> tuple[list[Tensor], Tensor | None]:
+        """The states of each text encoder for chunks of token ids, C x T each, as `encode_text` takes them, and
+        the chunks as a whole where the family has that."""
+        return [self._states(ids[0], clip_skip)], None
 
     def _states(self, ids_CT: Tensor, clip_skip: int | None) -> Tensor:
         if clip_skip is None or clip_skip == 1:

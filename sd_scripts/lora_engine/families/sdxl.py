@@ -51,6 +51,19 @@ class StableDiffusionXL(StableDiffusion1):
         pooled_BP = output.text_embeds.unflatten(0, (len(captions), -1))[:, 0]
         return TextStates(torch.cat([states_1, states_2], dim=-1), pooled_BP)
 
+    @property
+    def pad_ids(self) -> tuple[int, ...]:
+        """What each text encoder's chunks are filled up with."""
+        return (END_ID, OPEN_CLIP_PAD)
+
+    def states_of(self, ids: Sequence[Tensor], clip_skip: int | None) -> tuple[list[Tensor], Tensor | None]:
+        """The states of both encoders, and the chunks as a whole."""
+        outputs = [
+            encoder(input_ids=each, output_hidden_states=True)
+            for encoder, each in zip(self.text_encoder, ids, strict=True)
+        ]
+        return [output.hidden_states[BEFORE_LAST] for output in outputs], outputs[1].text_embeds
+
     def _joined(self, output: Any, chunks: Chunks, weighted: bool) -> Tensor:
         states_BTD = joined_states(output.hidden_states[BEFORE_LAST], chunks.ids.shape[1])
         return stressed(states_BTD, chunks.weights) if weighted else states_BTD

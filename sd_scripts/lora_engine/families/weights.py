@@ -119,7 +119,7 @@ def open_parts(base: BaseModel) -> Mapping[str, Find]:
     """How each part of a base model finds its weights. BaseModelError when files are missing or damaged."""
     try:
         parts = _folder_parts(base) if base.is_folder else file_parts(base, open_file(base.path))
-        own_vae = {"vae": _vae_file(base.vae_path, base)} if base.vae_path else {}
+        own_vae = {"vae": vae_file(base.vae_path, base)} if base.vae_path else {}
     except CheckpointError as error:
         raise BaseModelError(f"base model: {error}") from error
     return {**parts, **own_vae}
@@ -153,7 +153,7 @@ def _folder_parts(base: BaseModel) -> dict[str, Find]:
     }
 
 
-def _vae_file(path: Path, base: BaseModel) -> Find:
+def vae_file(path: Path, base: BaseModel) -> Find:
     """A VAE of its own: a diffusers folder or file, or a file in Stability's layout with or without its prefix."""
     tensors = open_files(model_folders.weight_files(path)) if path.is_dir() else open_file(path)
     if any(name.startswith("encoder.down_blocks.") for name in tensors):

@@ -57,7 +57,16 @@ SCHEDULERS: Mapping[str, _Scheduler] = {
     "dpmsolver++": _scheduler(*_DPM),
     "dpmpp_2m": _scheduler(*_DPM),
     "dpmsingle": _scheduler("dpmsolver_singlestep", "DPMSolverSinglestepScheduler"),
+    "dpmpp_2m_sde": _scheduler(*_DPM, algorithm_type="sde-dpmsolver++"),
+    "unipc": _scheduler("unipc_multistep", "UniPCMultistepScheduler"),
 }
+SPACINGS: Mapping[str, Mapping[str, Any]] = {
+    "_karras": {"use_karras_sigmas": True},
+    "_exponential": {"use_exponential_sigmas": True},
+    "_beta": {"use_beta_sigmas": True},
+    "_sgm_uniform": {"timestep_spacing": "trailing"},
+}
+"""How steps may be spread over the noise: what it adds to a sampler's name, and to its settings."""
 
 
 class Wanted(Protocol):
@@ -83,14 +92,15 @@ def prompts_of(prompt: str, negative_prompt: str, guidance: float) -> list[str]:
 def paint(
     model: Family,
     vae: Any,
-    text: TextStates,
+    text: TextStates | Sequence[TextStates],
     wanted: Wanted,
     seed: int,
     device: torch.device,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Tensor | None:
-    """Pixels 3 x H x W from -1 to 1 for the text of `prompts_of`; None when stopped meanwhile. OptionError for an
-    unknown sampler."""
+    """Pixels 3 x H x W from -1 to 1 for the text of `prompts_of`, in one batch or, when the prompts are of
+    different length, each for itself; None when stopped meanwhile. OptionError for an unknown sampler."""
+    texts = [text] if isinstance(text, TextStates) else text
     generator = torch.Generator("cpu").manual_seed(seed)
     scheduler = new_scheduler(wanted.sampler, model.base)
     with _without_warnings():
@@ -101,7 +111,7 @@ def paint(
         if stopped():
             return None
         prediction = _guided(
-            model, scheduler.scale_model_input(latents, timestep), timestep, text, wanted.guidance
+            model, scheduler.scale_model_input(latents, timestep), timestep, texts, wanted.guidance
         )
         latents = scheduler.step(prediction, timestep, latents, return_dict=False, **own)[0]
     pixels: Tensor = vae.decode(latents / model.scaling_factor, return_dict=False)[0]
@@ -119,12 +129,18 @@ def as_image(pixels: Tensor) -> Image:
 def new_scheduler(sampler: str, base: BaseModel) -> Any:
     """The diffusers scheduler for a sampler, on Stable Diffusion's noise schedule. OptionError for an unknown
     one."""
-    found = SCHEDULERS.get(sampler.removeprefix("k_"))
+    spacing = next((spacing for spacing in SPACINGS if sampler.endswith(spacing)), "")
+    found = SCHEDULERS.get(sampler.removesuffix(spacing).removeprefix("k_"))
     if found is None:
         raise OptionError(f"There is no sampler {sampler!r}. Use one of: {', '.join(SCHEDULERS)}.")
     make = getattr(import_module(found.module), found.name)
     with _without_warnings():
-        settings = {**NOISE_SCHEDULE, **found.settings, "prediction_type": base.prediction_type}
+        settings = {
+            **NOISE_SCHEDULE,
+            **found.settings,
+            **SPACINGS.get(spacing, {}),
+            "prediction_type": base.prediction_type,
+        }
         if base.zero_terminal_snr and "rescale_betas_zero_snr" in signature(make).parameters:
             settings |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
         return make(**settings)
@@ -149,11 +165,17 @@ def _first_noise(model: Family, wanted: Wanted, generator: torch.Generator) -> T
     return torch.randn(*shape, generator=generator)
 
 
-def _guided(model: Family, latents: Tensor, timestep: Tensor, text: TextStates, guidance: float) -> Tensor:
+def _guided(
+    model: Family, latents: Tensor, timestep: Tensor, texts: Sequence[TextStates], guidance: float
+) -> Tensor:
     """The prediction with classifier-free guidance (Ho & Salimans, arXiv 2207.12598), in float32."""
-    both = latents.expand(len(text), -1, -1, -1).to(text.states.dtype)
-    predictions = model.predict(both, timestep.expand(len(text)), text).float()
-    if len(text) == 1:
+    predictions = torch.cat([_predicted(model, latents, timestep, text) for text in texts])
+    if len(predictions) == 1:
         return predictions
     without, with_prompt = predictions.chunk(2)
     return without + guidance * (with_prompt - without)
+
+
+def _predicted(model: Family, latents: Tensor, timestep: Tensor, text: TextStates) -> Tensor:
+    several = latents.expand(len(text), -1, -1, -1).to(text.states.dtype)
+    return model.predict(several, timestep.expand(len(text)), text).float()
