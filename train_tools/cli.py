@@ -29,6 +29,7 @@ from train_tools.commands import (
     runs,
     scores,
     settings,
+    webui,
 )
 from train_tools.commands.border import AsJson, choose_outputs, the_app, told
 from train_tools.commands.grids import show_result
@@ -61,6 +62,7 @@ for part in (
     scores,
     lora,
     settings,
+    webui,
     health,
 ):
     commands.add_typer(part.commands)

@@ -40,7 +40,7 @@ ROOMS = {
     "scoring": {"datasets", "jobs", "runs", "model", "sd_contract"},
     "tools": {"jobs", "model", "sd_contract"},
     "engines": {"runs", "failures", "options", "model", "sd_contract"},
-    "renderers": {"previews", "model", "sd_contract"},
+    "renderers": {"previews", "jobs", "settings", "model", "sd_contract"},
     "app": {
         "model",
         "options",

@@ -52,3 +52,8 @@ def test_sides_that_can_not_be_rendered_are_told(sides):
 def test_numbers_of_steps_that_can_not_be_rendered_are_told(steps):
     with pytest.raises(OptionValueError, match=f"{steps} sampling steps can't be used: 1 to 1000"):
         PreviewSettings(steps=steps)
+
+
+def test_a_renderer_that_there_is_not_is_told():
+    with pytest.raises(OptionValueError, match="no renderer 'webgui' for previews"):
+        PreviewSettings(renderer="webgui")

@@ -25,6 +25,15 @@ from train_tools.previews.matrix import LabelledCheckpoint
 from train_tools.previews.renderer import read_request
 
 
+class OtherRenderer(StandInRenderer):
+    """Known by what it is started with."""
+
+    name = "other"
+
+    def launch(self, request, attempt):
+        return replace(super().launch(request, attempt), stop_grace_s=7.0)
+
+
 class Grid:
     """A version with a grid of two runs of one checkpoint each."""
 
@@ -36,7 +45,9 @@ class Grid:
             file = write_lora(self.version.run(run).folder / "zorb.safetensors", seed=number)
             found = checkpoint(file, run=run)
             self.rows.append(LabelledCheckpoint(label=f"network_dim={number}", checkpoint=found, base=pocket()))
-        self.kind = PreviewJob(StandInRenderer(), self.rows_of, device="cpu")
+        self.kind = PreviewJob(
+            {"bundled": StandInRenderer(), "webui": OtherRenderer()}, self.rows_of, device="cpu"
+        )
 
     def rows_of(self, version: VersionPaths, grid: str):
         assert (version, grid) == (self.version, "grid-1")
@@ -116,6 +127,16 @@ def test_a_runs_job_renders_its_checkpoints_and_the_base_and_draws_the_grids_she
     assert facts["picture"]["prompt"] == SMALL.prompts[0] and "Steps: 3" in facts["infotext"]
     assert not grid.version.run("large").images_of("zorb").exists()
     assert grid.sheet.is_file()
+
+
+def test_the_settings_choose_the_renderer_and_each_has_pictures_of_its_own(grid):
+    bundled = grid.attempt_at(grid.new_job())
+    bundled.run()
+    other = grid.attempt_at(grid.new_job(settings=replace(SMALL, renderer="webui")))
+    assert (bundled.launch.stop_grace_s == 7.0, other.launch.stop_grace_s == 7.0) == (False, True)
+    assert other.wanted == 1 + 2
+    assert other.judged(Exit(code=other.run())).state is JobState.DONE
+    assert len(list(grid.version.run("small").images_of("zorb").glob("*.png"))) == 2 * 2
 
 
 def test_a_grids_job_renders_all_runs(grid):

@@ -11,6 +11,7 @@ from train_tools.model.preview import PreviewSettings
 from train_tools.previews.matrix import (
     BaseModelFile,
     LabelledCheckpoint,
+    checked_settings,
     checkpoint_label,
     lora_hash,
     matrix_of,
@@ -159,3 +160,17 @@ def test_each_base_model_of_a_grid_has_a_row_and_its_own_pictures(tmp_path):
     keys = {row: {cell.picture.key for cell in matrix.cells if cell.row == row} for row in range(4)}
     assert not keys[0] & keys[1]
     assert not keys[2] & keys[3]
+
+
+def test_a_webuis_own_samplers_are_kept(tmp_path):
+    own = replace(SETTINGS, renderer="webui", sampler=" Restart Karras ")
+    assert checked_settings(own).sampler == "Restart Karras"
+    assert checked_settings(replace(own, sampler="DPM++ 2M")).sampler == "dpmpp_2m"
+    varied = replace(own, axes={"sampler": ("Euler a", "LCM"), "scheduler": ("Karras", "Turbo")})
+    pictures = [cell.picture for cell in matrix_in(tmp_path, settings=varied).cells]
+    assert {(picture.sampler, picture.scheduler) for picture in pictures} == {
+        ("euler_a", "karras"),
+        ("euler_a", "Turbo"),
+        ("LCM", "karras"),
+        ("LCM", "Turbo"),
+    }

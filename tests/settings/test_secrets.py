@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from train_tools.errors import OptionValueError, StorageError
-from train_tools.settings.secrets import WEBHOOK_VARIABLE, Secrets, checked_address
+from train_tools.settings.secrets import WEBHOOK_VARIABLE, Secrets, checked_address, checked_webui
 
 URL = "https://hooks.example:8443/T0/sEcReT?token=pSsT"
 
@@ -94,3 +94,22 @@ def test_what_is_no_address_is_refused_without_being_repeated(text, says):
     with pytest.raises(OptionValueError, match=says) as error:
         checked_address(text)
     assert "sEc" not in str(error.value)
+
+
+def test_a_webuis_password_goes_to_the_host_it_was_given_for(secrets):
+    assert secrets.webui_password("http://127.0.0.1:7860") == ""
+    secrets.set_webui_password("pass: wörd ", "http://127.0.0.1:7860/")
+    assert secrets.webui_password("http://127.0.0.1:7860") == "pass: wörd "
+    assert secrets.webui_password_host == "127.0.0.1:7860"
+    with pytest.raises(OptionValueError, match=r"given for '127.+', and is not sent to 'evil\.example'"):
+        secrets.webui_password("https://evil.example")
+    told = Secrets(secrets.file.parent, {"TRAIN_TOOLS_WEBUI_PASSWORD": "other"})
+    assert told.webui_password("https://webui.example") == "other"
+    secrets.set_webui_password("", "")
+    assert secrets.webui_password("https://evil.example") == ""
+
+
+@pytest.mark.parametrize("wrong", ["", "127.0.0.1:7860", "ftp://x", "http://u:p@x", "http://x/?a", "http://x/ y"])
+def test_an_address_that_is_no_webuis_is_told(wrong):
+    with pytest.raises(OptionValueError, match="The WebUI's address can't be used"):
+        checked_webui(wrong)

@@ -4,7 +4,7 @@ page) talks to. What an action means is decided in the rooms; here they are only
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -49,7 +49,9 @@ from train_tools.follow_ups.webhook import WebhookJob
 from train_tools.grids.runs import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
+from train_tools.model.job import JobState
 from train_tools.model.paths import OutputsPaths, VersionPaths
+from train_tools.model.preview import BUNDLED, WEBUI
 from train_tools.model.project import Project, Version
 from train_tools.previews.kind import KIND as PREVIEW
 from train_tools.previews.kind import PREVIEW_NOW, PreviewJob
@@ -59,8 +61,10 @@ from train_tools.projects.template import Demo, read_demo
 from train_tools.regularisation.kind import KIND as REGULARISATION
 from train_tools.regularisation.kind import RegularisationJob
 from train_tools.renderers.diffusers import DiffusersRenderer
+from train_tools.renderers.webui_http.renderer import WebuiRenderer
+from train_tools.renderers.webui_http.unloading import WithWebuiUnloaded
 from train_tools.runs.engine import Engine
-from train_tools.runs.training import TrainingJob
+from train_tools.runs.training import TRAIN, TrainingJob
 from train_tools.scoring.kind import ScoreJob
 from train_tools.settings.secrets import Secrets
 from train_tools.tools.kind import KIND as LORA_TOOL
@@ -80,7 +84,10 @@ class App:
 
     def __init__(self, outputs: OutputsPaths, engines: Sequence[Engine], renderer: Renderer) -> None:
         self.outputs = outputs
-        self.renderer = renderer
+        self.renderers: Mapping[str, Renderer] = {
+            BUNDLED: renderer,
+            WEBUI: WebuiRenderer(lambda: self.settings.read()),
+        }
         self.engines = Engines(engines, outputs, self.state_folder)
         self._secrets = Secrets(self.state_folder)
         self.settings = Settings(outputs, self._secrets)
@@ -139,7 +146,11 @@ class App:
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(
-            outputs, self.versions, self.jobs, self.grids, lambda: signature_of(self.renderer)
+            outputs,
+            self.versions,
+            self.jobs,
+            self.grids,
+            lambda chosen: signature_of(self.renderers[chosen.renderer]),
         )
         self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews)
         self.lora_tools = LoraTools(outputs, self.jobs)
@@ -182,18 +193,13 @@ class App:
 
     def _kinds(self) -> Sequence[JobKind]:
         work = (
-            TrainingJob(
-                self.outputs,
-                self.engines,
-                dataset_of=self.versions.trained_on_by,
-                previews_of=self.previews.after_run,
-            ),
+            WithWebuiUnloaded(self._training(), lambda: self.settings.read(), self._trainings_wait),
             self._preview_job("auto", PREVIEW),
             self._preview_job("cpu", PREVIEW_NOW),
             CaptionJob(self.outputs),
             ScoreJob(self.outputs, self.scores.series_of),
             CopyJob(self.settings.read),
-            RegularisationJob(self.renderer, self._busy_with),
+            RegularisationJob(self.renderers[BUNDLED], self._busy_with),
         )
         dataset_work = [DatasetJob(kind, self.outputs) for kind in DATASET_KINDS]
         return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read), ToolJob())
@@ -201,9 +207,20 @@ class App:
     def _busy_with(self, version: VersionPaths) -> str | None:
         return self.jobs.working_in(version.folder, but_not=ON_DATASETS)
 
+    def _training(self) -> TrainingJob:
+        return TrainingJob(
+            self.outputs,
+            self.engines,
+            dataset_of=self.versions.trained_on_by,
+            previews_of=self.previews.after_run,
+        )
+
+    def _trainings_wait(self) -> bool:
+        return any(job.kind == TRAIN for job in self.jobs.queue.jobs(states=(JobState.QUEUED,)))
+
     def _preview_job(self, device: str, name: str) -> PreviewJob:
         return PreviewJob(
-            self.renderer,
+            self.renderers,
             self.previews.rows_of,
             device,
             name=name,

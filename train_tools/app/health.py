@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from train_tools.model.engine import EngineState
 from train_tools.model.finding import Finding, Level, Section
 from train_tools.model.job import JobState
 from train_tools.model.paths import OutputsPaths
+from train_tools.model.settings import WebuiSettings
 from train_tools.runs.provenance import installed_packages, python_of
 
 PAGE_PORT = 7870
@@ -84,6 +86,15 @@ class Health:
             "Base models": self._base_model_findings,
             "WebUI": self._webuis,
         }
+
+    def webui(self) -> Section:
+        """Whether previews can be rendered with the WebUI of the settings."""
+        return _section("WebUI for previews", self._webui_for_previews)
+
+    def _webui_for_previews(self) -> Iterator[Finding]:
+        from train_tools.renderers.webui_http.findings import webui_findings as tried
+
+        yield from tried(self._settings.read().webui)
 
     def compiling(self, engine: str) -> Finding:
         """Whether torch.compile works for a trainer, tried in its environment. Raises NotFoundError."""
@@ -249,6 +260,9 @@ class Health:
         named = [Path(folder).expanduser() for folder in settings.models.folders]
         copies = [settings.copies.place] if settings.copies.folder else []
         yield from webui_findings([*named, *copies], running_webuis())
+        if settings.webui != WebuiSettings():
+            for finding in self._webui_for_previews():
+                yield replace(finding, level=Level.WARNING if finding.level is Level.STOP else finding.level)
 
 
 def environment_of(state: EngineState) -> Environment:

@@ -73,10 +73,15 @@ class MatrixPage:
 
 
 class Previews:
-    """Shows and renders matrices. `renderer` says whose pictures they are."""
+    """Shows and renders matrices. `renderer` says whose pictures the settings ask for."""
 
     def __init__(
-        self, outputs: OutputsPaths, versions: Versions, jobs: Jobs, grids: Grids, renderer: Callable[[], str]
+        self,
+        outputs: OutputsPaths,
+        versions: Versions,
+        jobs: Jobs,
+        grids: Grids,
+        renderer: Callable[[PreviewSettings], str],
     ) -> None:
         self._outputs = outputs
         self._versions = versions
@@ -100,12 +105,13 @@ class Previews:
         runs = None
         if count is not None:
             runs = {file.parent.name for file in files[first : first + count]}
+        settings = self._previews(paths)
         matrix = matrix_of(
             paths,
             self.rows_of(paths, record.name, runs),
-            self._previews(paths),
+            settings,
             *self._bases_of(record.grid),
-            renderer=self._renderer(),
+            renderer=self._renderer(settings),
             hash_of=self.hash_of,
             samples=self._samples(paths, record, runs),
         )
@@ -115,11 +121,12 @@ class Previews:
         self, project: str, version: str, grid: str | None = None, change: Change = lambda settings: settings
     ) -> Missing:
         """How many pictures are missing, and how long they would take."""
-        wanted = missing(self._rendered(project, version, grid, change))
+        matrix = self._rendered(project, version, grid, change)
+        wanted = missing(matrix)
         seconds = seconds_for(
             self._outputs.preview_paces,
             (cell.picture for cell in wanted),
-            renderer=self._renderer(),
+            renderer=self._renderer(matrix.settings),
             host=socket.gethostname(),
         )
         return Missing(pictures=len(wanted), seconds=seconds if wanted else 0.0)
@@ -292,7 +299,7 @@ class Previews:
         record = self._grids.record(project, version, grid)
         settings = self._with_prompt(paths, _drawn(change(self._previews(paths))))
         rows = self.rows_of(paths, record.name)
-        return matrix_of(paths, rows, settings, renderer=self._renderer(), hash_of=self.hash_of)
+        return matrix_of(paths, rows, settings, renderer=self._renderer(settings), hash_of=self.hash_of)
 
     def _previews(self, version: VersionPaths) -> PreviewSettings:
         """The version's preview settings: with seeds that are drawn, and without a prompt, the first caption."""

@@ -27,14 +27,17 @@ from train_tools.settings.record import (
 from train_tools.settings.secrets import (
     CAPTION_KEY_VARIABLE,
     WEBHOOK_VARIABLE,
+    WEBUI_PASSWORD_VARIABLE,
     Secrets,
     WebhookAddress,
     checked_address,
     checked_endpoint,
+    checked_webui,
 )
 
 WEBHOOK = "webhook_address"
 CAPTION_KEY = "caption_key"
+WEBUI_PASSWORD = "webui_password"
 """What the secrets are called where settings are typed; they are none of settings.toml."""
 
 
@@ -64,7 +67,8 @@ class Settings:
             allowed="an address with http:// or https://",
             help=f"where the webhook is; {where}",
         )
-        return (*(_as_is_here(setting) for setting in listed(self.read())), address, self._caption_key)
+        shown = (_as_is_here(setting) for setting in listed(self.read()))
+        return (*shown, address, self._caption_key, self._webui_password)
 
     @property
     def _caption_key(self) -> Setting:
@@ -77,6 +81,18 @@ class Settings:
             default="",
             allowed="a text",
             help="opens the program that describes pictures; a secret, kept in this user's own folder",
+        )
+
+    @property
+    def _webui_password(self) -> Setting:
+        here = self._secrets.has_webui_password_from_environment
+        host = self._secrets.webui_password_host
+        return Setting(
+            key=WEBUI_PASSWORD,
+            value=f"set by {WEBUI_PASSWORD_VARIABLE}" if here else f"kept for {host}" if host else "",
+            default="",
+            allowed="a text",
+            help="opens the WebUI for webui.user; a secret, kept in this user's own folder",
         )
 
     def some(self, keys: Sequence[str]) -> tuple[Setting, ...]:
@@ -98,6 +114,8 @@ class Settings:
         _check_folder(values.get("copies.folder"))
         if values.get("captions.endpoint"):
             checked_endpoint(str(values["captions.endpoint"]))
+        if "webui.url" in values:
+            checked_webui(str(values["webui.url"]))
         with self._writing:
             return change_settings(self._outputs.settings, values)
 
@@ -105,12 +123,14 @@ class Settings:
         """Sets values as somebody typed them, the webhook's address among them."""
         address = assignments.get(WEBHOOK)
         checked = checked_address(address) if address else None
-        secrets = (WEBHOOK, CAPTION_KEY)
+        secrets = (WEBHOOK, CAPTION_KEY, WEBUI_PASSWORD)
         values = {key: typed(key, text) for key, text in assignments.items() if key not in secrets}
         if values:
             self.change(values)
         if CAPTION_KEY in assignments:
             self._secrets.set_caption_key(assignments[CAPTION_KEY].strip(), self.read().captions.endpoint)
+        if WEBUI_PASSWORD in assignments:
+            self._secrets.set_webui_password(assignments[WEBUI_PASSWORD].strip("\r\n"), self.read().webui.url)
         if address is not None:
             self._secrets.set_webhook(checked)
 

@@ -35,6 +35,9 @@ def preview(
     size: Annotated[str | None, typer.Option(help="Width and height in pixels, as in 512,768")] = None,
     steps: Annotated[int | None, typer.Option(help="Sampling steps.")] = None,
     guidance: Annotated[float | None, typer.Option(help="CFG scale.")] = None,
+    renderer: Annotated[
+        str | None, typer.Option(help="bundled, or webui: the one of `train-tools settings webui.url`.")
+    ] = None,
     sampler: Annotated[str | None, typer.Option(help="As WebUIs call it: 'Euler a', 'DPM++ 2M Karras'")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Karras, Exponential, Beta or SGM Uniform")] = None,
     clip_skip: Annotated[
@@ -84,6 +87,7 @@ def preview(
         "steps": steps,
         "guidance": guidance,
         "sampler": sampler,
+        "renderer": renderer,
         "scheduler": scheduler,
         "clip_skip": clip_skip,
         "vae": vae,

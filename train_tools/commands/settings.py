@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from train_tools.app.settings import Settings
 
 commands = typer.Typer()
-ASKED_FOR = {"webhook_address": "The webhook's address", "caption_key": "The key"}
+ASKED_FOR = {
+    "webhook_address": "The webhook's address",
+    "caption_key": "The key",
+    "webui_password": "The WebUI's password",
+}
 """Secrets: `NAME=-` asks for them."""
 
 
@@ -25,7 +29,7 @@ def settings(
         list[str] | None,
         typer.Argument(
             metavar="KEY[=VALUE]...",
-            help=f"Show some, or set them; {' and '.join(f'{key}=-' for key in ASKED_FOR)} ask for the secret: "
+            help=f"Show some, or set them; {', '.join(f'{key}=-' for key in ASKED_FOR)} ask for the secret: "
             "the shell's history won't know it.",
         ),
     ] = None,

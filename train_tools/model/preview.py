@@ -12,6 +12,10 @@ from typing import Any
 
 from train_tools.errors import OptionValueError
 
+BUNDLED, WEBUI = "bundled", "webui"
+RENDERERS = (BUNDLED, WEBUI)
+"""What pictures can be rendered with: the bundled renderer, or the WebUI of the settings."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewSettings:
@@ -31,6 +35,7 @@ class PreviewSettings:
     scheduler: str = ""
     """How the steps are spread over the noise; "" = the sampler's own way."""
     clip_skip: int = 1
+    renderer: str = BUNDLED
     vae: str = ""
     """A VAE's file; "" = the base model's own."""
     embeddings: str = ""
@@ -55,6 +60,10 @@ class PreviewSettings:
             raise OptionValueError(
                 f"Previews of {self.width_px}x{self.height_px} can't be rendered: both sides have to be "
                 "multiples of 8 from 64 to 4096."
+            )
+        if self.renderer not in RENDERERS:
+            raise OptionValueError(
+                f"There is no renderer {self.renderer!r} for previews. Choose one of: {', '.join(RENDERERS)}."
             )
         if not 1 <= self.steps <= 1000:
             raise OptionValueError(f"{self.steps} sampling steps can't be used: 1 to 1000 are allowed.")

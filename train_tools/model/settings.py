@@ -88,6 +88,29 @@ class CaptionEndpointSettings:
     """Which of its models; empty = the one it has."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class WebuiSettings:
+    """The WebUI that previews may be rendered with. Its password is a secret and not among these."""
+
+    url: str = "http://127.0.0.1:7860"
+    lora_folder: str = ""
+    """Absolute, as this machine sees it; empty = where the WebUI itself says."""
+    user: str = ""
+    timeout_s: int = 300
+    """How long a picture may take without coming on; the first one loads the model."""
+    unload: bool = False
+    """Whether it is asked to free the card before each training."""
+
+    def __post_init__(self) -> None:
+        if self.lora_folder and not _is_whole(self.lora_folder):
+            raise OptionValueError(
+                f"The folder {self.lora_folder!r} can't be used for a WebUI's LoRAs: it has to be a whole path, "
+                "such as /home/me/stable-diffusion-webui/models/Lora, or empty for the one the WebUI names itself."
+            )
+        if not 1 <= self.timeout_s <= 86_400:
+            raise OptionValueError(f"{self.timeout_s} s can't be waited for a WebUI: 1 to 86400 are allowed.")
+
+
 def _is_whole(folder: str) -> bool:
     try:
         return Path(folder).expanduser().is_absolute()
@@ -104,6 +127,7 @@ class UserSettings:
     machine: MachineSettings = field(default_factory=MachineSettings)
     models: ModelSettings = field(default_factory=ModelSettings)
     captions: CaptionEndpointSettings = field(default_factory=CaptionEndpointSettings)
+    webui: WebuiSettings = field(default_factory=WebuiSettings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from train_tools.errors import OptionValueError
-from train_tools.model.preview import PreviewSettings
+from train_tools.model.preview import WEBUI, PreviewSettings
 from train_tools.previews.lora_tags import without_lora_tags
-from train_tools.previews.samplers import label_of, parted, sampler_named, scheduler_named
+from train_tools.previews.samplers import label_of, or_as_typed, parted_for, sampler_named, scheduler_named
 
 LARGEST_SEED = 2**64 - 1
 RUN, CHECKPOINT, SOURCE = "run", "checkpoint", "source"
@@ -129,6 +129,9 @@ def checked_settings(settings: PreviewSettings) -> PreviewSettings:
     both = set(settings.rows) & set(settings.columns)
     if both:
         raise OptionValueError(f"{', '.join(sorted(both))} can't be in the rows and in the columns of one matrix.")
+    named: dict[str, Callable[[str], str]] = {"sampler": sampler_named, "scheduler": scheduler_named}
+    if settings.renderer == WEBUI:
+        named = {name: or_as_typed(each) for name, each in named.items()}
     settings = replace(
         settings,
         prompts=_checked("prompt", settings.prompts),
@@ -136,12 +139,15 @@ def checked_settings(settings: PreviewSettings) -> PreviewSettings:
         weights=_checked(WEIGHT, settings.weights),
         seeds=_checked("seed", settings.seeds),
         guidance=_checked("guidance", (settings.guidance,))[0],
-        sampler=sampler_named(settings.sampler),
-        scheduler=scheduler_named(settings.scheduler),
-        axes={name: _checked(name, values) for name, values in settings.axes.items()},
+        sampler=named["sampler"](settings.sampler),
+        scheduler=named["scheduler"](settings.scheduler),
+        axes={
+            name: tuple(map(named[name], map(str, values))) if name in named else _checked(name, values)
+            for name, values in settings.axes.items()
+        },
     )
     for sampler, scheduler in product(*(values_of(settings)[name] for name in ("sampler", "scheduler"))):
-        parted(sampler, scheduler)
+        parted_for(settings.renderer == WEBUI, sampler, scheduler)
     return settings
 
 

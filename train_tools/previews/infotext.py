@@ -62,7 +62,7 @@ def _parameters(picture: Picture, base_stem: str, lora_stem: str | None) -> list
     values = [
         ("Steps", str(picture.steps)),
         ("Sampler", SAMPLERS.get(picture.sampler, picture.sampler)),
-        *([("Schedule type", SCHEDULERS[picture.scheduler])] if picture.scheduler else []),
+        *([("Schedule type", SCHEDULERS.get(picture.scheduler, picture.scheduler))] if picture.scheduler else []),
         ("CFG scale", f"{picture.guidance:g}"),
         ("Seed", str(picture.seed)),
         ("Size", f"{picture.width_px}x{picture.height_px}"),

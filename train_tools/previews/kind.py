@@ -146,12 +146,12 @@ def version_of(job_folder: Path) -> VersionPaths:
 
 
 class PreviewJob:
-    """Renders with one renderer; a JobKind. `device` as in `RenderRequest`; `pace` is where it is noted how long
-    pictures took; `hash_of` tells the sha256 of a file."""
+    """Renders with the renderer that the work's settings name; a JobKind. `device` as in `RenderRequest`; `pace`
+    is where it is noted how long pictures took; `hash_of` tells the sha256 of a file."""
 
     def __init__(
         self,
-        renderer: Renderer,
+        renderers: Mapping[str, Renderer],
         rows_of: RowsOf,
         device: str = "auto",
         *,
@@ -160,7 +160,7 @@ class PreviewJob:
         hash_of: Callable[[Path], str] = file_sha256,
     ) -> None:
         self.name = name
-        self._renderer = renderer
+        self._renderers = renderers
         self._rows_of = rows_of
         self._device = device
         self._pace = pace
@@ -183,7 +183,7 @@ class PreviewJob:
             vaes={self._hash_of(path): path for path in map(Path, values_of(matrix.settings)["vae"]) if path.name},
             embeddings={one.signature: one.path for one in embeddings_of(matrix.settings)},
         )
-        return self._renderer.launch(request, attempt)
+        return self._renderers[work.settings.renderer].launch(request, attempt)
 
     def observe(self, job: Job, folder: Path, attempt: Attempt, event: Event) -> None:
         """Pictures lie where they belong as soon as they are rendered; there is nothing to do."""
@@ -214,7 +214,7 @@ class PreviewJob:
     def _matrix(
         self, version: VersionPaths, work: PreviewWork, rows: Sequence[LabelledCheckpoint]
     ) -> PreviewMatrix:
-        renderer = signature_of(self._renderer)
+        renderer = signature_of(self._renderers[work.settings.renderer])
         return matrix_of(version, rows, work.settings, work.base, renderer=renderer, hash_of=self._hash_of)
 
     def _note_pace(self, attempt: Attempt) -> None:
@@ -226,7 +226,7 @@ class PreviewJob:
             pictures = [w.picture for w in request.wanted if relative_name(request, w.file) in rendered]
             if self._pace is not None and pictures and seconds > 0:
                 pace = Pace(
-                    renderer=signature_of(self._renderer),
+                    renderer=pictures[0].renderer,
                     host=socket.gethostname(),
                     pictures=len(pictures),
                     effort=sum(map(effort_of, pictures)),

@@ -11,7 +11,7 @@ from typing import Any
 from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.files import link_or_copy, storage_error
 from train_tools.model.paths import VersionPaths
-from train_tools.model.preview import Cell, Picture, PreviewMatrix, PreviewSettings
+from train_tools.model.preview import WEBUI, Cell, Picture, PreviewMatrix, PreviewSettings
 from train_tools.previews.arranged import Arranged, Entry
 from train_tools.previews.axes import (
     BASE_MODEL,
@@ -29,7 +29,7 @@ from train_tools.previews.axes import (
 )
 from train_tools.previews.embeddings import Embedding, embeddings_in, named_in
 from train_tools.previews.picture_file import is_whole, make_folder
-from train_tools.previews.samplers import parted
+from train_tools.previews.samplers import parted_for
 from train_tools.previews.subjects import (
     BaseModelFile as BaseModelFile,
 )
@@ -188,7 +188,7 @@ class _Cast:
     def _pictures(self, values: Combination, base: BaseModelFile, lora: str | None) -> Iterator[Picture]:
         """As many as share a cell, with seeds that follow one another."""
         width, height = map(int, values["size"].split("x"))
-        sampler, scheduler = parted(values["sampler"], values["scheduler"])
+        sampler, scheduler = parted_for(self._settings.renderer == WEBUI, values["sampler"], values["scheduler"])
         used = named_in((values["prompt"], values["negative_prompt"]), self._embeddings)
         for place in range(self._settings.images_per_cell):
             yield Picture(

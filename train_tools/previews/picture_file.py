@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 BEGINNING = b"\x89PNG\r\n\x1a\n"
 END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-INFOTEXT, PICTURE = "parameters", "train_tools.picture"
-"""Names of the text chunks: the infotext where WebUIs look for it, and the exact picture as JSON."""
+INFOTEXT, PICTURE, RENDERED_BY = "parameters", "train_tools.picture", "train_tools.rendered_by"
+"""Names of the text chunks: the infotext where WebUIs look for it, the exact picture as JSON, and what the program
+said that rendered it, where it is not ours. An image bears that in its `info` until it is written."""
 
 
 def is_whole(file: Path) -> bool:
@@ -41,6 +42,8 @@ def write_picture(file: Path, image: Image, picture: Picture, *, base_stem: str,
     said = infotext(picture, base_stem=base_stem, lora_stem=lora_stem)
     texts.add_text(INFOTEXT, said)
     texts.add_text(PICTURE, json.dumps(asdict(picture)))
+    if theirs := image.info.get(RENDERED_BY):
+        texts.add_text(RENDERED_BY, theirs)
     make_folder(file.parent)
     with whole_file(file) as content:
         image.save(content, "PNG", pnginfo=texts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from train_tools.errors import OptionValueError
 
@@ -67,6 +67,30 @@ def scheduler_named(text: str) -> str:
     )
 
 
+def or_as_typed(named: Callable[[str], str]) -> Callable[[str], str]:
+    """The same, but what we don't know is kept: a WebUI has more, and says itself what it has."""
+
+    def either(text: str) -> str:
+        try:
+            return named(text)
+        except OptionValueError:
+            if not text.strip():
+                raise
+            return text.strip()
+
+    return either
+
+
+def parted_for(webui: bool, sampler: str, scheduler: str = "") -> tuple[str, str]:
+    """As `parted`; for a WebUI, what we don't know stays as it is."""
+    try:
+        return parted(sampler, scheduler)
+    except OptionValueError:
+        if not webui:
+            raise
+        return sampler, scheduler
+
+
 def parted(sampler: str, scheduler: str = "") -> tuple[str, str]:
     """Sampler and scheduler, each for itself. OptionValueError for two that don't go together."""
     for name in sorted(SAMPLERS, key=len, reverse=True):
@@ -76,7 +100,8 @@ def parted(sampler: str, scheduler: str = "") -> tuple[str, str]:
             if chosen not in _schedulers_of(name):
                 allowed = ", ".join(SCHEDULERS[one] for one in _schedulers_of(name) if one) or "none"
                 raise OptionValueError(
-                    f"{SAMPLERS[name]} can't be run with the scheduler {SCHEDULERS[chosen]}. It takes: {allowed}."
+                    f"{SAMPLERS[name]} can't be run with the scheduler {SCHEDULERS.get(chosen, chosen)}. "
+                    f"It takes: {allowed}."
                 )
             return name, chosen
     raise OptionValueError(f"Sampler {sampler!r} is not known. Choose one of: {', '.join(SAMPLERS)}.")
@@ -84,8 +109,8 @@ def parted(sampler: str, scheduler: str = "") -> tuple[str, str]:
 
 def label_of(sampler: str) -> str:
     """For people: "DPM++ 2M Karras"."""
-    name, scheduler = parted(sampler)
-    return f"{SAMPLERS[name]} {SCHEDULERS[scheduler]}".strip()
+    name, scheduler = parted_for(True, sampler)
+    return f"{SAMPLERS.get(name, name)} {SCHEDULERS.get(scheduler, scheduler)}".strip()
 
 
 def _schedulers_of(sampler: str) -> tuple[str, ...]:

@@ -29,6 +29,11 @@ HELP: Mapping[str, str] = {
     "models.folders": "where base models lie; a WebUI's own folder stands for its models/Stable-diffusion",
     "captions.endpoint": "a program that describes pictures, spoken to as OpenAI's: its address up to /v1",
     "captions.model": "which of its models; empty = the one it has",
+    "webui.url": "the WebUI that may render previews; it has to be started with --api",
+    "webui.lora_folder": "its folder for LoRAs, as this machine sees it; empty = where it says itself",
+    "webui.user": "who it is asked as, where it was started with --api-auth",
+    "webui.timeout_s": "how long it may take without coming on; the first picture loads the model",
+    "webui.unload": "asks it to free the card before each training",
 }
 """Every setting in the order they are shown, with what it does."""
 
@@ -148,6 +153,14 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
+def _whole_number(text: str) -> int | str:
+    """What is no number is left as it is: it is refused with what is allowed."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
 def _items_typed(text: str) -> list[str]:
     """Items with commas between; one in quotes may hold a comma."""
     (items,) = csv.reader([text.replace("\n", " ")], skipinitialspace=True)
@@ -157,6 +170,11 @@ def _items_typed(text: str) -> list[str]:
 _TRUTHS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 _KINDS: Mapping[str, _Kind] = {
     "str": _Kind("a text in quotes", lambda value: value if isinstance(value, str) else None, str),
+    "int": _Kind(
+        "a whole number",
+        lambda value: value if isinstance(value, int) and not isinstance(value, bool) else None,
+        _whole_number,
+    ),
     "bool": _Kind(
         "true or false",
         lambda value: value if isinstance(value, bool) else None,

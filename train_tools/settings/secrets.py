@@ -21,6 +21,7 @@ from train_tools.model.settings import WebhookState
 
 WEBHOOK_VARIABLE = "TRAIN_TOOLS_WEBHOOK"
 CAPTION_KEY_VARIABLE = "TRAIN_TOOLS_CAPTION_KEY"
+WEBUI_PASSWORD_VARIABLE = "TRAIN_TOOLS_WEBUI_PASSWORD"
 LONGEST_KEY = 1000
 SCHEMES = ("http", "https")
 LONGEST_ADDRESS = 2000
@@ -69,6 +70,25 @@ def checked_endpoint(text: str) -> str:
             "http://127.0.0.1:1234/v1: `train-tools settings captions.endpoint=ADDRESS`."
         )
     return url
+
+
+def checked_webui(text: str) -> str:
+    """The address of a WebUI, without a slash at its end. It is no secret. Raises OptionValueError."""
+    url = text.strip().rstrip("/")
+    problem = _problem_with(url) or ("it holds a query" if {"?", "#"} & set(url) else "")
+    if problem:
+        raise OptionValueError(
+            f"The WebUI's address can't be used: {problem if url else 'none is set'}. A good one is like "
+            "http://127.0.0.1:7860: `train-tools settings webui.url=ADDRESS`."
+        )
+    return url
+
+
+def checked_password(text: str) -> str:
+    """A password that a header can hold. Raises OptionValueError, which does not repeat it."""
+    if len(text) > LONGEST_KEY or not text.isprintable():
+        raise OptionValueError("The password can't be used: it is too long, or holds what can't be typed.")
+    return text
 
 
 def checked_key(text: str) -> str:
@@ -133,6 +153,35 @@ class Secrets:
     def has_caption_key_from_environment(self) -> bool:
         return bool(self._environment.get(CAPTION_KEY_VARIABLE, "").strip())
 
+    def webui_password(self, url: str) -> str:
+        """The password for a WebUI; empty when there is none. Raises OptionValueError when it was given for
+        another host: settings.toml, which names the WebUI, may come from somebody else."""
+        from_environment = self._environment.get(WEBUI_PASSWORD_VARIABLE, "")
+        if from_environment:
+            return checked_password(from_environment)
+        kept = self._kept()
+        password, host = str(kept.get("webui_password", "")), urlsplit(url).netloc
+        if password and kept.get("webui_host") != host:
+            raise OptionValueError(
+                f"The WebUI's password was given for {kept.get('webui_host')!r}, and is not sent to {host!r}. If "
+                "the new address is right, set it again: `train-tools settings webui_password=-`."
+            )
+        return password
+
+    def set_webui_password(self, password: str, url: str) -> None:
+        """Keeps a password for the host of a WebUI; an empty one forgets it."""
+        host = urlsplit(checked_webui(url)).netloc if password else ""
+        self._keep({"webui_password": checked_password(password), "webui_host": host})
+
+    @property
+    def webui_password_host(self) -> str:
+        """The host that a password is kept for; empty when none is."""
+        return str(self._kept().get("webui_host", ""))
+
+    @property
+    def has_webui_password_from_environment(self) -> bool:
+        return bool(self._environment.get(WEBUI_PASSWORD_VARIABLE))
+
     def _keep(self, changes: Mapping[str, str]) -> None:
         """Writes some secrets; empty ones are forgotten."""
         secrets = {**self._writable(), **changes, "format": 1}
@@ -144,7 +193,8 @@ class Secrets:
             if os.name == "posix" and stat.S_IMODE(self.file.stat().st_mode) & 0o077:
                 raise StorageError(
                     f"{self.file} can be read by others on this machine, so it is not used. What it holds is no "
-                    "secret any more: set it anew, with `train-tools settings webhook_address=-` or caption_key=-."
+                    "secret any more: set it anew, with `train-tools settings webhook_address=-`, caption_key=- "
+                    "or webui_password=-."
                 )
             return tomllib.loads(self.file.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from train_tools.model.finding import Level, worst
+from train_tools.model.finding import Level, Section, worst
 from train_tools.server.answers import Answer
 from train_tools.server.api.context import TheApp
 
@@ -38,17 +38,14 @@ def show(app: TheApp) -> HealthAnswer:
     sections = app.health.findings()
     return HealthAnswer(
         level=worst(sections),
-        sections=tuple(
-            SectionAnswer(
-                title=section.title,
-                findings=tuple(
-                    FindingAnswer(check=each.check, level=each.level, message=each.message, cure=each.cure)
-                    for each in section.findings
-                ),
-            )
-            for section in sections
-        ),
+        sections=tuple(_section(section) for section in sections),
     )
+
+
+@router.get("/webui")
+def webui(app: TheApp) -> SectionAnswer:
+    """Whether previews can be rendered with the WebUI of the settings; a file is put into its LoRA folder."""
+    return _section(app.health.webui())
 
 
 @router.get("/bundle", response_class=Response)
@@ -56,3 +53,13 @@ def bundle(app: TheApp) -> Response:
     """The same as a ZIP with settings, versions and the ends of failed logs, without secrets."""
     headers = {"content-disposition": f'attachment; filename="{BUNDLE}"', "cache-control": "no-store"}
     return Response(app.diagnostics.packed(), media_type="application/zip", headers=headers)
+
+
+def _section(section: Section) -> SectionAnswer:
+    return SectionAnswer(
+        title=section.title,
+        findings=tuple(
+            FindingAnswer(check=each.check, level=each.level, message=each.message, cure=each.cure)
+            for each in section.findings
+        ),
+    )
