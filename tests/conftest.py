@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ settings.load_profile("house")
 
 def pytest_configure() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # inherited by every process a test starts
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background; children would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=AWKWARD_NAMES, ids=lambda name: ascii(name[:20]))

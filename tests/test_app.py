@@ -48,7 +48,10 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
         PROJECT,
         VERSION,
         replace(
-            settings, preparation=replace(settings.preparation, width_px=64, height_px=64), options={}, axes={}
+            settings,
+            preparation=replace(settings.preparation, width_px=64, height_px=64, mirrored_copies=False),
+            options={},
+            axes={},
         ),
     )
     app.versions.import_images(PROJECT, VERSION, [pictures])

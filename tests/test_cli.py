@@ -96,7 +96,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Say:
 
 
 def import_pictures(say: Say, pictures: Path) -> Any:
-    size = ("--width", 64, "--height", 64, "--repeats", 4)
+    size = ("--width", 64, "--height", 64, "--repeats", 4, "--not-mirrored")
     return say("dataset", "import", AWKWARD, "v1", pictures, *size, "--json").json
 
 
@@ -189,6 +189,32 @@ def test_of_many_that_were_not_imported_the_reasons_are_told(say, tmp_path):
     answer = say("dataset", "import", "cat", "v1", pictures, "--width", 64, "--height", 64)
     assert "Left out: 31, because its format is not one of" in answer.out
     assert "All of them are listed in" in answer.out
+
+
+def test_a_preparation_is_tried_on_one_picture_and_then_done_to_all(say, tmp_path):
+    say("project", "create", "cat")
+    say("version", "create", "cat")
+    import_size = ("--width", 64, "--height", 64, "--not-mirrored")
+    say("dataset", "import", "cat", "v1", draw_pictures(tmp_path / "pictures"), *import_size)
+    tried = ("dataset", "prepare", "cat", "v1", "--set", "upside_down_copies=true")
+    assert say(*tried, "--preview", tmp_path / "look.png", "--json").json["images"] == 2
+    with Image.open(tmp_path / "look.png") as sheet:
+        sheet.load()
+    assert "3 images of 3 originals, 1 captions" in say("dataset", "prepare", "cat", "v1").out
+    assert say(*tried, "--json").json["images"] == 6
+    assert say("dataset", "prepare", "cat", "v1", "--json").json["images"] == 6
+    refused(say("dataset", "prepare", "cat", "v1", "--set", "splitt=true"), "splitt", "split_overlap")
+    refused(say(*tried, "--preview", tmp_path / "x.png", "--picture", "no.png"), "no.png")
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_part_of_a_picture_is_taken_and_repeats_follow_from_steps(ask):
+    refused(ask("dataset", "crop", *VERSION, "no.png", "0,0,1,1"), "no.png")
+    refused(ask("dataset", "crop", *VERSION, "no.png", "0,0"), "left,top,right,bottom")
+    answer = ask("dataset", "repeats", *VERSION, "--steps", 300, "--epochs", 10, "--json").json
+    assert (answer["repeats"], answer["steps"], answer["amount"]) == (10, 300, "inside")
+    assert "100% of the training" in ask("dataset", "repeats", *VERSION, "--repeats", 2, "--epochs", 1).out
+    refused(ask("dataset", "repeats", *VERSION, "--steps", 300), "two of steps")
 
 
 def test_a_plan_as_json_has_the_runs_with_their_steps(ask):

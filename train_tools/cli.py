@@ -19,12 +19,14 @@ from train_tools.commands import (
     engines,
     grids,
     health,
+    lora,
     machine,
     presets,
     previews,
     projects,
     queue,
     runs,
+    scores,
     settings,
 )
 from train_tools.commands.border import AsJson, choose_outputs, the_app, told
@@ -54,6 +56,8 @@ for part in (
     runs,
     machine,
     previews,
+    scores,
+    lora,
     settings,
     health,
 ):

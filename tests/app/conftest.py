@@ -25,7 +25,7 @@ def draw_version(app: App, pictures: Path) -> None:
         Image.new("RGB", (64, 64), (90 * number, 80, 120)).save(pictures / f"{number}.png")
         (pictures / f"{number}.txt").write_text(f"a zorb, number {number}", encoding="utf-8")
     settings = app.versions.settings(PROJECT, VERSION)
-    size = replace(settings.preparation, width_px=64, height_px=64, repeats=4)
+    size = replace(settings.preparation, width_px=64, height_px=64, repeats=4, mirrored_copies=False)
     app.versions.save_settings(PROJECT, VERSION, replace(settings, preparation=size, options={}, axes={}))
     app.versions.import_images(PROJECT, VERSION, [pictures])
     app.versions.prepare(PROJECT, VERSION)

@@ -76,7 +76,7 @@ def started(app: App, large) -> int:
 
 
 def test_what_is_done_about_datasets_waits_for_no_training():
-    assert {"import", "prepare", "copy", "webhook", "desktop"} == LIGHT
+    assert {"import", "prepare", "check", "copy", "webhook", "desktop"} == LIGHT
 
 
 def test_an_import_and_a_preparation_are_jobs_with_progress_and_a_report(empty, tmp_path):
@@ -92,7 +92,7 @@ def test_an_import_and_a_preparation_are_jobs_with_progress_and_a_report(empty, 
     assert jobs[0].message == "3 pictures and 0 captions are new, 1 files were left out."
     (name,) = empty.datasets.imports(PROJECT, VERSION)
     assert empty.datasets.import_report(PROJECT, VERSION, name)["images"] == 3
-    assert empty.versions.dataset(PROJECT, VERSION).image_count == 3
+    assert empty.versions.dataset(PROJECT, VERSION).image_count == 6, "each with its mirrored copy"
 
 
 def test_an_import_that_is_cancelled_keeps_what_is_in_and_goes_on_when_tried_again(at_work, large):
@@ -138,3 +138,16 @@ def test_while_runs_wait_the_dataset_is_not_prepared(app):
     submit(app)
     with pytest.raises(InUseError, match="can't be changed now"):
         app.datasets.prepare_later(PROJECT, VERSION)
+
+
+def test_a_look_at_all_pixels_is_a_light_job_that_waits_once(empty, tmp_path):
+    for number in range(2):
+        Image.new("RGB", (64, 64), (90 * number, 80, 120)).save(tmp_path / f"{number}.png")
+    empty.versions.import_images(PROJECT, VERSION, sorted(tmp_path.glob("*.png")))
+    empty.versions.prepare(PROJECT, VERSION)
+    first = empty.datasets.check_later(PROJECT, VERSION)
+    assert empty.datasets.check_later(PROJECT, VERSION).id == first.id
+    work(empty)
+    done = empty.jobs.get(first.id)
+    assert (done.state, done.message.split(";")[0]) == (JobState.DONE, "4 images looked at")
+    assert empty.checks.found(PROJECT, VERSION).not_looked_at == 0

@@ -10,8 +10,8 @@ from safetensors.numpy import save_file
 
 from train_tools.app import App
 from train_tools.jobs.queue import Queue
-from train_tools.model.dataset import Preparation
 from train_tools.model.job import Job, JobState, NewJob, Verdict
+from train_tools.model.preparation import Preparation
 from train_tools.model.preview import PreviewSettings
 
 DEMO = Path(__file__).parents[2] / "projects_template" / "demo"
@@ -28,7 +28,7 @@ def make_version(app: App, project: str) -> None:
     stored = app.versions.settings(project, "v1")
     changed = replace(
         stored,
-        preparation=Preparation(width_px=64, height_px=64, repeats=1),
+        preparation=Preparation(width_px=64, height_px=64, repeats=1, mirrored_copies=False),
         options={**stored.options, "pretrained_model_name_or_path": str(DEMO / "pocket-sd1.safetensors")},
         previews=PreviewSettings(prompts=("a zorb",), weights=(0.5, 1.0), seeds=(1,), width_px=64, height_px=64),
     )

@@ -26,7 +26,7 @@ def say(tmp_path_factory: pytest.TempPathFactory) -> Say:
         Image.new("RGB", (64, 64), (shade, shade, shade)).save(folder / "pictures" / f"{name}.png")
         if caption:
             (folder / "pictures" / f"{name}.txt").write_text(caption)
-    imported = say("dataset", "import", *CAT, folder / "pictures", "--width", 64, "--height", 64)
+    imported = say("dataset", "import", *CAT, folder / "pictures", "--width", 64, "--height", 64, "--not-mirrored")
     assert imported.code == 0, imported.err
     return say
 

@@ -10,9 +10,9 @@ from train_tools.configs.presets import Presets, shipped_presets
 from train_tools.errors import AlreadyExistsError, NameNotAllowedError, NotFoundError, StorageError
 from train_tools.grids.cells import cells_of
 from train_tools.grids.expressions import grid_of
-from train_tools.model.dataset import Preparation
 from train_tools.model.grid import Formula, Rules
 from train_tools.model.paths import DEFAULTS, OutputsPaths
+from train_tools.model.preparation import Preparation
 from train_tools.model.project import VersionSettings
 from train_tools.options.bundled import bundled_options
 from train_tools.projects.settings import read_settings

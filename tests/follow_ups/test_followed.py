@@ -49,7 +49,7 @@ def app(tmp_path: Path) -> Iterator[App]:
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (64, 64), (90, 80, 120)).save(tmp_path / "pictures" / "0.png")
     settings = app.versions.settings(PROJECT, "v1")
-    size = replace(settings.preparation, width_px=64, height_px=64)
+    size = replace(settings.preparation, width_px=64, height_px=64, mirrored_copies=False)
     app.versions.save_settings(PROJECT, "v1", replace(settings, preparation=size, options={}, axes={}))
     app.versions.import_images(PROJECT, "v1", [tmp_path / "pictures"])
     app.versions.prepare(PROJECT, "v1")

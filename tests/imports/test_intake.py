@@ -247,3 +247,25 @@ def test_a_decomposed_name_is_kept_composed(version, source, picture):
     picture(source / f"{unicodedata.normalize('NFD', 'Zoë')}.png")
     import_images(version, [source])
     assert names(version) == ["Zoë.png"]
+
+
+def test_captions_of_before_unicode_become_utf_8_when_their_encoding_is_said(version, tmp_path):
+    folder = tmp_path / "old"
+    folder.mkdir()
+    captions = (("a", "red", "a cat, 猫の絵です", "cp932"), ("b", "blue", "a dog, кот", "utf-8"))
+    for name, colour, text, encoding in captions:
+        Image.new("RGB", (9, 9), colour).save(folder / f"{name}.png")
+        (folder / f"{name}.txt").write_bytes(text.encode(encoding))
+    unsaid = import_images(version, [folder])
+    assert "is not UTF-8 text" in reasons(unsaid)["a.txt"]
+    said = import_images(version, [folder], encoding="shift_jis")
+    assert (said.captions, reasons(said)) == (1, {})
+    assert (version.origin / "a.txt").read_text(encoding="utf-8") == "a cat, 猫の絵です\n"
+    assert (version.origin / "b.txt").read_bytes() == "a dog, кот".encode()
+    assert (folder / "a.txt").read_bytes() == "a cat, 猫の絵です".encode("cp932")
+
+
+def test_an_encoding_that_is_none_is_told_before_anything_is_copied(version, photographs):
+    with pytest.raises(DatasetNotUsableError, match="no encoding 'klingon'"):
+        import_images(version, photographs, encoding="klingon")
+    assert not version.origin.exists()

@@ -132,7 +132,7 @@ def test_plain_attention_needs_much_more(sd1):
     ("options", "says"),
     [
         ({"train_batch_size": 8}, "batch size 1 instead of 8"),
-        ({"train_batch_size": 1, **BF16, **UNET_ONLY}, "gradient checkpointing"),
+        ({"train_batch_size": 1, "resolution": "768", **BF16, **UNET_ONLY}, "gradient checkpointing"),
         ({"train_batch_size": 1, **CHECKPOINTING}, "mixed_precision bf16"),
     ],
 )

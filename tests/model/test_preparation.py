@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from train_tools.errors import DatasetNotUsableError
-from train_tools.model.dataset import Dataset, DatasetFolder, Preparation, TrainingImage
+from train_tools.model.dataset import Dataset, DatasetFolder, TrainingImage
+from train_tools.model.preparation import Preparation
 
 
 @pytest.mark.parametrize("side", [64, 512, 4096])

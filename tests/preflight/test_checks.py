@@ -38,7 +38,7 @@ def on(desk) -> Callable[..., None]:
 
     def put_in(device: Device, compiles: Finding = WORKS) -> None:
         desk.app.grids._preflights = Preflights(
-            desk.app.base_models.family_of, lambda: device, lambda engine: compiles
+            desk.app.base_models.family_of, lambda: device, lambda engine: compiles, desk.app.checks.before_run
         )
 
     return put_in
@@ -47,7 +47,7 @@ def on(desk) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("device", "precision", "level", "words"),
     [
-        (CARD, "bf16", Level.OK, "RTX 3090"),
+        (CARD, "bf16", Level.OK, "It trains on RTX 3090"),
         (CARD, "fp16", Level.OK, "can calculate in bf16 as well"),
         (CARD, "no", Level.WARNING, "Set mixed_precision=bf16"),
         (OLD_CARD, "bf16", Level.STOP, "Set mixed_precision=fp16"),
@@ -173,7 +173,15 @@ def test_the_disk_has_to_hold_what_is_saved(free, level):
         disk_bytes=1_000,
         free_bytes=free,
     )
-    prospect = Prospect(plan=plan, engine=None, candidates=(), device=CARD, family_of=str, compiles=lambda: WORKS)
+    prospect = Prospect(
+        plan=plan,
+        engine=None,
+        candidates=(),
+        device=CARD,
+        family_of=str,
+        compiles=lambda: WORKS,
+        of_dataset=lambda one: (),
+    )
     assert [finding.level for finding in costs(prospect) if finding.check == "disk"] == [level]
 
 
@@ -232,3 +240,23 @@ def test_real_steps_are_tried_on_demand(desk):
     assert "2 real steps took" in trial.message
     assert ["net-8" in name for name in trial.runs] == [True]
     assert desk.app.runs.checkpoints(PROJECT, VERSION) == ()
+
+
+def test_captions_that_are_cut_and_what_a_look_has_seen_are_told_before_the_night(desk):
+    [first, _] = sorted(desk.folder.glob("*.txt"))
+    first.write_text(", ".join(["cat"] * 60))
+    told = desk.found("more than 75 tokens")
+    assert (told.level, told.remedy.arguments) == (Level.WARNING, {"values": {"max_token_length": 150}})
+    assert told.runs == ()
+    some = desk.found("more than 75 tokens", captions="as_written,class_only")
+    assert len(some.runs) == 1
+    assert not any("tokens" in each.message for each in desk.look(captions="class_only").findings)
+    assert not any("flat colour" in each.message for each in desk.look().findings)
+    desk.app.checks.look(PROJECT, VERSION)
+    assert desk.found("flat colour").images
+
+
+def test_a_dataset_that_cannot_be_told_keeps_nobody_from_a_preflight(desk):
+    desk.app.versions.paths(PROJECT, VERSION).looks.parent.mkdir()
+    desk.app.versions.paths(PROJECT, VERSION).looks.mkdir()
+    assert desk.look().findings

@@ -64,9 +64,12 @@ def test_its_three_files_are_the_settings(version):
 
 def test_what_has_no_counterpart_is_told(version):
     notes = "\n".join(legacy_settings(version).notes)
-    for key in ("process_focal_crop", "train_base_model", "sd_script_args", "preview_seed", "preview_batch_count"):
+    for key in ("train_base_model", "sd_script_args", "preview_seed", "preview_batch_count"):
         assert key in notes
-    assert "process_split" not in notes
+    assert "process_focal_crop" not in notes
+    preparation = legacy_settings(version).settings.preparation
+    assert (preparation.focal_crop, preparation.focal_faces, preparation.split) == (True, 0.9, False)
+    assert (preparation.auto_crop_most_area, preparation.auto_crop_objective) == (640 * 640, "area")
 
 
 def test_missing_keys_and_files_mean_what_s1_took_for_them(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 from train_tools.errors import DatasetNotUsableError, StorageError, TrainToolsError
 from train_tools.files import read_toml
 from train_tools.model.captions import Trigger
-from train_tools.model.dataset import Preparation
 from train_tools.model.paths import VersionPaths
+from train_tools.model.preparation import Preparation
 from train_tools.model.preview import PreviewSettings
 from train_tools.model.project import VersionSettings
 from train_tools.projects.settings import read_settings, write_settings
@@ -28,6 +28,15 @@ def version(tmp_path):
 def test_settings_come_back_as_they_were_written(version):
     write_settings(version, SETTINGS)
     assert read_settings(version) == SETTINGS
+
+
+def test_a_record_of_the_first_format_makes_mirrored_copies_only_where_it_says_so(version):
+    version.record.write_text("format = 1\n[preparation]\nwidth_px = 64\n")
+    settings = read_settings(version)
+    assert not settings.preparation.mirrored_copies
+    write_settings(version, settings)
+    assert read_toml(version.record)["format"] == 2
+    assert read_settings(version) == settings
 
 
 def test_a_version_without_a_record_has_the_defaults(version):
@@ -65,7 +74,7 @@ def test_whole_numbers_do_where_numbers_are_wanted(version):
         ("[axes]\nnetwork_dim = []\n", "at least one"),
         ("options = 3\n", "options = 3 is not a table"),
         ("[options\n", "line 1"),
-        ("format = 2\n", "format 2"),
+        ("format = 3\n", "format 3"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named_with_what_is_allowed(version, text, told):
@@ -82,7 +91,7 @@ def test_a_value_out_of_range_is_told_as_on_the_page(version):
 
 
 def test_a_record_of_a_newer_format_is_not_overwritten(version):
-    version.record.write_text("format = 2\n")
+    version.record.write_text("format = 3\n")
     with pytest.raises(TrainToolsError):
         write_settings(version, SETTINGS)
-    assert version.record.read_text() == "format = 2\n"
+    assert version.record.read_text() == "format = 3\n"

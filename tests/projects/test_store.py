@@ -267,7 +267,9 @@ def test_a_new_version_begins_with_the_templates_settings(store):
 def test_a_duplicate_has_the_dataset_and_settings_but_no_runs(store):
     store.create("cat")
     version = store.create_version("cat", "v1").paths
-    for path in (version.origin / "a.png", version.run("r").folder / "x.safetensors", version.grids / "g"):
+    of_jobs = (version.dataset_jobs / "1" / "run.log", version.staging / "half.png")
+    trained = (version.run("r").folder / "x.safetensors", version.grids / "g")
+    for path in (version.origin / "a.png", *of_jobs, *trained):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"content")
     (version.origin / "secret").symlink_to("/etc/hostname")
@@ -275,6 +277,7 @@ def test_a_duplicate_has_the_dataset_and_settings_but_no_runs(store):
     assert (copy.origin / "a.png").read_bytes() == b"content"
     assert sorted(entry.name for entry in copy.folder.iterdir()) == ["dataset", "version.toml"]
     assert [entry.name for entry in copy.origin.iterdir()] == ["a.png"]
+    assert [entry.name for entry in copy.origin.parent.iterdir()] == ["origin"]
     assert store.open("cat").versions == ("v2", "v1")
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+import torch
+from safetensors.numpy import load_file, save_file
 
 from train_tools.model.job import Job, JobState
 from train_tools.runs.costs import HEADER_BYTES_PER_LAYER, checkpoint_bytes, measured_pace, work_of
@@ -44,6 +45,19 @@ def test_a_part_that_is_not_trained_takes_no_room(base_model):
     text = checkpoint_bytes({"network_train_text_encoder_only": True}, base_model)
     assert text == 4 * 16 * 4 + HEADER_BYTES_PER_LAYER
     assert unet + text == checkpoint_bytes({}, base_model)
+
+
+def test_a_pickled_base_model_is_measured_as_well(base_model, tmp_path):
+    pickled = tmp_path / "base.ckpt"
+    torch.save({name: torch.from_numpy(tensor) for name, tensor in load_file(base_model).items()}, pickled)
+    options = {"network_dim": 8}
+    assert checkpoint_bytes(options, pickled) == checkpoint_bytes(options, base_model) > 0
+
+
+def test_a_file_that_tells_nothing_is_no_reason_not_to_plan(tmp_path):
+    file = tmp_path / "base.safetensors"
+    file.write_bytes(b"not a model")
+    assert checkpoint_bytes({"network_dim": 8}, file) == 0
 
 
 def test_a_base_model_that_was_replaced_is_looked_at_again(base_model):

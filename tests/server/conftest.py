@@ -12,7 +12,7 @@ import uvicorn
 from PIL import Image
 
 from train_tools.app import App, open_app
-from train_tools.model.dataset import Preparation
+from train_tools.model.preparation import Preparation
 from train_tools.server.application import guarded
 from train_tools.server.security import API, Access, Gate
 from train_tools.server.service import listening
@@ -32,7 +32,9 @@ def app(tmp_path: Path) -> App:
         Image.new("RGB", (80, 72), colour).save(source / f"{name}.png")
         (source / f"{name}.txt").write_text(f"a {name} wall")
     stored = app.versions.settings("zorb", "v1")
-    app.versions.save_settings("zorb", "v1", replace(stored, preparation=Preparation(width_px=64, height_px=64)))
+    app.versions.save_settings(
+        "zorb", "v1", replace(stored, preparation=Preparation(width_px=64, height_px=64, mirrored_copies=False))
+    )
     app.versions.import_images("zorb", "v1", [source])
     app.versions.prepare("zorb", "v1")
     return app

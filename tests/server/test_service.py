@@ -1,3 +1,4 @@
+import asyncio
 import http.server
 import socket
 import threading
@@ -64,3 +65,26 @@ def test_the_port_can_be_taken_again_at_once() -> None:
 def test_the_address_to_open_is_one_a_browser_can_reach() -> None:
     assert address_of("0.0.0.0", 7870, "t") == "http://127.0.0.1:7870/train-tools/?token=t"
     assert address_of("::1", 7870, "t") == "http://[::1]:7870/train-tools/?token=t"
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    """asyncio turns Nagle's algorithm off only for sockets that say they are TCP; with it, each answer that is
+    written in two parts takes 40 ms more."""
+
+    async def accepted() -> int:
+        told = asyncio.get_running_loop().create_future()
+
+        async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            told.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with listening("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(meet, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                no_delay = await told
+                writer.close()
+                await writer.wait_closed()
+        return no_delay
+
+    assert asyncio.run(accepted())

@@ -13,6 +13,7 @@ from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
 from train_tools.app.captioners import Captioners
 from train_tools.app.captions import Captions
+from train_tools.app.checks import Checks
 from train_tools.app.configs import Configs
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
 from train_tools.app.diagnostics import Diagnostics
@@ -23,13 +24,17 @@ from train_tools.app.health import Health
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
 from train_tools.app.preflights import Preflights, device_trained_on
+from train_tools.app.preparations import Preparations
 from train_tools.app.presets import PresetShelf
 from train_tools.app.previews import Previews
 from train_tools.app.readings import Readings
 from train_tools.app.records import Records
+from train_tools.app.regularisation import Regularisation
 from train_tools.app.runs import Runs
+from train_tools.app.scores import Scores
 from train_tools.app.settings import Settings
 from train_tools.app.successors import Successors
+from train_tools.app.tools import LoraTools
 from train_tools.app.versions import Progress, Versions, silent
 from train_tools.captioners.kind import CaptionJob
 from train_tools.configs.presets import Presets
@@ -43,19 +48,26 @@ from train_tools.follow_ups.webhook import WebhookJob
 from train_tools.grids.runs import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
-from train_tools.model.paths import OutputsPaths
+from train_tools.model.paths import OutputsPaths, VersionPaths
 from train_tools.model.project import Project, Version
 from train_tools.previews.kind import KIND as PREVIEW
 from train_tools.previews.kind import PREVIEW_NOW, PreviewJob
 from train_tools.previews.renderer import Renderer, signature_of
 from train_tools.projects.store import ProjectStore
 from train_tools.projects.template import Demo, read_demo
+from train_tools.regularisation.kind import KIND as REGULARISATION
+from train_tools.regularisation.kind import RegularisationJob
 from train_tools.renderers.diffusers import DiffusersRenderer
 from train_tools.runs.engine import Engine
 from train_tools.runs.training import TrainingJob
+from train_tools.scoring.kind import ScoreJob
 from train_tools.settings.secrets import Secrets
+from train_tools.tools.kind import KIND as LORA_TOOL
+from train_tools.tools.kind import ToolJob
 
-LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, PREVIEW_NOW, *DATASET_KINDS})
+ON_DATASETS = (*DATASET_KINDS, REGULARISATION)
+"""Kinds of job that work on datasets themselves, one after the other."""
+LIGHT = frozenset({COPY, WEBHOOK, DESKTOP, LORA_TOOL, PREVIEW_NOW, *DATASET_KINDS})
 """Kinds of job that need no GPU, and for which nobody should wait until the night is over."""
 USER_ERRORS = (TrainToolsError, ContractError)
 """What a border catches and tells in one sentence."""
@@ -80,13 +92,18 @@ class App:
             has_last_duty=self.machine.is_to_be_shut_down_now,
         )
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
-        self.versions = Versions(self.store, partial(self.jobs.working_in, but_not=DATASET_KINDS))
+        self.versions = Versions(
+            self.store, partial(self.jobs.working_in, but_not=ON_DATASETS), outputs.base_models
+        )
+        self.preparations = Preparations(self.versions, outputs.base_models)
         self.datasets = Datasets(outputs, self.versions, self.jobs)
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
         self.captioners = Captioners(outputs, self.versions, self.base_models, self.jobs, self.settings.read)
         self.captions = Captions(self.versions, self.base_models, self.jobs.working_in)
+        self.checks = Checks(self.versions, self.captions, self.base_models, self.engines)
+        self.regularisation = Regularisation(outputs, self.versions, self.captions, self.jobs)
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
         self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
         self.presets = PresetShelf(Presets(outputs), self.versions, self.engines, self.base_models.family_of)
@@ -112,7 +129,9 @@ class App:
             self.versions,
             self.jobs,
             Readings(outputs, self.versions, self.engines),
-            Preflights(self.base_models.family_of, device_trained_on, self.health.compiling),
+            Preflights(
+                self.base_models.family_of, device_trained_on, self.health.compiling, self.checks.before_run
+            ),
         )
         self.runs = Runs(outputs, self.store, self.jobs)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
@@ -120,6 +139,8 @@ class App:
         self.previews = Previews(
             outputs, self.versions, self.jobs, self.grids, lambda: signature_of(self.renderer)
         )
+        self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews)
+        self.lora_tools = LoraTools(outputs, self.jobs)
 
     @property
     def state_folder(self) -> Path:
@@ -168,10 +189,15 @@ class App:
             self._preview_job("auto", PREVIEW),
             self._preview_job("cpu", PREVIEW_NOW),
             CaptionJob(self.outputs),
+            ScoreJob(self.outputs, self.scores.series_of),
             CopyJob(self.settings.read),
+            RegularisationJob(self.renderer, self._busy_with),
         )
         dataset_work = [DatasetJob(kind, self.outputs) for kind in DATASET_KINDS]
-        return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read))
+        return (*self._followed(work), *dataset_work, WebhookJob(), DesktopJob(self.settings.read), ToolJob())
+
+    def _busy_with(self, version: VersionPaths) -> str | None:
+        return self.jobs.working_in(version.folder, but_not=ON_DATASETS)
 
     def _preview_job(self, device: str, name: str) -> PreviewJob:
         return PreviewJob(

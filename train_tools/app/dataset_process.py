@@ -1,4 +1,4 @@
-"""`python -m train_tools.app.dataset_process DATASET.json`: imports into a version, or prepares it."""
+"""`python -m train_tools.app.dataset_process DATASET.json`: imports into a version, prepares or checks it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from sd_contract.attempt import Attempt
 from train_tools.app import App, open_app
-from train_tools.app.datasets import IMPORT
+from train_tools.app.datasets import CHECK, IMPORT, PREPARE
 from train_tools.jobs.errand import Progress, StoppedError, do
 from train_tools.model.dataset import ImportReport
+from train_tools.model.finding import Level
 
 
 def work(attempt: Attempt, progress: Progress) -> str:
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     app = open_app(Path(request["outputs"]))
-    does = _import if request["what"] == IMPORT else _prepare
-    return does(app, request, attempt, progress)
+    return WORKS[request["what"]](app, request, attempt, progress)
 
 
 def _import(app: App, request: Mapping[str, Any], attempt: Attempt, progress: Progress) -> str:
@@ -30,6 +30,7 @@ def _import(app: App, request: Mapping[str, Any], attempt: Attempt, progress: Pr
         progress,
         phase=progress.phase,
         should_stop=lambda: attempt.stop_requested,
+        encoding=request.get("encoding"),
     )
     if report.stopped:
         raise StoppedError
@@ -44,6 +45,19 @@ def _prepare(app: App, request: Mapping[str, Any], attempt: Attempt, progress: P
         raise StoppedError
     left_out = f" {len(report.skipped)} were left out." if report.skipped else ""
     return f"{report.images} training images of {report.originals} originals.{left_out}"
+
+
+def _check(app: App, request: Mapping[str, Any], attempt: Attempt, progress: Progress) -> str:
+    project, version = request["project"], request["version"]
+    app.checks.look(project, version, progress, should_stop=lambda: attempt.stop_requested)
+    if attempt.stop_requested:
+        raise StoppedError
+    found = app.checks.found(project, version)
+    concerns = sum(finding.level is not Level.OK for finding in found.findings)
+    return f"{found.images} images looked at; {concerns} things to look at."
+
+
+WORKS = {IMPORT: _import, PREPARE: _prepare, CHECK: _check}
 
 
 def _told(report: ImportReport) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from sd_contract.attempt import Attempt
 from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
+from train_tools.datasets.encodings import canonical
 from train_tools.errors import DatasetNotUsableError, NotFoundError, StorageError
 from train_tools.files import storage_error, unused, write_json
 from train_tools.jobs.errand import Errand, launch_of
@@ -18,8 +19,8 @@ from train_tools.jobs.kind import Launch
 from train_tools.model.job import Job, JobState, NewJob
 from train_tools.model.paths import OutputsPaths
 
-IMPORT, PREPARE = "import", "prepare"
-DATASET_KINDS = (IMPORT, PREPARE)
+IMPORT, PREPARE, CHECK = "import", "prepare", "check"
+DATASET_KINDS = (IMPORT, PREPARE, CHECK)
 PROCESS = "train_tools.app.dataset_process"
 REQUEST_NAME = "dataset.json"
 FORMAT = 1
@@ -35,23 +36,30 @@ class Datasets:
         self._versions = versions
         self._jobs = jobs
 
-    def import_later(self, project: str, version: str, sources: Sequence[Path]) -> Job:
-        """Queues an import of files, folders and zip files. Raises DatasetNotUsableError when none is there."""
+    def import_later(
+        self, project: str, version: str, sources: Sequence[Path], encoding: str | None = None
+    ) -> Job:
+        """Queues an import of files, folders and zip files. Raises DatasetNotUsableError when none is there, or
+        when there is no such encoding."""
+        encoding = canonical(encoding) if encoding else None
         chosen = [source.expanduser().absolute() for source in sources]
         if not any(_exists(source) for source in chosen):
             names = ", ".join(map(str, chosen[:3])) or "nothing was chosen"
             raise DatasetNotUsableError(
                 f"There is nothing to import: {names}. Choose files or folders that exist."
             )
-        return self._added(IMPORT, project, version, sources=[str(source) for source in chosen])
+        sources_told = [str(source) for source in chosen]
+        return self._added(IMPORT, project, version, sources=sources_told, encoding=encoding)
 
     def prepare_later(self, project: str, version: str) -> Job:
         """Queues the making of the training images; one that waits already is that. Raises InUseError while runs
         of the version wait or train."""
         self._versions.refuse_if_used(project, version)
-        folder = self._versions.paths(project, version).folder.relative_to(self._outputs.folder).as_posix()
-        waiting = [job for job in self._jobs.queue.below(folder, [JobState.QUEUED]) if job.kind == PREPARE]
-        return waiting[0] if waiting else self._added(PREPARE, project, version)
+        return self._waiting(PREPARE, project, version) or self._added(PREPARE, project, version)
+
+    def check_later(self, project: str, version: str) -> Job:
+        """Queues a look at the pixels of all training images; one that waits already is that."""
+        return self._waiting(CHECK, project, version) or self._added(CHECK, project, version)
 
     def imports(self, project: str, version: str) -> list[str]:
         """The names of the reports of imports, newest first."""
@@ -66,6 +74,11 @@ class Datasets:
 
     def _reports(self, project: str, version: str) -> Iterator[Path]:
         yield from self._versions.paths(project, version).imports.glob("*.json")
+
+    def _waiting(self, kind: str, project: str, version: str) -> Job | None:
+        folder = self._versions.paths(project, version).folder.relative_to(self._outputs.folder).as_posix()
+        waiting = (job for job in self._jobs.queue.below(folder, [JobState.QUEUED]) if job.kind == kind)
+        return next(waiting, None)
 
     def _added(self, kind: str, project: str, version: str, **subject: Any) -> Job:
         """Each has a folder of its own: several imports may wait."""
@@ -86,7 +99,8 @@ class Datasets:
 
 
 class DatasetJob(Errand):
-    """JobKind `import` or `prepare`. One that was killed or paused goes on where it was, or begins anew."""
+    """JobKind `import`, `prepare` or `check`. One that was killed or paused goes on where it was, or begins
+    anew."""
 
     def __init__(self, name: str, outputs: OutputsPaths) -> None:
         self.name = name

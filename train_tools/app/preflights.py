@@ -40,17 +40,19 @@ SUBJECTS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 class Preflights:
     """`family_of` knows base models, `device` what is trained on, `compiles`
-    whether PyTorch compiles for a trainer."""
+    whether PyTorch compiles for a trainer, `of_dataset` what was seen of a version's images."""
 
     def __init__(
         self,
         family_of: Callable[[str], str],
         device: Callable[[], Device],
         compiles: Callable[[str], Finding],
+        of_dataset: Callable[[Candidate], Iterable[Finding]],
     ) -> None:
         self._family_of = family_of
         self._device = device
         self._compiles = compiles
+        self._of_dataset = of_dataset
 
     def of(self, reading: Reading, counted: Counted, plan: Plan) -> Preflight:
         return Preflight.of(self._findings(reading, counted, plan), (run.name for run in reading.runs))
@@ -90,6 +92,7 @@ class Preflights:
             device=self._device(),
             family_of=family_of,
             compiles=partial(self._compiles, reading.engine.name),
+            of_dataset=self._of_dataset,
         )
 
 

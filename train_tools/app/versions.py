@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from train_tools.datasets.dataset import read_dataset
-from train_tools.datasets.preparation import prepare
-from train_tools.datasets.variants import variant
+from train_tools.datasets.exclusive import alone_with
+from train_tools.datasets.masks import checked, import_masks, masks_from_opacity
+from train_tools.datasets.variants import masked, variant
 from train_tools.errors import InUseError
 from train_tools.imports.intake import import_images
-from train_tools.model.dataset import CaptionPolicy, Dataset, ImportReport, Preparation, PreparationReport
+from train_tools.model.dataset import CaptionPolicy, Dataset, ImportReport, MaskReport
 from train_tools.model.paths import VersionPaths
+from train_tools.model.preparation import Preparation, PreparationReport
 from train_tools.model.project import VersionSettings
+from train_tools.preparation.preparation import prepare
 from train_tools.projects.legacy import legacy_settings
 from train_tools.projects.settings import read_settings, write_settings
 from train_tools.projects.store import ProjectStore
@@ -27,11 +30,15 @@ def silent(done: int, total: int) -> None:
 
 
 class Versions:
-    """Settings and datasets of versions. `busy` says in words what works in a folder, or None."""
+    """Settings and datasets of versions. `busy` says in words what works in a folder, or None; `models` is the
+    folder with what preparation may use: detectors of faces, removers of backgrounds."""
 
-    def __init__(self, store: ProjectStore, busy: Callable[[Path], str | None]) -> None:
+    def __init__(
+        self, store: ProjectStore, busy: Callable[[Path], str | None], models: Path | None = None
+    ) -> None:
         self._store = store
         self._busy = busy
+        self._models = models
 
     def paths(self, project: str, version: str) -> VersionPaths:
         return self._store.open_version(project, version).paths
@@ -64,7 +71,30 @@ class Versions:
     def trained_on(self, project: str, version: str, options: Mapping[str, Any]) -> Dataset:
         """The version's dataset as a run with these options takes it."""
         captions = options.get("captions") or CaptionPolicy.AS_WRITTEN
-        return variant(self.dataset(project, version), options.get("repeats"), captions)
+        dataset = variant(self.dataset(project, version), options.get("repeats"), captions)
+        if (
+            options.get("masked_loss")
+            and not options.get("conditioning_data_dir")
+            and not options.get("alpha_mask")
+        ):
+            return masked(dataset, self.paths(project, version).masks)
+        return dataset
+
+    def masks(self, project: str, version: str) -> MaskReport:
+        """The masks of the training images, and which of them do not fit."""
+        return checked(self.paths(project, version))
+
+    def import_masks(self, project: str, version: str, sources: Sequence[Path]) -> MaskReport:
+        """Takes in masks by their stems. Raises InUseError while runs of the version wait or train."""
+        self.refuse_if_used(project, version)
+        with alone_with(self.paths(project, version)):
+            return import_masks(self.paths(project, version), sources)
+
+    def masks_from_opacity(self, project: str, version: str) -> MaskReport:
+        """Makes masks of what is transparent in training images. Raises as above."""
+        self.refuse_if_used(project, version)
+        with alone_with(self.paths(project, version)):
+            return masks_from_opacity(self.paths(project, version))
 
     def trained_on_by(self, paths: VersionPaths, options: Mapping[str, Any]) -> Dataset:
         """The dataset that a run of this version takes: its own, or that of another version of the project."""
@@ -80,7 +110,9 @@ class Versions:
         *,
         phase: Callable[[str], None] = lambda name: None,
         should_stop: Callable[[], bool] = lambda: False,
+        encoding: str | None = None,
     ) -> ImportReport:
+        """`encoding` is that of captions which are no Unicode; they become UTF-8."""
         class_name = self.settings(project, version).preparation.class_name or project
         return import_images(
             self.paths(project, version),
@@ -89,6 +121,7 @@ class Versions:
             phase=phase,
             should_stop=should_stop,
             class_name=class_name,
+            encoding=encoding,
         )
 
     def prepare(
@@ -104,7 +137,8 @@ class Versions:
         """
         self.refuse_if_used(project, version)
         preparation = self.settings(project, version).preparation
-        return prepare(self.paths(project, version), preparation, project, progress, should_stop)
+        paths = self.paths(project, version)
+        return prepare(paths, preparation, project, progress, should_stop, models=self._models)
 
     def refuse_if_used(self, project: str, version: str) -> None:
         """Raises InUseError while runs of the version wait or train."""

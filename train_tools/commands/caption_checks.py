@@ -27,7 +27,8 @@ def check(project: ProjectName, version: VersionName, where: Where = "", as_json
     if as_json:
         print_json(found)
         return
-    say(f"{found.images} images, {found.without_file} without a caption; most are {found.style or 'neither'}.")
+    style = f"; most captions are {found.style}" if found.style else ""
+    say(f"{found.images} images, {found.without_file} without a caption{style}.")
     if found.coverage is not None:
         say(f"Trigger: {found.coverage:.0%} of the captions obey; keep_tokens = {found.trigger_words}.")
     for problem in found.problems:

@@ -8,15 +8,29 @@ from typing import Annotated, Any
 
 import typer
 
-from train_tools.commands import caption_checks, captioners, captions
+from train_tools.commands import (
+    buckets,
+    caption_checks,
+    captioners,
+    captions,
+    dataset_checks,
+    masks,
+    regularisation,
+)
 from train_tools.commands.border import AsJson, ProjectName, VersionName, the_app, told
+from train_tools.commands.preparations import commands as preparations
 
 datasets = typer.Typer(help="Bring pictures into a version.", no_args_is_help=True)
+datasets.add_typer(preparations)
 commands = typer.Typer()
 commands.add_typer(datasets, name="dataset")
 captions.tags.add_typer(caption_checks.commands)
 datasets.add_typer(captioners.commands)
 datasets.add_typer(captions.tags, name="tags")
+datasets.add_typer(dataset_checks.checks)
+datasets.add_typer(buckets.commands)
+datasets.add_typer(masks.commands)
+datasets.add_typer(regularisation.regularisation, name="regularisation")
 
 
 @datasets.command("import")
@@ -31,6 +45,9 @@ def import_dataset(
     mirrored: Annotated[
         bool | None, typer.Option("--mirrored/--not-mirrored", help="Add a mirrored copy of each.")
     ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of captions that are no Unicode: cp932, gbk, cp1251 ...")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy pictures and their captions in, and make the training images from them. Originals stay as they are."""
@@ -43,7 +60,7 @@ def import_dataset(
         preparation = app.versions.settings(project, version).preparation
         app.versions.change_preparation(project, version, replace(preparation, **changes))
     with counting("Importing") as progress:
-        imported = app.versions.import_images(project, version, paths, progress)
+        imported = app.versions.import_images(project, version, paths, progress, encoding=encoding)
     with counting("Preparing") as progress:
         prepared = app.versions.prepare(project, version, progress)
     if as_json:

@@ -47,6 +47,14 @@ def _read(version: VersionPaths) -> Dataset:
     )
 
 
+def regularisation_images(version: VersionPaths) -> dict[str, int]:
+    """How many images the folders in `reg` hold, by name, whether they count or not."""
+    if not version.regularisation.is_dir():
+        return {}
+    folders = sorted(entry for entry in version.regularisation.iterdir() if entry.is_dir() and parsed(entry.name))
+    return {folder.name: len(list_images(folder)) for folder in folders}
+
+
 def regularisation_folder(version: VersionPaths, class_name: str, repeats: int = 1) -> Path:
     """Where regularisation pictures of a class belong (S1-33)."""
     return version.regularisation / folder_name(repeats, class_name)
@@ -118,6 +126,7 @@ def content_of(folders: Sequence[DatasetFolder], regularisation: Sequence[Datase
             image.path.name,
             picture_sha256(image.path),
             caption_seen(folder, image),
+            *([picture_sha256(folder.masks / f"{image.path.stem}.png")] if folder.masks else []),
         ]
         for is_reg, group in ((False, folders), (True, regularisation))
         for folder in group

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from train_tools.errors import DatasetNotUsableError
-from train_tools.model.dataset import AUTOMATIC_REPEATS
+from train_tools.model.preparation import AUTOMATIC_REPEATS
 
 _LONGEST_CLASS_BYTES = 100
 

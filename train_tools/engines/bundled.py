@@ -13,13 +13,13 @@ from sd_contract.base_models.base_model import SCRIPTS as SCRIPTS_OF_FAMILIES
 from sd_contract.base_models.base_model import BaseModel, cpu_threads, inspect_trainable
 from sd_contract.datasets import to_toml
 from sd_contract.errors import ContractError, OptionError
-from sd_contract.suitability import refuse_misfitting_options, suited_model
+from sd_contract.suitability import model_warnings, refuse_misfitting_options, suited_model
 from train_tools.engines.base_models import inspected, prediction_doubts
 from train_tools.engines.images import CAPTION_SUFFIX, counted, described, settings_of
 from train_tools.errors import BaseModelNotUsableError, OptionValueError
 from train_tools.files import write_toml
 from train_tools.model.dataset import Dataset
-from train_tools.model.finding import Finding
+from train_tools.model.finding import Finding, Level
 from train_tools.model.job import JobState, Verdict
 from train_tools.options.bundled import bundled_options
 from train_tools.options.config import config_table
@@ -67,7 +67,12 @@ class BundledEngine:
 
     def doubts(self, options: Mapping[str, Any], base_model: Path, dataset: Dataset) -> Iterator[Finding]:
         base, told = _suited(options, base_model)
-        yield from prediction_doubts(base, told, v_parameterization=bool(options.get("v_parameterization")))
+        settings = settings_of(options)
+        unmeant = model_warnings(settings, base)
+        doubts = [sentence for sentence in told if sentence not in unmeant]
+        yield from prediction_doubts(base, doubts, v_parameterization=settings.model.v_parameterization)
+        for sentence in unmeant:
+            yield Finding(check="options", level=Level.WARNING, message=f"{sentence}.")
 
     def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         return options

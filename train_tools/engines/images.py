@@ -122,6 +122,7 @@ def _dataset(settings: Settings, dataset: Dataset) -> TrainedDataset:
                 "caption_extension": CAPTION_SUFFIX,
                 "is_reg": is_reg,
                 **captions_of(folder),
+                **({"conditioning_data_dir": folder.masks} if folder.masks else {}),
             }
         )
         for folders, is_reg in ((dataset.folders, False), (dataset.regularisation, True))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from sd_contract.datasets import IMAGE_SUFFIXES
 from train_tools.datasets.captions import caption_beside, read_caption
+from train_tools.datasets.encodings import canonical
 from train_tools.datasets.exclusive import alone_with
 from train_tools.datasets.fingerprints import Fingerprint, Fingerprints, likenesses_of, looks_of
 from train_tools.datasets.folders import folder_name
@@ -53,23 +54,26 @@ def import_images(
     phase: Callable[[str], None] = lambda name: None,
     should_stop: Callable[[], bool] = lambda: False,
     class_name: str = "",
+    encoding: str | None = None,
 ) -> ImportReport:
     """Copies pictures, and the captions that belong to them, from files, folders (and theirs) and zip files into
     origin; those of folders `<repeats>_<class>` into such folders, those for regularisation into `reg`.
 
     Pictures that are there already are left alone, whatever they are called; another picture of a taken name
     gets a number. What can't be used is listed, the others go on. `class_name` = what pictures show that lie in no
-    folder of a class. Stopped or killed, the same import goes on where it was.
+    folder of a class; `encoding` = that of captions which are no Unicode, and which become UTF-8. Stopped or
+    killed, the same import goes on where it was.
 
     Raises DatasetNotUsableError when nothing can be used; StorageError when the disk is full: what was copied till
     then stays, and is whole; InUseError while the version's dataset is being changed by someone else.
     """
     began = time.time()
+    encoding = canonical(encoding) if encoding else None
     with alone_with(version), _staging(version):
         phase(UNPACKING)
         found = Search(version, progress, should_stop).among(sources)
         phase(TAKING)
-        taking = _Import(version, found, class_name)
+        taking = _Import(version, found, class_name, encoding)
         stopped = should_stop()
         for done, (picture, place) in enumerate(found.pictures.items(), start=1):
             if stopped := should_stop():
@@ -102,7 +106,8 @@ def _staging(version: VersionPaths) -> Iterator[None]:
 class _Import:
     """One import under way."""
 
-    def __init__(self, version: VersionPaths, found: Found, class_name: str) -> None:
+    def __init__(self, version: VersionPaths, found: Found, class_name: str, encoding: str | None) -> None:
+        self._encoding = encoding
         self._version = version
         self._found = found
         self._caption_files = CaptionFiles(found)
@@ -201,10 +206,20 @@ class _Import:
         source = self._caption_files.of(picture)
         if source is not None:
             self._used_captions.add(source.resolve())
-            self._put_caption(source, there, lambda: read_caption(source), partial(self._copy, source))
+            read = partial(read_caption, source, self._encoding)
+            self._put_caption(source, there, read, self._caption_writer(source))
         elif picture in self._found.written:
             text, where = self._found.written[picture]
             self._put_caption(where, there, lambda: text, lambda target: write_text(target, f"{text}\n"))
+
+    def _caption_writer(self, source: Path) -> Callable[[Path], None]:
+        """Copies a caption as it is; one that is no Unicode is written as such."""
+        try:
+            read_caption(source)
+        except DatasetNotUsableError:
+            encoding = self._encoding
+            return lambda target: write_text(target, f"{read_caption(source, encoding)}\n")
+        return partial(self._copy, source)
 
     def _put_caption(
         self, source: Path, there: Path, read: Callable[[], str], write: Callable[[Path], None]

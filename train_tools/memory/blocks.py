@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TEXT_TOKENS = 77
-ENCODER_COPIES = 4
+ENCODER_COPIES = 5
 FEED_FORWARD = 4
 KERNEL = 9
 
@@ -141,7 +141,8 @@ def text_blocks(encoder: Mapping[str, Any], chunks: int) -> Iterator[Block]:
 
 def encoding(vae: Mapping[str, Any], width: int, height: int) -> int:
     """The most numbers a VAE holds at a time while it encodes an image of this size, nothing being kept for a
-    backward pass: at full size input, normed input, output of a convolution, and the convolution's own copies."""
+    backward pass: at full size input, normed input, output of a convolution, and the convolution's own copies
+    (measured at 512x512)."""
     return ENCODER_COPIES * int(vae["block_out_channels"][0]) * width * height
 
 

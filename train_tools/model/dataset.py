@@ -1,4 +1,4 @@
-"""What a version trains on: the settings that make `processed` from `origin`, and what came out."""
+"""What a version trains on: originals by concept, what an import brought, the images and captions that count."""
 
 from __future__ import annotations
 
@@ -6,36 +6,6 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-
-from train_tools.errors import DatasetNotUsableError
-
-AUTOMATIC_REPEATS = -1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preparation:
-    """How originals become training images. The steps run in this order: turn by EXIF, lay on a background,
-    resize to cover and crop the centre, mirror."""
-
-    width_px: int = 512
-    height_px: int = 512
-    mirrored_copies: bool = False
-    background: str = "#ffffff"
-    """What shows through transparent pixels."""
-    repeats: int = AUTOMATIC_REPEATS
-    class_name: str = ""
-    """The `<class>` of `<repeats>_<class>`; empty = the project's name."""
-
-    def __post_init__(self) -> None:
-        for side, value in (("width", self.width_px), ("height", self.height_px)):
-            if not 64 <= value <= 4096 or value % 8:
-                raise DatasetNotUsableError(
-                    f"The {side} {value} can't be used: it has to be a multiple of 8 from 64 to 4096."
-                )
-        if self.repeats != AUTOMATIC_REPEATS and not 1 <= self.repeats <= 100_000:
-            raise DatasetNotUsableError(
-                f"{self.repeats} repeats can't be used: 1 to 100000 are allowed, {AUTOMATIC_REPEATS} is automatic."
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,21 +69,13 @@ class ImportReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreparationReport:
-    """What a preparation made of the originals. When it was stopped, nothing has changed."""
+class MaskReport:
+    """Which training images have a mask, and what is wrong with others."""
 
-    folder: Path
-    """The `<repeats>_<class>` folder."""
-    originals: int
     images: int
-    """Training images, mirrored copies included."""
-    captions: int
-    repeats: int
-    class_name: str
-    skipped: tuple[Rejected, ...] = ()
-    kept_captions: tuple[str, ...] = ()
-    """Originals whose caption was edited in `processed` since it was written there: the edit was kept."""
-    stopped: bool = False
+    masked: int
+    written: int = 0
+    problems: tuple[Rejected, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +103,8 @@ class DatasetFolder:
     class_name: str
     images: tuple[TrainingImage, ...] = field(default=())
     captions: CaptionPolicy = CaptionPolicy.AS_WRITTEN
+    masks: Path | None = None
+    """Where a run that weighs the loss finds a mask for each image, by its stem."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,6 +54,11 @@ class OutputsPaths:
         return self.folder / "models"
 
     @property
+    def regularisation(self) -> Path:
+        """Regularisation images that several versions can take, by base model and class."""
+        return self.folder / "regularisation"
+
+    @property
     def captioners(self) -> Path:
         """Weights of captioners, a folder `<organisation>--<repository>` for each."""
         return self.base_models / CAPTIONERS
@@ -61,6 +66,16 @@ class OutputsPaths:
     @property
     def base_model_styles(self) -> Path:
         return self.folder / "base_models.toml"
+
+    @property
+    def loras(self) -> Path:
+        """Those that were made of others."""
+        return self.folder / "loras"
+
+    @property
+    def tools(self) -> Path:
+        """The folders of the jobs that make LoRAs of others."""
+        return self.folder / "tools"
 
     @property
     def presets(self) -> Path:
@@ -123,6 +138,11 @@ class VersionPaths:
         return self.folder / "dataset" / "processed"
 
     @property
+    def crops(self) -> Path:
+        """The parts of originals that were chosen by hand."""
+        return self.folder / "dataset" / "crops.toml"
+
+    @property
     def regularisation(self) -> Path:
         return self.folder / "dataset" / "reg"
 
@@ -166,6 +186,26 @@ class VersionPaths:
         return self.folder / "dataset" / "edits"
 
     @property
+    def looks(self) -> Path:
+        """What the training images look like, as numbers; made again where it is missing."""
+        return self.folder / "dataset" / "checks" / "looks.jsonl"
+
+    @property
+    def cures(self) -> Path:
+        """What checks found and somebody had put right, with all that is needed to undo it."""
+        return self.folder / "dataset" / "checks" / "cures.jsonl"
+
+    @property
+    def put_aside(self) -> Path:
+        """Training images and originals that are left out for now, in a numbered folder each time."""
+        return self.folder / "dataset" / "put-aside"
+
+    @property
+    def masks(self) -> Path:
+        """How much each part of a training image counts: `<stem of the image>.png`."""
+        return self.folder / "dataset" / "masks"
+
+    @property
     def trains(self) -> Path:
         return self.folder / "trains"
 
@@ -182,6 +222,16 @@ class VersionPaths:
     def other_loras(self) -> Path:
         """Previews of LoRA files from elsewhere, a folder for each."""
         return self.folder / "other-loras"
+
+    @property
+    def scores(self) -> Path:
+        """What was measured of checkpoints, by the content of all that decides it; and the job that measures."""
+        return self.folder / "scores"
+
+    @property
+    def votes(self) -> Path:
+        """What people said who saw two pictures, a line each."""
+        return self.folder / "votes.jsonl"
 
     def trial(self, slot: str) -> Path:
         """Where a few steps are tried on a device; gone afterwards."""

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from train_tools.model.captions import Trigger
-from train_tools.model.dataset import Preparation
 from train_tools.model.grid import BUNDLED, Rules
 from train_tools.model.paths import ProjectPaths, VersionPaths
+from train_tools.model.preparation import Preparation
 from train_tools.model.preview import PreviewSettings
 
 

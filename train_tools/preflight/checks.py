@@ -8,6 +8,7 @@ from train_tools.model.finding import Finding
 from train_tools.preflight.amounts import amounts
 from train_tools.preflight.base_model import base_models
 from train_tools.preflight.costs import costs
+from train_tools.preflight.dataset import dataset
 from train_tools.preflight.images import images
 from train_tools.preflight.learning import learning
 from train_tools.preflight.memory import memory
@@ -23,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     trainer,
     base_models,
     images,
+    dataset,
     amounts,
     options,
     networks,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +73,8 @@ class Prospect:
     """`sd1`, `sd2`, `sdxl` ...; empty where nothing can be told."""
     compiles: Callable[[], Finding]
     """Whether PyTorch compiles here, as far as that was tried."""
+    of_dataset: Callable[[Candidate], Iterable[Finding]]
+    """What is known of a run's dataset without looking at pictures."""
 
     def datasets(self) -> Iterator[tuple[Candidate, ...]]:
         """The candidates by the dataset that they take."""

@@ -190,7 +190,7 @@ class PreviewJob:
 
     def judge(self, job: Job, folder: Path, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
         """By the pictures first: when all are there, it does not matter how the process ended."""
-        verdict = _verdict(attempt, exit_, result)
+        verdict = rendering_verdict(attempt, exit_, result)
         if verdict.state.finished:
             self._note_pace(attempt)
             self._finish(version_of(folder), PreviewWork.of(job.subject))
@@ -243,7 +243,8 @@ class PreviewJob:
             draw_sheet(matrix, version.grid(work.grid).matrix, title=work.grid)
 
 
-def _verdict(attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
+def rendering_verdict(attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
+    """How a job of a renderer ended: by its pictures first."""
     if _all_rendered(attempt):
         return Verdict(state=JobState.DONE)
     if exit_.stopped or (result is not None and result.outcome == "cancelled"):

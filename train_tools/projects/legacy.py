@@ -13,8 +13,8 @@ from typing import Any
 
 from train_tools.errors import StorageError, TrainToolsError
 from train_tools.model.checkpoint import Checkpoint
-from train_tools.model.dataset import AUTOMATIC_REPEATS, Preparation
 from train_tools.model.paths import RunPaths, VersionPaths
+from train_tools.model.preparation import AUTOMATIC_REPEATS, Objective, Preparation
 from train_tools.model.preview import PreviewSettings
 from train_tools.model.project import VersionSettings
 
@@ -31,6 +31,20 @@ _DEFAULTS: Mapping[str, Any] = {
     "process_width": 512,
     "process_height": 512,
     "process_flip": True,
+    "process_split": False,
+    "process_split_threshold": 0.5,
+    "process_overlap_ratio": 0.2,
+    "process_focal_crop": False,
+    "process_focal_crop_face_weight": 0.9,
+    "process_focal_crop_entropy_weight": 0.15,
+    "process_focal_crop_edges_weight": 0.5,
+    "process_multicrop": False,
+    "process_multicrop_mindim": 384,
+    "process_multicrop_maxdim": 768,
+    "process_multicrop_minarea": 64 * 64,
+    "process_multicrop_maxarea": 640 * 640,
+    "process_multicrop_objective": "Maximize area",
+    "process_multicrop_threshold": 0.1,
     "train_batch_size": 1,
     "train_num_epochs": 20,
     "train_save_every_n_epochs": 2,
@@ -52,13 +66,11 @@ _DEFAULTS: Mapping[str, Any] = {
     "preview_seed": "-1",
     "preview_lora_multiplier": "0.6,0.7,0.8,1",
 }
-"""What a missing key means (S1-18, S1-20, S1-38, S1-55)."""
+"""What a missing key means (S1-18 to S1-24, S1-38, S1-55)."""
+_OBJECTIVES = {"Maximize area": Objective.AREA, "Minimize error": Objective.ERROR}
 _FIXED_OPTIONS: Mapping[str, Any] = {"lr_scheduler": "cosine", "save_precision": "fp16", "seed": 23}
 """What S1 trained with without showing it (S1-46), as far as it decides the result."""
 _NOT_CARRIED: Mapping[str, tuple[Any, str]] = {
-    "process_split": (False, "splitting of oversized pictures"),
-    "process_focal_crop": (False, "cropping at the focal point"),
-    "process_multicrop": (False, "auto-sized crops"),
     "process_caption": (False, "captions by BLIP"),
     "process_caption_deepbooru": (False, "captions by deepbooru"),
     "train_base_model": (None, "the base model's title in the WebUI; choose the file"),
@@ -195,6 +207,20 @@ def _preparation(reading: _Reading) -> Preparation:
         width_px=reading.whole("process_width"),
         height_px=reading.whole("process_height"),
         mirrored_copies=bool(reading.values["process_flip"]),
+        split=bool(reading.values["process_split"]),
+        split_threshold=reading.number("process_split_threshold"),
+        split_overlap=reading.number("process_overlap_ratio"),
+        focal_crop=bool(reading.values["process_focal_crop"]),
+        focal_faces=reading.number("process_focal_crop_face_weight"),
+        focal_entropy=reading.number("process_focal_crop_entropy_weight"),
+        focal_edges=reading.number("process_focal_crop_edges_weight"),
+        auto_crop=bool(reading.values["process_multicrop"]),
+        auto_crop_least_px=reading.whole("process_multicrop_mindim"),
+        auto_crop_most_px=reading.whole("process_multicrop_maxdim"),
+        auto_crop_least_area=reading.whole("process_multicrop_minarea"),
+        auto_crop_most_area=reading.whole("process_multicrop_maxarea"),
+        auto_crop_objective=_OBJECTIVES.get(str(reading.values["process_multicrop_objective"]), Objective.AREA),
+        auto_crop_threshold=reading.number("process_multicrop_threshold"),
         repeats=repeats if repeats > 0 else AUTOMATIC_REPEATS,
     )
 

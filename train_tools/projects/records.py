@@ -11,7 +11,8 @@ from typing import Any
 from train_tools.errors import StorageError
 from train_tools.files import read_toml, write_toml
 
-FORMAT = 1
+FORMAT = 2
+"""2: mirrored copies are made unless the record says otherwise (S1-20); in 1 it was the other way round."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from train_tools.errors import OptionValueError, StorageError
 from train_tools.model.captions import Trigger
-from train_tools.model.dataset import Preparation
 from train_tools.model.grid import BUNDLED, stored_value, value_stored
 from train_tools.model.paths import VersionPaths
+from train_tools.model.preparation import Preparation
 from train_tools.model.preview import PreviewSettings
 from train_tools.model.project import VersionSettings
 from train_tools.model.rules import rules_in, rules_table
 from train_tools.projects.legacy import is_legacy, legacy_settings
-from train_tools.projects.records import change_record, read_record
+from train_tools.projects.records import FORMAT, change_record, read_record
 
 Settings = TypeVar("Settings", Preparation, PreviewSettings, Trigger)
 
@@ -36,7 +37,7 @@ def write_settings(version: VersionPaths, settings: VersionSettings) -> None:
     record = read_record(version.record)
     tables = settings_tables(settings)
     kept = {name: _table(record, name, version.record) for name in ("preparation", "previews")}
-    changes = {**tables, **{name: {**kept[name], **tables[name]} for name in kept}}
+    changes = {"format": FORMAT, **tables, **{name: {**kept[name], **tables[name]} for name in kept}}
     if settings.engine != BUNDLED or "trainer" in record:
         changes["trainer"] = {"engine": settings.engine}
     if settings.trigger != Trigger() or "trigger" in record:
@@ -63,7 +64,7 @@ def settings_in(record: Mapping[str, Any], where: Path) -> VersionSettings:
         if not isinstance(values, list) or not values:
             raise _not_usable(where, "axes", name, values, "a list with at least one value")
     return VersionSettings(
-        preparation=_read(Preparation, record, "preparation", where),
+        preparation=_read(Preparation, record, "preparation", where, _defaults_then(record)),
         options={name: value_stored(value) for name, value in _table(record, "options", where).items()},
         axes={name: tuple(value_stored(value) for value in values) for name, values in axes.items()},
         rules=rules_in(_table(record, "rules", where), where),
@@ -102,9 +103,20 @@ def _table(record: Mapping[str, Any], name: str, where: Path) -> dict[str, Any]:
     return table
 
 
-def _read(kind: type[Settings], record: Mapping[str, Any], name: str, where: Path) -> Settings:
+def _defaults_then(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a key that is missing meant when the record was written, where it means something else today."""
+    return {"mirrored_copies": False} if record.get("format") == 1 else {}
+
+
+def _read(
+    kind: type[Settings],
+    record: Mapping[str, Any],
+    name: str,
+    where: Path,
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+) -> Settings:
     """The settings in one table. Keys that are no fields are left to whoever wrote them."""
-    table = _table(record, name, where)
+    table = {**defaults, **_table(record, name, where)}
     values = {}
     for field in fields(kind):
         if field.name in table:

@@ -250,7 +250,10 @@ def _project_of(version: Path) -> str:
 
 
 def _belongs_to_the_dataset(path: Path) -> bool:
-    return path.parts[0] == "dataset" or path.as_posix() == "version.toml"
+    """What jobs work in, and an import that was broken off, belong to the version they were begun in."""
+    if path.parts[0] == "dataset":
+        return path.parts[1:2] not in (("jobs",), (".import",))
+    return path.as_posix() == "version.toml"
 
 
 def _serves_only_resuming(within_version: tuple[str, ...]) -> bool:

@@ -13,23 +13,9 @@ from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.difference import Comparison, FileComparison
 from train_tools.model.paths import RunPaths
 from train_tools.runs.checkpoints import checkpoints_of
+from train_tools.runs.tensors import numbers_of, tensors_in
 
 Entries = Mapping[str, TensorEntry]
-
-NUMPY_TYPES = {
-    "BOOL": "?",
-    "U8": "u1",
-    "I8": "i1",
-    "U16": "<u2",
-    "I16": "<i2",
-    "F16": "<f2",
-    "U32": "<u4",
-    "I32": "<i4",
-    "F32": "<f4",
-    "U64": "<u8",
-    "I64": "<i8",
-    "F64": "<f8",
-}
 
 
 def compare_runs(first: RunPaths, second: RunPaths) -> Comparison:
@@ -89,30 +75,9 @@ def _differing(first: Path, second: Path) -> Iterator[tuple[str, float]]:
     """The tensors that are not the same to the last bit, and how far apart they are."""
     import numpy as np
 
-    for (name, entry, one), (_, _, other) in zip(_tensors(first), _tensors(second), strict=True):
+    for (name, entry, one), (_, _, other) in zip(tensors_in(first), tensors_in(second), strict=True):
         if not np.array_equal(one, other):
-            yield name, _distance(_numbers(one, entry.dtype), _numbers(other, entry.dtype))
-
-
-def _tensors(file: Path) -> Iterator[tuple[str, TensorEntry, Any]]:
-    """The tensors by name, each with its bytes."""
-    import numpy as np
-
-    header = verify_safetensors(file)
-    data = np.memmap(file, dtype=np.uint8, mode="r", offset=0)
-    for name, entry in sorted(header.tensors.items()):
-        yield name, entry, data[header.data_start + entry.begin : header.data_start + entry.end]
-
-
-def _numbers(data: Any, dtype: str) -> Any:
-    """The numbers as 64-bit floats. bf16 is the upper half of a 32-bit float; of types that numpy does not know,
-    the bytes."""
-    import numpy as np
-
-    if dtype == "BF16":
-        halves = np.frombuffer(data.tobytes(), "<u2").astype(np.uint32)
-        return (halves << 16).view(np.float32).astype(np.float64)
-    return np.frombuffer(data.tobytes(), NUMPY_TYPES.get(dtype, "u1")).astype(np.float64)
+            yield name, _distance(numbers_of(one, entry.dtype), numbers_of(other, entry.dtype))
 
 
 def _distance(first: Any, second: Any) -> float:

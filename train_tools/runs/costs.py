@@ -11,6 +11,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from sd_contract.base_models.base_model import PICKLED_SUFFIXES
+from sd_contract.errors import ContractError
+from sd_contract.tensors.pickled_files import read_shapes
 from sd_contract.tensors.tensor_files import read_header
 from train_tools.model.job import Job
 from train_tools.runs.training import TRAIN
@@ -122,11 +125,20 @@ def checkpoint_bytes(options: Mapping[str, Any], base_model: Path) -> int:
 def _sides(base_model: Path, size: int, changed_ns: int) -> Mapping[re.Pattern[str], tuple[int, ...]]:
     """Inputs + outputs of every layer that can be trained, by part. A grid asks for them once a run: they are
     kept as long as the file's size and time of change stay the same."""
-    shapes = read_header(base_model).shapes
+    shapes = _shapes(base_model)
     return {
         part: tuple(sum(shape[:2]) for name, shape in shapes.items() if len(shape) >= 2 and part.match(name))
         for part in (_TRAINED_UNET, _TRAINED_TEXT)
     }
+
+
+def _shapes(base_model: Path) -> Mapping[str, tuple[int, ...]]:
+    """None where the file does not tell them: whether it can be trained on is for the trainer to say."""
+    try:
+        pickled = base_model.suffix.lower() in PICKLED_SUFFIXES
+        return read_shapes(base_model) if pickled else read_header(base_model).shapes
+    except ContractError:
+        return {}
 
 
 def _trained_parts(options: Mapping[str, Any]) -> list[re.Pattern[str]]:

@@ -10,7 +10,8 @@ from typing import Any
 import gradio as gr
 
 from train_tools.app import App
-from train_tools.model.dataset import AUTOMATIC_REPEATS, ImportReport, Preparation, PreparationReport, Rejected
+from train_tools.model.dataset import ImportReport, Rejected
+from train_tools.model.preparation import AUTOMATIC_REPEATS, Preparation, PreparationReport
 from train_tools.ui.islands import island
 from train_tools.ui.place import Place, chosen_in, on
 
@@ -95,7 +96,8 @@ def _preparer(app: App) -> Callable[..., list[Any]]:
     ) -> list[Any]:
         project, version = chosen_in(place)
         stored = app.versions.settings(project, version)
-        asked = Preparation(
+        asked = replace(
+            stored.preparation,
             width_px=width or 0,
             height_px=height or 0,
             repeats=repeats or AUTOMATIC_REPEATS,

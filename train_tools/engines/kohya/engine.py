@@ -298,8 +298,11 @@ def _dataset_text(options: Mapping[str, Any], dataset: Dataset) -> str:
         {
             "image_dir": str(folder.path),
             "num_repeats": folder.repeats,
-            "class_tokens": folder.class_name,
-            "is_reg": is_reg,
+            **(
+                {"conditioning_data_dir": str(folder.masks)}  # such subsets take neither a class nor is_reg
+                if folder.masks
+                else {"class_tokens": folder.class_name, "is_reg": is_reg}
+            ),
             **captions_of(folder),
         }
         for folders, is_reg in ((dataset.folders, False), (dataset.regularisation, True))

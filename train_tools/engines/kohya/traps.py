@@ -15,13 +15,14 @@ from train_tools.engines.images import CAPTION_SUFFIX, RESOLUTION
 from train_tools.model.dataset import CaptionPolicy, Dataset
 from train_tools.model.finding import Finding, Level
 
-IMAGES, CAPTIONS, VALIDATION = "images", "captions", "validation"
+IMAGES, CAPTIONS, VALIDATION, MASKS = "images", "captions", "validation", "masks"
 
 
 def traps(options: Mapping[str, Any], dataset: Dataset) -> Iterator[Finding]:
     images = [image.path for folder in (*dataset.folders, *dataset.regularisation) for image in folder.images]
     yield from _mixed_case(images)
     yield from _empty_captions(dataset)
+    yield from _masks(dataset)
     if not any(options.get(name) for name in ("cache_latents", "cache_latents_to_disk", "enable_bucket")):
         yield from _other_sizes(options, images)
     if options.get("validation_split") and options.get("validation_seed") is None:
@@ -31,6 +32,26 @@ def traps(options: Mapping[str, Any], dataset: Dataset) -> Iterator[Finding]:
             message="validation_split without validation_seed: the images to validate with are drawn apart from "
             "those to train on, so they overlap.",
             cure="Set validation_seed=1.",
+        )
+
+
+def _masks(dataset: Dataset) -> Iterator[Finding]:
+    """Subsets with masks know neither regularisation nor a class that stands in for captions."""
+    masked = [folder for folder in dataset.folders if folder.masks]
+    if masked and dataset.regularisation:
+        yield Finding(
+            check=MASKS,
+            level=Level.STOP,
+            message="kohya's scripts can't train with masks and regularisation images together.",
+            cure="Leave one of them out, or train with the bundled engine.",
+        )
+    if any(not image.caption for folder in masked for image in folder.images):
+        yield Finding(
+            check=MASKS,
+            level=Level.WARNING,
+            message="With masks, kohya's scripts train images without a caption without any word, not as their "
+            "class.",
+            cure="Write captions for all.",
         )
 
 

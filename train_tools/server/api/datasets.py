@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from train_tools.app import App
-from train_tools.model.dataset import DatasetFolder, Rejected, TrainingImage
+from train_tools.model.dataset import DatasetFolder, MaskReport, Rejected, TrainingImage
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import PictureLinks, TheApp, links_to
 from train_tools.server.api.jobs import JobAnswer, job_answer
@@ -55,6 +55,8 @@ class DatasetAnswer(Answer):
 class Sources(Question):
     paths: tuple[str, ...]
     """Absolute paths of files, folders or zip files on the machine that Train Tools runs on."""
+    encoding: str | None = None
+    """That of captions which are no Unicode; they become UTF-8."""
 
 
 class ImportNames(Answer):
@@ -92,7 +94,8 @@ def show(
 def import_images(project: str, version: str, sources: Sources, app: TheApp) -> JobAnswer:
     """Queues a job that copies pictures and their captions into the version; nothing is taken away from where they
     lie. It waits for no training."""
-    return job_answer(app.datasets.import_later(project, version, [Path(path) for path in sources.paths]))
+    paths = [Path(path) for path in sources.paths]
+    return job_answer(app.datasets.import_later(project, version, paths, sources.encoding))
 
 
 @router.get("/imports")
@@ -112,6 +115,41 @@ def prepare(project: str, version: str, app: TheApp) -> JobAnswer:
     """Queues a job that makes the training images from the originals, with the version's settings. It waits for no
     training."""
     return job_answer(app.datasets.prepare_later(project, version))
+
+
+class MasksAnswer(Answer):
+    images: int
+    masked: int
+    written: int
+    problems: tuple[Problem, ...]
+    """Masks that fit no training image, and why."""
+
+
+class MaskSources(Question):
+    paths: tuple[str, ...] = ()
+    """Files or folders on the machine that Train Tools runs on; none = what is transparent in the images."""
+
+
+@router.get("/masks")
+def show_masks(project: str, version: str, app: TheApp) -> MasksAnswer:
+    return _masks(app.versions.masks(project, version))
+
+
+@router.post("/masks")
+def make_masks(project: str, version: str, sources: MaskSources, app: TheApp) -> MasksAnswer:
+    """Takes in masks by their stems, or makes them of what is transparent."""
+    if sources.paths:
+        return _masks(app.versions.import_masks(project, version, [Path(path) for path in sources.paths]))
+    return _masks(app.versions.masks_from_opacity(project, version))
+
+
+def _masks(report: MaskReport) -> MasksAnswer:
+    return MasksAnswer(
+        images=report.images,
+        masked=report.masked,
+        written=report.written,
+        problems=_problems(report.problems),
+    )
 
 
 def _folders(folders: tuple[DatasetFolder, ...]) -> tuple[FolderAnswer, ...]:

@@ -17,12 +17,13 @@ IMMUTABLE = "private, max-age=31536000, immutable"
 router = APIRouter(tags=["pictures"])
 
 
-@router.get("/thumbs/{path:path}", response_class=FileResponse)
+@router.get("/thumbs/{path:path}", response_class=Response)
 def thumbnail(path: str, request: Request, app: TheApp, v: str = "") -> Response:
     """A WebP of at most 256 x 256 px."""
     picture = _picture(app, path)
     thumbnails: Thumbnails = request.app.state.thumbnails
-    return FileResponse(thumbnails.of(picture), media_type="image/webp", headers=_caching(picture, v))
+    content = thumbnails.of(picture).read_bytes()  # at once: file responses change threads for each step
+    return Response(content, media_type="image/webp", headers=_caching(picture, v))
 
 
 @router.get("/pictures/{path:path}", response_class=FileResponse)

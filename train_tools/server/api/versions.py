@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
+from typing import Any, get_type_hints
 
 from fastapi import APIRouter, Request
+from pydantic import create_model
 from starlette.responses import Response
 
-from train_tools.model.dataset import Preparation
 from train_tools.model.expressions import typed
+from train_tools.model.preparation import Preparation
 from train_tools.model.project import VersionSettings
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import TheApp
@@ -17,18 +19,8 @@ from train_tools.server.api.context import TheApp
 router = APIRouter(prefix="/projects/{project}/versions/{version}", tags=["versions"])
 
 
-class PreparationAnswer(Answer):
-    width_px: int
-    height_px: int
-    mirrored_copies: bool
-    background: str
-    repeats: int
-    """-1 = chosen by the number of images."""
-    class_name: str
-
-
 class SettingsAnswer(Answer):
-    preparation: PreparationAnswer
+    preparation: Preparation
     assignments: Mapping[str, str]
     """Every stored option with its values as one would type them."""
     previews_after_training: bool
@@ -38,15 +30,14 @@ class PreviewsChange(Question):
     after_training: bool
 
 
-class PreparationChange(Question):
-    """What isn't given stays as it is."""
-
-    width_px: int | None = None
-    height_px: int | None = None
-    mirrored_copies: bool | None = None
-    background: str | None = None
-    repeats: int | None = None
-    class_name: str | None = None
+_types = get_type_hints(Preparation)
+_each_optional: dict[str, Any] = {each.name: (_types[each.name] | None, None) for each in fields(Preparation)}
+PreparationChange = create_model(
+    "PreparationChange",
+    __base__=Question,
+    __doc__="What isn't given stays as it is.",
+    **_each_optional,
+)
 
 
 @router.get("/settings", response_model=SettingsAnswer)
@@ -55,11 +46,11 @@ def settings(project: str, version: str, request: Request, app: TheApp) -> Respo
 
 
 @router.patch("/settings/preparation")
-def change_preparation(project: str, version: str, change: PreparationChange, app: TheApp) -> SettingsAnswer:
+def change_preparation(project: str, version: str, change: PreparationChange, app: TheApp) -> SettingsAnswer:  # type: ignore[valid-type]
     stored = app.versions.settings(project, version)
-    changed = replace(stored, preparation=_changed(stored.preparation, change))
-    app.versions.save_settings(project, version, changed)
-    return _settings(changed)
+    settings = replace(stored, preparation=changed(stored.preparation, change))
+    app.versions.save_settings(project, version, settings)
+    return _settings(settings)
 
 
 @router.patch("/settings/previews")
@@ -69,14 +60,15 @@ def change_previews(project: str, version: str, change: PreviewsChange, app: The
     return _settings(app.versions.settings(project, version))
 
 
-def _changed(preparation: Preparation, change: PreparationChange) -> Preparation:
+def changed(preparation: Preparation, change: Question) -> Preparation:
+    """With what is given in a PreparationChange."""
     return replace(preparation, **change.model_dump(exclude_none=True))
 
 
 def _settings(stored: VersionSettings) -> SettingsAnswer:
     several = {**{name: (value,) for name, value in stored.options.items()}, **stored.axes}
     return SettingsAnswer(
-        preparation=PreparationAnswer(**asdict(stored.preparation)),
+        preparation=stored.preparation,
         assignments={name: typed(values) for name, values in several.items() if None not in values},
         previews_after_training=stored.previews.after_training,
     )

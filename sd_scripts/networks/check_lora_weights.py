@@ -1,0 +1,14 @@
+"""Lists the tensors of a LoRA, as kohya's networks/check_lora_weights.py does.
+
+    python sd_scripts/networks/check_lora_weights.py a.safetensors
+
+`--help` lists the options; doc/lora-tools.md explains them."""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from lora_engine.tools.command_lines import carry_out_tool
+
+    sys.exit(carry_out_tool(Path(__file__).stem, sys.argv[1:]))

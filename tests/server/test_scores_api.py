@@ -1,0 +1,75 @@
+"""Scores by the API: what is known, what is queued, pairs and votes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.lora_engine.lessons import POCKET
+from tests.renderers.scene import write_lora
+from train_tools.app import App
+from train_tools.previews.picture_file import write_picture
+
+GRID = "/projects/zorb/versions/v1/grids/ranks"
+
+
+@pytest.fixture
+def grid(app: App) -> str:
+    """Two runs with a checkpoint each, and a preview of each."""
+    wanted = {"pretrained_model_name_or_path": str(POCKET), "network_dim": "8,16"}
+    for job in app.grids.submit("zorb", "v1", wanted, "ranks").jobs:
+        app.jobs.cancel(job)
+    paths = app.versions.paths("zorb", "v1")
+    for number, run in enumerate(app.grids.record("zorb", "v1", "ranks").runs):
+        write_lora(paths.run(run).folder / f"{number}.safetensors", seed=number)
+    for number, cell in enumerate(app.previews.matrix("zorb", "v1", "ranks").cells):
+        image = Image.new("RGB", (64, 64), (20 * number, 90, 10))
+        write_picture(cell.file, image, cell.picture, base_stem="pocket", lora_stem=None)
+    return GRID
+
+
+def test_scores_come_with_evidence_and_measuring_is_queued(api: httpx.Client, app: App, grid: str) -> None:
+    told = api.get(f"{grid}/scores").json()
+    assert [each["name"] for each in told["checkpoints"]] == ["0", "1"]
+    effect = told["checkpoints"][0]["scores"]["effect"]
+    assert effect["value"] > 0
+    assert effect["sureness"] in ("low", "moderate", "high")
+    assert effect["evidence"]
+    assert told["unmeasured"] == 3
+    assert {each["scorer"] for each in told["checkpoints"][0]["unscored"]} >= {
+        "fixed-noise",
+        "votes",
+        "validation",
+    }
+    answer = api.post(f"{grid}/scores")
+    assert answer.status_code == 201
+    job = app.jobs.get(answer.json()["job"])
+    assert (job.kind, job.total_steps) == ("score", 3)
+    assert api.post(f"{grid}/scores").json()["job"] == job.id
+
+
+def test_two_pictures_are_shown_without_names_and_a_vote_is_kept(api: httpx.Client, app: App, grid: str) -> None:
+    pair = api.get(f"{grid}/pair").json()
+    assert set(pair) == {"key", "prompt", "first", "second"}
+    assert api.post(f"{grid}/votes", json={"key": pair["key"], "preference": "first"}).status_code == 201
+    (line,) = Path(app.versions.paths("zorb", "v1").votes).read_text().splitlines()
+    assert json.loads(line)["preference"] == "first"
+    votes = [each["scores"]["votes"] for each in api.get(f"{grid}/scores").json()["checkpoints"]]
+    assert sorted(each["details"]["wins"] for each in votes) == [0, 1]
+
+
+def test_votes_that_are_none_are_refused(api: httpx.Client, grid: str) -> None:
+    pair = api.get(f"{grid}/pair").json()
+    assert api.post(f"{grid}/votes", json={"key": pair["key"], "preference": "best"}).status_code == 400
+    assert api.post(f"{grid}/votes", json={"key": "x-y", "preference": "first"}).status_code in (400, 409)
+    assert api.post(f"{grid}/votes", json={"key": pair["key"], "preference": "first", "x": 1}).status_code == 422
+
+
+def test_loss_curves_are_listed_by_run(api: httpx.Client, grid: str) -> None:
+    curves = api.get(f"{grid}/losses").json()["curves"]
+    assert [each["label"] for each in curves] == ["network_dim=8", "network_dim=16"]
+    assert curves[0]["points"] == []

@@ -1,0 +1,1 @@
+"""What looking at the training images finds, and putting it right."""

@@ -1,0 +1,1 @@
+"""From originals to training images: the steps, the work on many at once, and the exchange as a whole."""

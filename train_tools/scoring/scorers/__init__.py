@@ -1,0 +1,1 @@
+"""One scorer a file. Each gives a number, how sure it is, and a sentence of evidence."""

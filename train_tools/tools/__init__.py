@@ -1,0 +1,2 @@
+"""LoRA files after the training: jobs that make others of them, and a look at what they hold
+(S4-01)."""
