@@ -266,7 +266,7 @@ def _by_content(matrix: PreviewMatrix) -> dict[str, list[Cell]]:
     """The pictures at full weight by the content of the checkpoint they show."""
     by_content: dict[str, list[Cell]] = {}
     for cell in matrix.cells:
-        if cell.picture.lora is not None and is_whole(cell.file):
+        if cell.picture.lora is not None and not cell.sampled and is_whole(cell.file):
             by_content.setdefault(cell.picture.lora, []).append(cell)
     return {content: _at_full_weight(cells) for content, cells in by_content.items()}
 

@@ -15,6 +15,7 @@ from train_tools.model.preview import Picture, PreviewSettings
 from train_tools.model.regularisation import RegularisationSet
 from train_tools.previews.matrix import BaseModelFile
 from train_tools.previews.picture_file import is_whole, read_picture
+from train_tools.previews.samplers import parted
 
 LONGEST_BASE = 40
 
@@ -30,6 +31,7 @@ def pictures_of(
 ) -> list[Picture]:
     """So many pictures: the prompts in turn, each picture with a seed of its own, counted from the settings'."""
     (first,) = settings.seeds
+    sampler, scheduler = parted(settings.sampler, settings.scheduler)
     return [
         Picture(
             base=base.sha256,
@@ -42,7 +44,8 @@ def pictures_of(
             height_px=settings.height_px,
             steps=settings.steps,
             guidance=settings.guidance,
-            sampler=settings.sampler,
+            sampler=sampler,
+            scheduler=scheduler,
             clip_skip=settings.clip_skip,
         )
         for place in range(number)

@@ -17,7 +17,7 @@ from train_tools.server.api.context import PictureLinks, TheApp, links_to
 
 grids = APIRouter(prefix="/projects/{project}/versions/{version}/grids", tags=["previews"])
 previews = APIRouter(prefix="/projects/{project}/versions/{version}/previews", tags=["previews"])
-MOST_CHECKPOINTS = 1000
+PAGE, MOST_CHECKPOINTS = 100, 10_000
 
 
 class GridList(Answer):
@@ -106,7 +106,7 @@ def matrix(
     request: Request,
     app: TheApp,
     first: Annotated[int, Query(ge=0)] = 0,
-    count: Annotated[int, Query(ge=1, le=MOST_CHECKPOINTS)] = MOST_CHECKPOINTS,
+    count: Annotated[int, Query(ge=1, le=MOST_CHECKPOINTS)] = PAGE,
 ) -> Response:
     """The matrix, or so many of its checkpoints (with all others of their runs) from the first on."""
     sheet = app.previews.matrix_image(project, version, grid)

@@ -26,7 +26,7 @@ class Previews extends Island {
   follow() {
     const fail = (error) => this.fail(error);
     this.grids = new Feed(this, () => (places.complete ? versionPath(places.current, "grids") : null), (answer) => this.showGrids(answer.grids), fail, MANY_FILES_MS);
-    this.cells = new Feed(this, () => (this.grid === null ? null : versionPath(places.current, "grids", this.grid, "matrix")), (answer) => this.show(answer), fail, MANY_FILES_MS);
+    this.cells = new Feed(this, () => (this.grid === null ? null : `${versionPath(places.current, "grids", this.grid, "matrix")}?count=${this.rows}`), (answer) => this.show(answer), fail, MANY_FILES_MS);
     this.on(places, "moved", () => this.move());
   }
 
@@ -83,7 +83,7 @@ class Previews extends Island {
     const cells = new Map();
     for (const cell of matrix.cells) cells.set(`${cell.row} ${cell.column}`, [...(cells.get(`${cell.row} ${cell.column}`) ?? []), cell]);
     const columns = matrix.columns.map((column, at) => ({ ...column, at, words: columnWords(matrix, column), apart: isApart(matrix, at) }));
-    const body = matrix.rows.slice(0, this.rows).map((row, at) => this.row(row, at, columns, cells));
+    const body = matrix.rows.map((row, at) => this.row(row, at, columns, cells));
     this.table.replaceChildren(h("table", {}, h("thead", {}, headings(matrix, columns)), h("tbody", {}, body)));
     this.more(matrix);
     this.legend.replaceChildren(...legend(matrix));
@@ -106,13 +106,13 @@ class Previews extends Island {
   }
 
   more(matrix) {
-    const left = matrix.rows.length - this.rows;
-    if (left > 0) this.table.append(h("button", { type: "button", onclick: () => this.showMore(matrix) }, `Show ${Math.min(left, ROWS_STEP)} more rows`));
+    const left = matrix.checkpoints - this.rows;
+    if (left > 0) this.table.append(h("button", { type: "button", onclick: () => this.showMore() }, `Show ${Math.min(left, ROWS_STEP)} more checkpoints`));
   }
 
-  showMore(matrix) {
+  showMore() {
     this.rows += ROWS_STEP;
-    this.show(matrix);
+    this.cells.now();
   }
 
   row(row, at, columns, cells) {
