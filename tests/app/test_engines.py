@@ -281,8 +281,12 @@ def test_one_that_vanishes_is_tried_again_as_often_as_any(kohya):
 
 def at_work(app: App, until: Callable[[], bool], then: Callable[[], object]) -> None:
     """Has a worker work until something holds, and does something then; the worker goes when nothing waits."""
-    worker = app.jobs.worker()
-    thread = threading.Thread(target=worker.run, args=(lambda: not app.jobs.queue.waiting(),))
+
+    def run() -> None:
+        app.jobs.worker().run(until=lambda: not app.jobs.queue.waiting())  # each thread has its own queue
+        app.jobs.queue.close()
+
+    thread = threading.Thread(target=run)
     thread.start()
     deadline = time.monotonic() + 60
     while not until():

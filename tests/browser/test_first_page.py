@@ -84,8 +84,8 @@ def test_pictures_are_imported_and_prepared(page: Page, house) -> None:
     page.get_by_label("Width").fill("64")
     page.get_by_label("Height").fill("64")
     page.get_by_role("button", name="Prepare").click()
-    expect(page.get_by_text("1 training image ·")).to_be_visible()
-    page.get_by_role("list", name="Training images").get_by_role("button").click()
+    expect(page.get_by_text("2 training images ·")).to_be_visible()  # one is the mirrored copy
+    page.get_by_role("list", name="Training images").get_by_role("button").first.click()
     expect(page.get_by_role("dialog").get_by_role("img")).to_have_js_property("naturalWidth", 64)
 
 
