@@ -159,6 +159,16 @@ def test_sd2_without_its_text_encoder_is_told(desk, tmp_path):
     assert finding.level is Level.WARNING
 
 
+@pytest.mark.parametrize(
+    ("total", "free", "level"),
+    [(24e9, 23e9, Level.OK), (24e9, 0.3e9, Level.WARNING), (0.3e9, 0.3e9, Level.STOP)],
+)
+def test_the_device_has_to_hold_what_a_run_takes(desk, on, total, free, level):
+    on(replace(CARD, memory_bytes=int(total), free_bytes=int(free)))
+    finding = desk.found("GB of memory", mixed_precision="bf16")
+    assert (finding.check, finding.level, finding.cure != "") == ("memory", level, level is not Level.OK)
+
+
 @pytest.mark.parametrize(("free", "level"), [(10**12, Level.OK), (1_100, Level.WARNING), (900, Level.STOP)])
 def test_the_disk_has_to_hold_what_is_saved(free, level):
     plan = Plan(

@@ -8,6 +8,10 @@ import shutil
 import pytest
 from PIL import Image
 
+from benchmarks.pocket.blueprint import Blueprint, build
+from benchmarks.pocket.single_file import save
+from tests.app.conftest import POCKET, PROJECT, VERSION
+from tests.preflight.conftest import USUAL
 from train_tools.model.finding import Level
 
 BOTH = pytest.mark.parametrize("engine", ["bundled", "kohya"])
@@ -225,6 +229,39 @@ def test_images_of_another_size_that_nothing_scales(desk):
 def test_latents_that_are_kept_of_images_that_change(desk, engine, option):
     finding = desk.found(option, engine, cache_latents="true", **{option: "true"})
     assert finding.level is Level.STOP
+
+
+@pytest.mark.parametrize("other", ["shuffle_caption", "caption_tag_dropout_rate"])
+def test_a_text_encoder_that_is_read_once_and_captions_that_change(desk, tmp_path, other):
+    """kohya's scripts stopped; ours encodes what changes."""
+    value = "true" if other == "shuffle_caption" else "0.1"
+    kept = {"cache_text_encoder_outputs": "true", "network_train_unet_only": "true", other: value}
+    assert desk.found("reads each caption once", "kohya", **_sdxl(tmp_path), **kept).level is Level.STOP
+    assert Level.STOP not in desk.levels("bundled", **_sdxl(tmp_path), **kept)
+
+
+def test_a_text_encoder_that_is_read_once_and_trained(desk, tmp_path):
+    wanted = {**_sdxl(tmp_path), "cache_text_encoder_outputs": "true"}
+    assert desk.found("so the text encoder can't be trained", "kohya", **wanted).level is Level.STOP
+
+
+@BOTH
+def test_files_that_would_be_replaced(desk, engine):
+    """Were overwritten. A run's folder is its own; files of strangers in it are found before."""
+    wanted = {"pretrained_model_name_or_path": str(POCKET), **USUAL}
+    plan = desk.app.grids.plan(PROJECT, VERSION, wanted, engine=engine)
+    folder = desk.app.versions.paths(PROJECT, VERSION).run(plan.runs[0].run.name).folder
+    folder.mkdir(parents=True)
+    (folder / "mine.safetensors").write_bytes(b"precious")
+    finding = desk.found("mine.safetensors", engine)
+    assert (finding.check, finding.level) == ("output", Level.STOP)
+
+
+def _sdxl(folder):
+    path = folder / "sdxl.safetensors"
+    if not path.exists():
+        save(build(Blueprint.of_width(8, "sdxl")), path, title="sdxl")
+    return {"pretrained_model_name_or_path": str(path), "resolution": "64,64"}
 
 
 def _file(folder, text):

@@ -86,7 +86,12 @@ class Preflights:
             plan=plan,
             engine=reading.engine,
             candidates=tuple(
-                Candidate(planned=planned, dataset=reading.dataset_of(planned.run), table=table)
+                Candidate(
+                    planned=planned,
+                    dataset=reading.dataset_of(planned.run),
+                    table=table,
+                    paths=reading.version.run(planned.run.name),
+                )
                 for planned in _some(planned for planned in plan.runs if not planned.done)
             ),
             device=self._device(),

@@ -44,6 +44,7 @@ class Reading:
 
     grid: Grid
     engine: Engine
+    version: VersionPaths
     runs: tuple[Run, ...]
     total: int
     datasets: Mapping[str, Dataset]
@@ -138,6 +139,7 @@ class Readings:
         return Reading(
             grid=grid,
             engine=engine,
+            version=self._versions.paths(project, version),
             runs=tuple(replace(run, name=folders.name_of(run)) for run in runs),
             total=total if total > most else len(runs),
             datasets=trained.by_content(),

@@ -14,6 +14,7 @@ from train_tools.preflight.learning import learning
 from train_tools.preflight.memory import memory
 from train_tools.preflight.network import networks
 from train_tools.preflight.options import options
+from train_tools.preflight.output import output
 from train_tools.preflight.precision import precision
 from train_tools.preflight.prospect import Prospect
 from train_tools.preflight.trainer import trainer
@@ -31,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     learning,
     precision,
     memory,
+    output,
     costs,
 )
 

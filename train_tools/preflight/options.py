@@ -1,4 +1,4 @@
-"""Options that rule each other out, or do nothing beside each other."""
+"""Options that do nothing beside each other. Those that rule each other out are told by the trainer."""
 
 from __future__ import annotations
 
@@ -10,44 +10,13 @@ from sd_contract.suitability import idle_options
 from train_tools.model.finding import Finding, Level
 from train_tools.preflight.prospect import Candidate, Prospect
 
-CONTRADICTION, IDLE = "contradiction", "options"
-TEXT_CACHE = ("cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk")
-CHANGING_CAPTIONS = (
-    "shuffle_caption",
-    "caption_dropout_rate",
-    "caption_dropout_every_n_epochs",
-    "caption_tag_dropout_rate",
-    "token_warmup_step",
-)
-"""What gives an image another caption each time; a text encoder's kept output stays the same."""
+IDLE = "options"
 _KNOWN = frozenset(spec.name for spec in OPTIONS)
 
 
 def options(prospect: Prospect) -> Iterator[Finding]:
     for candidate in prospect.candidates:
-        yield from _contradictions(candidate)
         yield from _idle(candidate)
-
-
-def _contradictions(candidate: Candidate) -> Iterator[Finding]:
-    cache = next((name for name in TEXT_CACHE if candidate.value(name)), None)
-    if cache is None:
-        return
-    changing = [name for name in CHANGING_CAPTIONS if candidate.value(name)]
-    if changing:
-        yield candidate.finds(
-            CONTRADICTION,
-            Level.STOP,
-            f"{cache} reads each caption once, but {' and '.join(changing)} would change it each time.",
-            f"Take {cache} out, or {' and '.join(changing)}.",
-        )
-    if not candidate.value("network_train_unet_only"):
-        yield candidate.finds(
-            CONTRADICTION,
-            Level.STOP,
-            f"{cache} keeps what the text encoder says, so the text encoder can't be trained.",
-            f"Set network_train_unet_only=true, or take {cache} out.",
-        )
 
 
 def _idle(candidate: Candidate) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from sd_contract.options import parse_resolution
 from train_tools.model.dataset import Dataset
 from train_tools.model.device import Device
 from train_tools.model.finding import Finding, Level
+from train_tools.model.paths import RunPaths
 from train_tools.model.plan import Plan, PlannedRun
 from train_tools.options.table import OptionTable, engine_options
 from train_tools.runs.engine import Engine
@@ -27,6 +28,7 @@ class Candidate:
     planned: PlannedRun
     dataset: Dataset
     table: OptionTable
+    paths: RunPaths
 
     @property
     def name(self) -> str:

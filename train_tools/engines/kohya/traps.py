@@ -15,7 +15,16 @@ from train_tools.engines.images import CAPTION_SUFFIX, RESOLUTION
 from train_tools.model.dataset import CaptionPolicy, Dataset
 from train_tools.model.finding import Finding, Level
 
-IMAGES, CAPTIONS, VALIDATION, MASKS = "images", "captions", "validation", "masks"
+IMAGES, CAPTIONS, VALIDATION, MASKS, CONTRADICTION = "images", "captions", "validation", "masks", "contradiction"
+TEXT_CACHE = ("cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk")
+CHANGING_CAPTIONS = (
+    "shuffle_caption",
+    "caption_dropout_rate",
+    "caption_dropout_every_n_epochs",
+    "caption_tag_dropout_rate",
+    "token_warmup_step",
+)
+"""What gives an image another caption each time; a text encoder's kept output stays the same."""
 
 
 def traps(options: Mapping[str, Any], dataset: Dataset) -> Iterator[Finding]:
@@ -23,6 +32,7 @@ def traps(options: Mapping[str, Any], dataset: Dataset) -> Iterator[Finding]:
     yield from _mixed_case(images)
     yield from _empty_captions(dataset)
     yield from _masks(dataset)
+    yield from _kept_text(options)
     if not any(options.get(name) for name in ("cache_latents", "cache_latents_to_disk", "enable_bucket")):
         yield from _other_sizes(options, images)
     if options.get("validation_split") and options.get("validation_seed") is None:
@@ -52,6 +62,27 @@ def _masks(dataset: Dataset) -> Iterator[Finding]:
             message="With masks, kohya's scripts train images without a caption without any word, not as their "
             "class.",
             cure="Write captions for all.",
+        )
+
+
+def _kept_text(options: Mapping[str, Any]) -> Iterator[Finding]:
+    cache = next((name for name in TEXT_CACHE if options.get(name)), None)
+    if cache is None:
+        return
+    changing = " and ".join(name for name in CHANGING_CAPTIONS if options.get(name))
+    if changing:
+        yield Finding(
+            check=CONTRADICTION,
+            level=Level.STOP,
+            message=f"{cache} reads each caption once, but {changing} would change it each time.",
+            cure=f"Take {cache} out, or {changing}.",
+        )
+    if not options.get("network_train_unet_only"):
+        yield Finding(
+            check=CONTRADICTION,
+            level=Level.STOP,
+            message=f"{cache} keeps what the text encoder says, so the text encoder can't be trained.",
+            cure=f"Set network_train_unet_only=true, or take {cache} out.",
         )
 
 
