@@ -20,7 +20,7 @@ def test_the_queue_is_ordered_paused_and_stopped(page: Page, house) -> None:
     job = queue.claim("cpu", "here")
     attempt = Attempt(AttemptPaths.of(house.app.outputs.folder / job.folder, job.attempt).folder)
     attempt.folder.mkdir(parents=True)
-    page.get_by_role("tab", name="Queue").click()
+    page.get_by_role("link", name="Queue", exact=True).click()
     waiting = page.get_by_role("list", name="Waiting").get_by_role("listitem")
     expect(waiting).to_have_text([re.compile("#1"), re.compile("#2"), re.compile("#3")])
     page.get_by_role("button", name="Move c up").click()

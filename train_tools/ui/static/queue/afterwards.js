@@ -1,6 +1,6 @@
 // What becomes of the machine when the queue is done: asked for, counted down, revoked.
-import { ask, Feed } from "./api.js";
-import { h, say } from "./island.js";
+import { ask, Feed } from "../base/api.js";
+import { h, say } from "../base/island.js";
 
 const OFFER = "Shut this machine down when the queue is done";
 const SURE = "Really shut it down, also when some runs have failed?";

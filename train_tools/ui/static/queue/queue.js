@@ -1,9 +1,9 @@
 // Everything that runs, waits or has ended, as it goes.
 import { Afterwards } from "./afterwards.js";
-import { ask, Feed } from "./api.js";
-import { h, Island, say } from "./island.js";
+import { ask, Feed } from "../base/api.js";
+import { h, Island, say } from "../base/island.js";
 import { Pausing } from "./pausing.js";
-import { count, duration, number } from "./words.js";
+import { count, duration, number } from "../base/words.js";
 
 const GROUPS = [
   ["Running", ["starting", "running"]],

@@ -1,7 +1,7 @@
 // Whether the queue goes on: how much is left, what it waits for, and the button that pauses it and lets it go on.
-import { ask, Feed } from "./api.js";
-import { h, say } from "./island.js";
-import { count, duration, number } from "./words.js";
+import { ask, Feed } from "../base/api.js";
+import { h, say } from "../base/island.js";
+import { count, duration, number } from "../base/words.js";
 
 /** A line in an island. */
 export class Pausing {
