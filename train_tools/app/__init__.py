@@ -22,6 +22,7 @@ from train_tools.app.downloads import Downloads
 from train_tools.app.engines import Engines
 from train_tools.app.grids import Grids
 from train_tools.app.health import Health
+from train_tools.app.inbox import Inbox
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
 from train_tools.app.preflights import Preflights, device_trained_on
@@ -105,6 +106,7 @@ class App:
         )
         self.preparations = Preparations(self.versions, outputs.base_models)
         self.datasets = Datasets(outputs, self.versions, self.jobs)
+        self.inbox = Inbox(outputs, self.versions, self.datasets)
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )

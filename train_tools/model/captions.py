@@ -144,6 +144,20 @@ class CaptionEdit:
     """Sort: not by the alphabet."""
 
 
+class Order(StrEnum):
+    """How images are put in order."""
+
+    FOLDER = "folder"
+    """As they are trained: by folder, then by name."""
+    NAME = "name"
+    CAPTION = "caption"
+    LENGTH = "length"
+    """By the letters of the caption."""
+    PIXELS = "pixels"
+    SHAPE = "shape"
+    """From standing to lying."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Selection:
     """Which captions are meant: those of these images that the filter finds. Without images, of all."""

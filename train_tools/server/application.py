@@ -36,6 +36,7 @@ from train_tools.server.api import (
     runs,
     scores,
     settings,
+    uploads,
     versions,
 )
 from train_tools.server.security import API, Access, Gate
@@ -45,6 +46,7 @@ RESOURCES = (
     projects,
     versions,
     datasets,
+    uploads,
     captions,
     checks,
     buckets,

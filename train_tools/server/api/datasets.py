@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from train_tools.app import App
+from train_tools.errors import DatasetNotUsableError
 from train_tools.model.dataset import DatasetFolder, MaskReport, Rejected, TrainingImage
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import PictureLinks, TheApp, links_to
-from train_tools.server.api.jobs import JobAnswer, job_answer
+from train_tools.server.api.jobs import JobAnswer, JobList, job_answer
 
 MOST_IMAGES = 1000
+MOST_MASK_BYTES = 32 * 1024**2
 
 router = APIRouter(prefix="/projects/{project}/versions/{version}/dataset", tags=["datasets"])
 
@@ -90,6 +93,41 @@ def show(
     return fresh(request, answer)
 
 
+@router.get("/jobs", response_model=JobList)
+def list_jobs(project: str, version: str, request: Request, app: TheApp) -> Response:
+    """What works on its pictures or waits for that, then the last of each kind that has ended."""
+    return fresh(request, JobList(jobs=tuple(map(job_answer, app.datasets.jobs(project, version)))))
+
+
+class OriginalAnswer(Answer):
+    name: str
+    """Below origin, with the concept's folder."""
+    thumb: str
+    full: str
+
+
+class OriginalPage(Answer):
+    images: int
+    shown_from: int
+    shown: tuple[OriginalAnswer, ...]
+
+
+@router.get("/originals", response_model=OriginalPage)
+def originals(
+    project: str,
+    version: str,
+    request: Request,
+    app: TheApp,
+    offset: int = Query(0, ge=0),
+    limit: int = Query(100, ge=0, le=MOST_IMAGES),
+) -> Response:
+    """The pictures as they came, in the order in which they are prepared."""
+    found = app.versions.originals(project, version)
+    origin = app.versions.paths(project, version).origin
+    shown = tuple(_original(app, origin, each) for each in found[offset : offset + limit])
+    return fresh(request, OriginalPage(images=len(found), shown_from=offset, shown=shown))
+
+
 @router.post("/import", status_code=202)
 def import_images(project: str, version: str, sources: Sources, app: TheApp) -> JobAnswer:
     """Queues a job that copies pictures and their captions into the version; nothing is taken away from where they
@@ -143,6 +181,24 @@ def make_masks(project: str, version: str, sources: MaskSources, app: TheApp) ->
     return _masks(app.versions.masks_from_opacity(project, version))
 
 
+@router.put("/masks/{image:path}", status_code=204)
+async def put_mask(project: str, version: str, image: str, request: Request, app: TheApp) -> None:
+    """The body, a PNG file of the image's shape, becomes its mask: white counts, black does not. What is kept is
+    drawn anew from it."""
+    content = bytearray()
+    async for piece in request.stream():
+        content += piece
+        if len(content) > MOST_MASK_BYTES:
+            raise DatasetNotUsableError(f"A mask of more than {MOST_MASK_BYTES // 1024**2} MB is not taken.")
+    await run_in_threadpool(app.versions.write_mask, project, version, image, bytes(content))
+
+
+@router.delete("/masks/{image:path}", status_code=204)
+def remove_mask(project: str, version: str, image: str, app: TheApp) -> None:
+    """All of the image counts again."""
+    app.versions.remove_mask(project, version, image)
+
+
 def _masks(report: MaskReport) -> MasksAnswer:
     return MasksAnswer(
         images=report.images,
@@ -168,6 +224,11 @@ def _folders(folders: tuple[DatasetFolder, ...]) -> tuple[FolderAnswer, ...]:
 def _image(app: App, image: TrainingImage) -> ImageAnswer:
     links = links_to(app, image.path)
     return ImageAnswer(name=image.path.name, caption=image.caption, thumb=links.thumb, full=links.full)
+
+
+def _original(app: App, origin: Path, path: Path) -> OriginalAnswer:
+    links = links_to(app, path)
+    return OriginalAnswer(name=path.relative_to(origin).as_posix(), thumb=links.thumb, full=links.full)
 
 
 def _problems(problems: tuple[Rejected, ...]) -> tuple[Problem, ...]:
