@@ -64,8 +64,8 @@ def import_images(
     Pictures that are there already are left alone, whatever they are called; another picture of a taken name
     gets a number. What can't be used is listed, the others go on. `class_name` = what pictures show that lie in no
     folder of a class; `encoding` = that of captions which are no Unicode, and which become UTF-8. `sent_to` is
-    the folder that holds the sources where a page sent them, `not_sent` what it kept back: the report calls both as
-    the page did. Stopped or killed, the same import goes on where it was.
+    the folder that holds the sources where a page sent them, `not_sent` what it kept back: the report calls both
+    as the page did. Stopped or killed, the same import goes on where it was.
 
     Raises DatasetNotUsableError when nothing can be used; StorageError when the disk is full: what was copied till
     then stays, and is whole; InUseError while the version's dataset is being changed by someone else.
