@@ -94,7 +94,8 @@ def _page(place: str, refused: str = "") -> str:
     return words_page(
         "Train Tools",
         (f'<strong role="alert">{html.escape(refused)}</strong></p><p>' if refused else "")
-        + f'</p><form method="post" action="{LOGIN}"><input type="hidden" name="next" value="{html.escape(place)}">'
-        '<label>Password <input name="password" type="password" autocomplete="current-password" required autofocus>'
-        "</label> <button>Sign in</button></form><p>",
+        + f'</p><form method="post" action="{LOGIN}">'
+        f'<input type="hidden" name="next" value="{html.escape(place)}"><label>Password '
+        '<input name="password" type="password" autocomplete="current-password" required autofocus></label> '
+        "<button>Sign in</button></form><p>",
     )

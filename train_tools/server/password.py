@@ -1,5 +1,5 @@
-"""The password of the page: kept as a hash that is slow to guess, checked in constant time, and what a browser gets for
-it: a signed note of when its session ends. Knows no request.
+"""The password of the page: kept as a hash that is slow to guess, checked in constant time. And what a browser gets
+for it: a signed note of when its session ends. Knows no request.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SHORTEST, LONGEST = 8, 1000
 SESSION_S = 30 * 24 * 3600
 _SALT_BYTES = 16
 _COST, _BLOCK, _LANES = 2**15, 8, 3
-"""32 MiB and about 0.2 s a guess: OWASP's password storage cheat sheet, scrypt, its third choice of equal strength."""
+"""32 MiB and about 0.2 s a guess: one of the equally strong choices in OWASP's password storage cheat sheet."""
 _MEMORY = 2 * 128 * _COST * _BLOCK
 
 
@@ -25,8 +25,8 @@ def hashed(password: str) -> str:
     """`scrypt$N$r$p$salt$hash`. Raises OptionValueError, which does not repeat the password."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise OptionValueError(
-            f"The password has {len(password)} characters; from {SHORTEST} to {LONGEST} are allowed. Several words "
-            "are easy to remember and hard to guess."
+            f"The password has {len(password)} characters; from {SHORTEST} to {LONGEST} are allowed. Several "
+            "words are easy to remember and hard to guess."
         )
     salt = secrets.token_bytes(_SALT_BYTES)
     key = _derived(password, salt, _COST, _BLOCK, _LANES)
@@ -44,8 +44,8 @@ def fits(password: str, kept: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Sessions:
-    """Hands out notes and recognises them again, also after a restart: they are signed and not kept. Another password
-    or another token makes all of them void."""
+    """Hands out notes and recognises them again, also after a restart: they are signed and not kept. Another
+    password or another token makes all of them void."""
 
     token: str
     kept: str

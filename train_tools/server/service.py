@@ -45,8 +45,8 @@ def serve(
     `hosts` are further names it answers to; `insecure` lets other machines in without a password being set; `say`
     is given the address with the token once it can be opened.
 
-    Raises AddressInUseError when the port is taken or another service has the outputs folder, OptionValueError when
-    other machines could come in and no password is set, before anything else is done.
+    Raises AddressInUseError when the port is taken or another service has the outputs folder, OptionValueError
+    when other machines could come in and no password is set, before anything else is done.
     """
     password = _password(app, host, insecure)
     with _only_service(app, open_browser) as note_address, listening(host, port) as listener:
@@ -87,8 +87,9 @@ def _password(app: App, host: str, insecure: bool) -> str:
     kept = hashed(typed) if typed else app.settings.page_password
     if not kept and not insecure and not _only_from_here(host):
         raise OptionValueError(
-            f"At {host} other machines can reach the page, and no password is set. Set one with `train-tools "
-            "password` (or in TRAIN_TOOLS_PASSWORD), or start with --insecure: then the token alone keeps them out."
+            f"At {host} other machines can reach the page, and no password is set. Set one with "
+            "`train-tools password` (or in TRAIN_TOOLS_PASSWORD), or start with --insecure: then the token alone "
+            "keeps them out."
         )
     return kept
 
