@@ -1,5 +1,5 @@
-"""The password of the page: kept as a hash that is slow to guess, checked in constant time. And what a browser gets
-for it: a signed note of when its session ends. Knows no request.
+"""The password of the page: kept as a hash that is slow to guess, checked in constant time. And what a browser
+gets for it: a signed note of when its session ends. Knows no request.
 """
 
 from __future__ import annotations
