@@ -93,7 +93,7 @@ class App:
         self._secrets = Secrets(self.state_folder)
         self.settings = Settings(outputs, self._secrets)
         self.folders = Folders(outputs, self.settings.read)
-        self.machine = Machine(self.settings, lambda: self.jobs.queue)
+        self.machine = Machine(outputs, self.settings, lambda: self.jobs.queue)
         self.jobs = Jobs(
             outputs,
             self._kinds,
