@@ -172,9 +172,8 @@ class Scores:
         if found.kind != TRAIN or not run.record.is_file():
             raise NotFoundError(f"Job {job} ({found.title}) trains no run of its own, so it has no losses.")
         record = read_record(run)
-        return LossCurve(
-            run=run.folder.name, label=record.label, points=loss_curve(run.folder, record.run.options)
-        )
+        points = loss_curve(run.folder, record.run.options)
+        return LossCurve(run=run.folder.name, label=record.label, points=points)
 
     def _rows(self, version: VersionPaths, grid: str) -> list[_Row]:
         rows = self._previews.rows_of(version, grid)

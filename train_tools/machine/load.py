@@ -1,4 +1,4 @@
-"""How busy this machine is now: processors, memory, the outputs' disk, and each NVIDIA card as its driver tells."""
+"""How busy this machine is now: processors, memory, the disk of a folder, each NVIDIA card as its driver tells."""
 
 from __future__ import annotations
 
