@@ -234,7 +234,7 @@ def test_settings_are_kept_tried_on_a_picture_and_cut_by_hand(page: Page, house,
     page.get_by_role("button", name="Take this part").click()
     expect(page.get_by_role("button", name="Whole picture")).to_be_visible()
     assert house.app.preparations.crops("tried", "v1")["p0.png"].right == pytest.approx(0.99)
-    expect(page.get_by_role("rowheader", name="512 × 512")).to_be_visible()
+    expect(page.get_by_role("list", name="Buckets at 512 × 512")).to_be_visible()
 
 
 def test_of_ten_thousand_pictures_few_are_in_the_page(page: Page, house, tmp_path) -> None:

@@ -80,6 +80,13 @@ def test_the_dataset_says_what_would_be_trained_on_and_where_it_lies(api: httpx.
     assert [image["caption"] for image in answer["shown"]] == ["a blue wall", "a red wall"]
 
 
+def test_the_dataset_is_summed_up_without_reading_it_all(api: httpx.Client, app: App) -> None:
+    (app.versions.paths("zorb", "v1").processed / "256_zorb" / "00000-0-blue.txt").unlink()
+    answer = api.get(f"{VERSION}/dataset/summary").json()
+    assert answer.pop("folder") == api.get(f"{VERSION}/dataset").json()["folder"]
+    assert answer == {"images": 2, "captions": 1, "images_per_epoch": 512, "originals": 2}
+
+
 def test_the_dataset_is_shown_in_parts(api: httpx.Client) -> None:
     part = api.get(f"{VERSION}/dataset", params={"offset": 1, "limit": 1}).json()
     assert (part["shown_from"], len(part["shown"]), part["images"]) == (1, 1, 2)

@@ -35,6 +35,11 @@ class CaptionedImage:
         return self.image.rpartition("/")[2]
 
     @property
+    def repeats(self) -> int:
+        """How often it is drawn per epoch: its folder's name says it."""
+        return int(self.image.partition("_")[0])
+
+    @property
     def is_illegible(self) -> bool:
         """There is a caption file, and it is no text that we read."""
         return self.caption is None and self.edition != NO_FILE

@@ -55,6 +55,15 @@ class DatasetAnswer(Answer):
     """The images from `offset`, at most `limit`, folder by folder."""
 
 
+class SummaryAnswer(Answer):
+    folder: Path
+    """Absolute: where the training folders lie."""
+    images: int
+    captions: int
+    images_per_epoch: int
+    originals: int
+
+
 class Sources(Question):
     paths: tuple[str, ...]
     """Absolute paths of files, folders or zip files on the machine that Train Tools runs on."""
@@ -126,6 +135,20 @@ def originals(
     origin = app.versions.paths(project, version).origin
     shown = tuple(_original(app, origin, each) for each in found[offset : offset + limit])
     return fresh(request, OriginalPage(images=len(found), shown_from=offset, shown=shown))
+
+
+@router.get("/summary", response_model=SummaryAnswer)
+def summary(project: str, version: str, request: Request, app: TheApp) -> Response:
+    """How much there is, quickly: no picture is opened that was seen before."""
+    images = app.captions.images(project, version)
+    answer = SummaryAnswer(
+        folder=app.captions.folder(project, version),
+        images=len(images),
+        captions=sum(image.caption is not None for image in images),
+        images_per_epoch=sum(image.repeats for image in images),
+        originals=len(app.versions.originals(project, version)),
+    )
+    return fresh(request, answer)
 
 
 @router.post("/import", status_code=202)

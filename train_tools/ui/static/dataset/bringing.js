@@ -1,6 +1,7 @@
 // Bringing pictures in: dropped or chosen here and sent, or by a path on the machine of the service. What came of it.
 import { ask, versionPath } from "../base/api.js";
 import { h, say } from "../base/island.js";
+import { pickPath } from "../base/picker.js";
 import { places } from "../base/place.js";
 import { moment, number, size, t } from "../base/words.js";
 import { filesChosen, filesOf, Upload } from "./upload.js";
@@ -13,7 +14,7 @@ export class Bringing {
     this.sending = h("div.task", { hidden: true });
     this.waiting = h("div", {});
     this.report = h("div.report", {});
-    this.element = h("section.bringing", { "aria-label": t("dataset.bring.title") }, this.target(), this.sending, this.byPath(), this.waiting, this.report);
+    this.element = h("section.bringing", { "aria-label": t("dataset.bring.title") }, this.target(), this.sending, this.byPath(island), this.waiting, this.report);
     island.on(island, "dragover", (event) => this.over(event));
     island.on(island, "dragleave", (event) => event.relatedTarget === null && this.element.classList.remove("over"));
     island.on(island, "drop", (event) => this.dropped(event));
@@ -30,10 +31,11 @@ export class Bringing {
     return h("div.target", {}, h("p", {}, h("b", {}, t("dataset.bring.drop"))), h("p.hint", {}, t("dataset.bring.what")), h("div.line.start", {}, files, folder));
   }
 
-  byPath() {
+  byPath(island) {
     this.path = h("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: "/home/me/pictures", "aria-label": t("dataset.bring.path") });
     this.encoding = h("input.short", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: "UTF-8", "aria-label": t("dataset.bring.encoding") });
-    const form = h("form.line.start", { onsubmit: (event) => (event.preventDefault(), this.notices.trying(() => this.importPath())) }, this.path, h("button", {}, t("dataset.bring.import")));
+    const browse = h("button", { type: "button", onclick: () => this.browse(island) }, t("dataset.bring.browse"));
+    const form = h("form.line.start", { onsubmit: (event) => (event.preventDefault(), this.notices.trying(() => this.importPath())) }, this.path, browse, h("button", {}, t("dataset.bring.import")));
     const encoding = h("label.hint", {}, `${t("dataset.bring.encoding")} `, this.encoding);
     return h("details", {}, h("summary", {}, t("dataset.bring.by_path")), form, encoding);
   }
@@ -86,6 +88,11 @@ export class Bringing {
     const { sent, files, share, total_bytes, name } = this.upload;
     this.bar.value = share;
     say(this.facts, `${t("dataset.bring.far", { sent, total: files.length })} · ${size(share * total_bytes)} / ${size(total_bytes)} · ${name}`);
+  }
+
+  async browse(island) {
+    const picked = await pickPath(island.root, { from: this.path.value.trim() });
+    if (picked) this.path.value = picked;
   }
 
   async importPath() {

@@ -1,8 +1,10 @@
 // Charts of the training images as they are now: how many in which bucket, how often which tag. Also as data.
 import { addressOf, ask, versionPath } from "../base/api.js";
+import { barChart } from "../base/chart.js";
 import { h } from "../base/island.js";
 import { places } from "../base/place.js";
-import { number, t } from "../base/words.js";
+import { takeAway } from "../base/table_file.js";
+import { t } from "../base/words.js";
 
 const TAGS = 25;
 
@@ -18,28 +20,25 @@ export class Charts {
     const path = (...rest) => versionPath(places.current, ...rest);
     await this.notices.trying(async () => {
       const buckets = await ask(`${path("dataset", "buckets")}?limit=0`);
-      const tags = await ask(`${path("captions", "tags")}?limit=${TAGS}`);
+      const tags = await ask(`${path("captions", "tags")}?limit=1000`);
       const isEmpty = !buckets.buckets.length;
       this.buckets.replaceChildren(...(isEmpty ? [] : bucketChart(buckets, path("dataset", "buckets"))));
-      this.tags.replaceChildren(...(tags.shown.length ? tagChart(tags, path("captions", "tags")) : []));
+      this.tags.replaceChildren(...(tags.shown.length ? tagChart(tags) : []));
     });
   }
 }
 
 function bucketChart({ buckets, resolution }, path) {
-  const bars = buckets.map((each) => ({ words: each.size.join(" × "), value: each.images, told: t("dataset.charts.bucket", { n: each.images, batches: each.batches, cut: Math.round(each.cut * 100) }) }));
-  const links = h("p.hint", {}, h("a", { href: addressOf(`${path}/sheet.png`), target: "_blank" }, t("dataset.charts.sheet")), " · ", h("a", { href: addressOf(`${path}?limit=1000`), download: "buckets.json" }, t("dataset.charts.data")));
-  return [h("figcaption", {}, t("dataset.charts.buckets", { size: resolution.join(" × ") })), chart(bars), links];
+  const bars = buckets.map((each) => ({ name: each.size.join(" × "), value: each.images, told: t("dataset.charts.bucket", { n: each.images, batches: each.batches, cut: Math.round(each.cut * 100) }) }));
+  const rows = () => buckets.map(({ size, images, draws, batches, cut }) => ({ width: size[0], height: size[1], images, draws, batches, cut }));
+  const words = t("dataset.charts.buckets", { size: resolution.join(" × ") });
+  const drawn = h("a", { href: addressOf(`${path}/sheet.png`), target: "_blank" }, t("dataset.charts.sheet"));
+  return [h("figcaption", {}, words, " ", drawn, h("span.take", {}, takeAway("buckets", rows))), barChart({ label: words, bars })];
 }
 
-function tagChart({ shown, images }, path) {
-  const bars = shown.map((each) => ({ words: each.tag, value: each.captions, told: t("dataset.charts.tag", { n: each.captions, all: images }) }));
-  return [h("figcaption", {}, t("dataset.charts.tags")), chart(bars), h("p.hint", {}, h("a", { href: addressOf(`${path}?limit=1000`), download: "tags.json" }, t("dataset.charts.data")))];
-}
-
-/** Horizontal bars with their values; a table to those who don't see it. */
-function chart(bars) {
-  const most = Math.max(...bars.map((each) => each.value), 1);
-  const row = (each) => h("tr", { title: each.told }, h("th", { scope: "row" }, each.words), h("td", {}, h("span.extent", { style: `width: ${(100 * each.value) / most}%` })), h("td.value", {}, number(each.value)), h("td.facts", {}, each.told));
-  return h("table.bars", {}, h("tbody", {}, bars.map(row)));
+function tagChart({ shown, images }) {
+  const bars = shown.slice(0, TAGS).map((each) => ({ name: each.tag, value: each.captions, told: t("dataset.charts.tag", { n: each.captions, all: images }) }));
+  const rows = () => shown.map(({ tag, captions, with_trigger }) => ({ tag, captions, with_trigger }));
+  const words = t("dataset.charts.tags");
+  return [h("figcaption", {}, words, h("span.take", {}, takeAway("tags", rows))), barChart({ label: words, bars })];
 }

@@ -1,5 +1,6 @@
 // What looking at the training images finds, with the pictures it is about; what puts it right, and undoing that.
 import { ask, versionPath } from "../base/api.js";
+import { barChart } from "../base/chart.js";
 import { h, link, say } from "../base/island.js";
 import { places } from "../base/place.js";
 import { moment, number, t } from "../base/words.js";
@@ -84,6 +85,6 @@ export class Checks {
 
 function shares(folders) {
   if (folders.length < 2) return [];
-  const row = (each) => h("tr", {}, h("th", { scope: "row" }, each.folder), h("td", {}, h("span.extent", { style: `width: ${100 * each.share}%` })), h("td.value", {}, `${number(Math.round(1000 * each.share) / 10)} %`), h("td.facts", {}, t("dataset.checks.share", { n: each.images, draws: each.draws })));
-  return [h("h3", {}, t("dataset.checks.shares")), h("table.bars", {}, h("tbody", {}, folders.map(row)))];
+  const bars = folders.map((each) => ({ name: each.folder, value: each.share, told: `${number(Math.round(1000 * each.share) / 10)} % · ${t("dataset.checks.share", { n: each.images, draws: each.draws })}` }));
+  return [h("h3", {}, t("dataset.checks.shares")), barChart({ label: t("dataset.checks.shares"), bars })];
 }

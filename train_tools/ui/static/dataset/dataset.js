@@ -1,5 +1,6 @@
 // The dataset of a version: bringing pictures in, looking at them and at their captions, preparing them.
-import { ask, Feed, MANY_FILES_MS, versionPath } from "../base/api.js";
+import { ask, Feed, versionPath } from "../base/api.js";
+import { chartLook } from "../base/chart.js";
 import { h, Island, link, say, sheet } from "../base/island.js";
 import { places } from "../base/place.js";
 import { number, t } from "../base/words.js";
@@ -15,8 +16,10 @@ import { Regularisation } from "./regularisation.js";
 const look = await sheet("dataset.css", import.meta.url);
 const PARTS = { pictures: Gallery, prepare: Preparing, captioners: Captioners, checks: Checks, regularisation: Regularisation };
 
+const SUMMED_MS = 5000;
+
 class Dataset extends Island {
-  static sheets = [look];
+  static sheets = [chartLook, look];
 
   begin() {
     Object.assign(this, { facts: null, shown: "pictures" });
@@ -32,7 +35,7 @@ class Dataset extends Island {
     this.empty = h("section.empty", { hidden: true });
     this.body = h("div.body", {}, this.empty, Object.values(this.parts).map((part) => part.element));
     this.root.append(this.head(), this.bringing.element, this.jobs.element, this.problems, this.ways, this.body, this.notices.element);
-    this.feed = new Feed(this, () => (places.complete ? `${versionPath(places.current, "dataset")}?limit=0` : null), (answer) => this.show(answer), (error) => say(this.summary, error.message), MANY_FILES_MS);
+    this.feed = new Feed(this, () => (places.complete ? versionPath(places.current, "dataset", "summary") : null), (answer) => this.show(answer), (error) => say(this.summary, error.message), SUMMED_MS);
     this.jobs.addEventListener("ended", ({ detail }) => this.ended(detail));
     this.jobs.addEventListener("listed", () => this.drawEmpty());
     this.on(places, "moved", () => this.move());
@@ -72,6 +75,7 @@ class Dataset extends Island {
     this.feed.known = null;
     this.feed.now();
     for (const part of Object.values(this.parts)) part.move();
+    if (places.complete) this.lookForProblems().catch(() => {}); // the head says what keeps the version from being read
     this.arrive();
   }
 
@@ -87,23 +91,23 @@ class Dataset extends Island {
 
   show(facts) {
     this.facts = facts;
+    this.feed.seen_ms = Math.max(SUMMED_MS, facts.images); // the more there are, the more there is to look at
     const missing = facts.images - facts.captions;
     const told = [t("dataset.images", { n: facts.images }), t("dataset.per_epoch", { n: facts.images_per_epoch }), missing ? t("dataset.uncaptioned", { n: missing }) : t("dataset.all_captioned")];
     say(this.summary, facts.images ? told.join(" · ") : t("dataset.none"));
     say(this.folder, facts.folder);
-    this.problems.replaceChildren(problems(facts.problems));
-    this.notices.trying(() => this.countOriginals());
-  }
-
-  async countOriginals() {
-    const { images } = await ask(`${versionPath(places.current, "dataset", "originals")}?limit=0`);
-    this.originals = images;
-    if (this.opened === undefined) this.open(images === 0 && this.facts.images === 0);
+    if (this.opened === undefined) this.open(facts.images === 0 && facts.originals === 0);
     this.draw();
   }
 
+  /** What lies in the folders and will not be trained on. Looked for seldom: every file is read for it. */
+  async lookForProblems() {
+    const { problems } = await ask(`${versionPath(places.current, "dataset")}?limit=0`);
+    this.problems.replaceChildren(problemList(problems));
+  }
+
   draw() {
-    const ready = places.complete && this.facts !== null;
+    const ready = places.complete;
     this.ways.hidden = !ready;
     this.drawEmpty();
     for (const [name, part] of Object.entries(this.parts)) {
@@ -121,12 +125,13 @@ class Dataset extends Island {
   /** What comes next, while there are no training images. */
   drawEmpty() {
     const busy = this.jobs.current("import") || this.jobs.current("prepare");
-    this.empty.hidden = !(this.isEmpty && this.originals !== undefined) || this.shown === "prepare" || this.shown === "captioners";
+    this.empty.hidden = !this.isEmpty || this.shown === "prepare" || this.shown === "captioners";
     if (this.empty.hidden) return;
-    const prepare = h("button.primary", { type: "button", disabled: Boolean(busy), onclick: () => this.notices.trying(() => this.prepare()) }, t("dataset.prepare_now", { n: this.originals }));
+    const prepare = h("button.primary", { type: "button", disabled: Boolean(busy), onclick: () => this.notices.trying(() => this.prepare()) }, t("dataset.prepare_now", { n: this.facts.originals }));
     const settings = link({ query: { part: "prepare" } }, "a", {}, t("dataset.settings_first"));
-    const next = this.originals ? [h("p", {}, t("dataset.unprepared", { n: this.originals })), h("div.line.start", {}, prepare, settings)] : [h("p", {}, t("dataset.begin"))];
-    this.empty.replaceChildren(...next);
+    const next = [h("p", {}, t("dataset.unprepared", { n: this.facts.originals })), h("div.line.start", {}, prepare, settings)];
+    this.empty.replaceChildren(...(this.facts.originals ? next : [h("p.hint", {}, t("dataset.begin"))]));
+    this.empty.classList.toggle("next", this.facts.originals > 0);
   }
 
   async prepare() {
@@ -135,13 +140,14 @@ class Dataset extends Island {
   }
 
   ended(job) {
+    if (job.kind === "prepare" && job.state === "done") this.open(false);
     this.feed.now();
-    this.notices.trying(() => this.countOriginals());
+    this.notices.trying(() => this.lookForProblems());
     for (const part of Object.values(this.parts)) if (!part.element.hidden) part.ended?.(job);
   }
 }
 
-function problems(list) {
+function problemList(list) {
   if (!list.length) return "";
   const lines = list.map((each) => h("li", {}, `${each.source}: ${each.reason}`));
   return h("details.problems", {}, h("summary", {}, t("dataset.not_trained", { n: list.length })), h("ul", {}, lines));

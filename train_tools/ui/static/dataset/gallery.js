@@ -15,6 +15,7 @@ const ORDERS = ["folder", "name", "caption", "length", "pixels", "shape"];
 const WORDS_FROM_PX = 132;
 const WORDS_PX = 40;
 const TYPED_MS = 350;
+const MARK_PX = 34;
 
 export class Gallery {
   constructor(screen) {
@@ -192,7 +193,7 @@ export class Gallery {
     const at = this.atOf(event);
     if (at === null) return;
     if (event.shiftKey) this.selection.range(at, event.ctrlKey || event.metaKey);
-    else if (event.ctrlKey || event.metaKey) this.selection.toggle(at);
+    else if (event.ctrlKey || event.metaKey || isOnMark(event)) this.selection.toggle(at);
     else this.selection.only(at);
   }
 
@@ -235,6 +236,12 @@ export class Gallery {
       });
     });
   }
+}
+
+/** Whether a click met the corner that marks a picture as chosen: what Ctrl is for those without a keyboard. */
+function isOnMark(event) {
+  const { left, top } = event.target.closest(".cell").getBoundingClientRect();
+  return event.clientX - left < MARK_PX && event.clientY - top < MARK_PX;
 }
 
 /** The folders of images that are listed by folder, each with its first place. */

@@ -53,6 +53,7 @@ export class Listing extends EventTarget {
   }
 
   async take(page) {
+    this.feed.seen_ms = Math.max(MANY_FILES_MS, page.images); // the more there are, the more there is to look at
     if (this.details.size > KEPT) this.details.clear();
     for (const image of page.shown) this.details.set(image.image, image);
     if (page.listing !== this.listing) await this.list(page.listing);

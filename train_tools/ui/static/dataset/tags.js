@@ -1,7 +1,8 @@
 // The tags of the chosen pictures, and changing many captions at once: what would change is told before, and undone after.
-import { addressOf, ask, versionPath } from "../base/api.js";
+import { ask, versionPath } from "../base/api.js";
 import { h, say } from "../base/island.js";
 import { places } from "../base/place.js";
+import { takeAway } from "../base/table_file.js";
 import { number, t } from "../base/words.js";
 
 const SHOWN = 200;
@@ -12,14 +13,13 @@ const CHECKS = ["front", "any_case", "commonest_first"];
 export class TagPanel {
   /** `filterBy` adds a tag to the gallery's filter. */
   constructor(screen, listing, selection, filterBy) {
-    Object.assign(this, { notices: screen.notices, listing, selection, filterBy, timer: 0 });
+    Object.assign(this, { notices: screen.notices, listing, selection, filterBy, timer: 0, rows: [] });
     this.title = h("h3", {});
     this.undoing = h("button.quiet", { type: "button", disabled: true, onclick: () => this.undo() }, t("dataset.tags.undo"));
     this.redoing = h("button.quiet", { type: "button", disabled: true, onclick: () => this.undo(true) }, t("dataset.tags.redo"));
     this.list = h("ul.tags", { "aria-label": t("dataset.tags.list") });
     this.rest = h("p.hint", {});
-    this.download = h("a", { download: "tags.json" }, t("dataset.tags.download"));
-    this.element = h("section.tagging", {}, this.form(), h("div.line", {}, this.title, h("span.choices", {}, this.undoing, this.redoing)), this.list, this.rest, h("p.hint", {}, this.download), this.trigger());
+    this.element = h("section.tagging", {}, this.form(), h("div.line", {}, this.title, h("span.choices", {}, this.undoing, this.redoing, takeAway("tags", () => this.rows))), this.list, this.rest, this.trigger());
   }
 
   form() {
@@ -44,7 +44,6 @@ export class TagPanel {
   }
 
   enter() {
-    this.download.href = addressOf(`${versionPath(places.current, "captions", "tags")}?limit=1000`);
     this.notices.trying(() => this.lookAtTrigger());
   }
 
@@ -73,6 +72,7 @@ export class TagPanel {
   }
 
   show(table) {
+    this.rows = table.shown.map(({ tag, captions, with_trigger }) => ({ tag, captions, with_trigger }));
     say(this.title, this.selection.size ? t("dataset.tags.of_chosen", { n: table.images }) : t("dataset.tags.of_all", { n: table.images }));
     this.list.replaceChildren(...table.shown.map((each) => this.row(each, table.images)));
     say(this.rest, table.tags > SHOWN ? t("dataset.tags.more", { n: table.tags - SHOWN }) : table.tags ? "" : t("dataset.tags.none"));
