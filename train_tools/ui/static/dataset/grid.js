@@ -5,6 +5,7 @@ const GAP_PX = 8;
 const BEYOND_ROWS = 1;
 const HEADING_PX = 34;
 const MOST_CELLS = 140;
+const LEAST_PX = 96;
 const STILL_MS = 90;
 
 /**
@@ -72,7 +73,7 @@ export class Grid {
   lay() {
     const { clientWidth: width, clientHeight: height } = this.element;
     if (!width) return;
-    let px = this.wanted_px;
+    let px = Math.min(this.wanted_px, Math.max(LEAST_PX, (width - GAP_PX) / 2)); // two beside each other, also on a phone
     while (this.fitting(width, px) * (Math.ceil(height / (px + this.below_px + GAP_PX)) + 1 + 2 * BEYOND_ROWS) > MOST_CELLS) px += 8;
     this.across = this.fitting(width, px);
     this.wide = (width - GAP_PX * (this.across - 1)) / this.across;
