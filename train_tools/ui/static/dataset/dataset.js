@@ -9,7 +9,7 @@ import { Captioners } from "./captioners.js";
 import { Checks } from "./checks.js";
 import { Gallery } from "./gallery.js";
 import { Jobs } from "./jobs.js";
-import { Notices } from "./notices.js";
+import { Notices } from "../base/notices.js";
 import { Preparing } from "./preparing.js";
 import { Regularisation } from "./regularisation.js";
 
