@@ -19,6 +19,7 @@ from train_tools.server.api import (
     configs,
     datasets,
     downloads,
+    drafts,
     engines,
     failures,
     health,
@@ -67,6 +68,7 @@ RESOURCES = (
     base_models,
     captioners,
     downloads,
+    drafts,
     engines,
     health,
 )
