@@ -66,7 +66,7 @@ def wanted(**options: str) -> dict[str, str]:
 
 
 def submit(app: App, grid: str | None = None, **options: str):
-    return app.grids.submit(PROJECT, VERSION, wanted(**options), grid)
+    return app.grids.submit(PROJECT, VERSION, Draft(assignments=wanted(**options), grid=grid))
 
 
 def train(app: App) -> None:

@@ -47,7 +47,7 @@ def test_a_draft_that_can_not_be_read_is_none(api: httpx.Client, app: App) -> No
 
 
 def test_everything_that_is_wrong_is_told_at_once_and_the_rest_is_understood(api: httpx.Client) -> None:
-    typed = wanted(network_dim="8:32:*2", train_batch_size="2x", lr_scheduler="cosin", text_encoder_lr="=unet_lr/2")
+    typed = wanted(network_dim="8:32:*2", train_batch_size="2x", lr_scheduler="cosin")
     told = api.post(f"{VERSION}/plan/count", json={"assignments": typed}).json()
     assert told["runs"] is None
     assert sorted(fault["option"] for fault in told["faults"]) == ["lr_scheduler", "train_batch_size"]
