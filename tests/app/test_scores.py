@@ -13,9 +13,9 @@ import torch
 
 from tests.lora_engine.lessons import POCKET, ZORBS, School, subset
 from tests.renderers.scene import write_lora
-from train_tools.app import App
+from train_tools.app import App, open_app
 from train_tools.errors import ChangedMeanwhileError, NotFoundError, OptionValueError
-from train_tools.model.draft import Draft, open_app
+from train_tools.model.draft import Draft
 from train_tools.model.job import JobState
 from train_tools.model.preview import PreviewSettings
 from train_tools.model.score import Preference, Remark, ScoreTable
