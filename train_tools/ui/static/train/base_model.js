@@ -10,12 +10,21 @@ export class BaseModelField extends Field {
   beside() {
     this.facts = h("small.facts", { "aria-live": "polite" });
     this.picker = new Picker((models, suits) => this.take(models, suits));
-    const choose = h("button", { type: "button", onclick: () => this.picker.open(this.values.length ? this.values : [this.draft.text(this.name)]) }, t("train.model.choose"));
-    return [choose, this.facts, this.picker.dialog];
+    const choose = h("button", { type: "button", onclick: () => this.choose() }, t("train.model.choose"));
+    return [choose, this.facts];
   }
 
   get wide() {
     return true;
+  }
+
+  choose() {
+    this.element.getRootNode().append(this.picker.dialog);
+    this.picker.open(this.values.length ? this.values : [this.draft.text(this.name)]);
+  }
+
+  blame(message) {
+    super.blame(message && !this.draft.text(this.name) ? t("train.model.missing") : message);
   }
 
   draw(how) {
@@ -85,8 +94,8 @@ class Picker {
     const wanted = this.search.value.toLowerCase();
     const models = this.known.models.filter((model) => `${model.path} ${model.family}`.toLowerCase().includes(wanted));
     this.list.replaceChildren(...models.map((model) => this.line(model)));
-    const folders = this.known.folders.filter((each) => !each.problem).map((each) => each.folder);
-    say(this.note, models.length ? "" : t("train.model.none", { folders: folders.join(", ") || "–" }));
+    const folders = this.known.folders.filter((each) => !each.problem).map((each) => each.folder).join(", ");
+    say(this.note, models.length ? "" : folders ? t("train.model.none", { folders }) : t("train.model.no_folders"));
     this.use.disabled = !this.wanted.length;
   }
 

@@ -47,6 +47,7 @@ export class Origins {
 
   /** Shows which trainer the draft is for. */
   draw() {
+    if (!this.draft.ready) return;
     const { engine } = this.draft;
     const names = [...new Set([...this.engines.map((each) => each.name), engine])];
     this.trainer.hidden = names.length < 2;

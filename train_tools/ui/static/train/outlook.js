@@ -84,9 +84,12 @@ export class Outlook {
 
   fail(error) {
     this.asked = null; // the next change asks again, and so does the next sign of life
-    this.faults = error.status ? [{ option: this.form.blamed(error), message: error.message }] : [];
+    const option = this.form.blamed(error);
+    this.faults = option ? [{ option, message: error.message }] : [];
+    this.count = null;
     this.form.tell(null, this.faults);
-    say(this.wrong, error.message);
+    this.quieten();
+    if (!option) this.wrong.replaceChildren(error.message, ...(error.kind === "DatasetNotUsableError" ? [" ", link({ screen: "dataset" }, "a", {}, t("train.to_dataset"))] : []));
     this.drawButton();
   }
 
@@ -114,9 +117,9 @@ export class Outlook {
   showPlan(plan) {
     this.plan = plan;
     this.count = plan.runs;
-    say(this.number, t("train.runs_n", { n: plan.runs }));
+    say(this.number, plan.runs ? t("train.runs_n", { n: plan.runs }) : t("train.all_done"));
     this.costs.classList.remove("stale");
-    this.costs.replaceChildren(...costs(plan));
+    this.costs.replaceChildren(...(plan.runs ? costs(plan) : []));
     say(this.effect, effect(plan));
     this.notes.replaceChildren(...[...plan.notes, ...plan.warnings].map((words) => h("li", {}, words)));
     this.runs.show(plan);
@@ -134,9 +137,8 @@ export class Outlook {
 
   drawButton() {
     const { faults, count, plan } = this;
-    const nothing = plan && !plan.runs ? t("train.all_done") : t("train.add_none");
     if (faults.length) say(this.button, t("train.faults_show", { n: faults.length }));
-    else say(this.button, count ? t("train.add", { n: count }) : nothing);
+    else say(this.button, count ? t("train.add", { n: count }) : t("train.add_none"));
     this.button.classList.toggle("bad", faults.length > 0);
     this.button.disabled = !faults.length && (!count || (plan !== null && !plan.runs) || this.sending === true || this.findings.stops);
   }

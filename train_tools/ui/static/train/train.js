@@ -32,7 +32,7 @@ class Form extends Island {
       this.outlook.submit();
     };
     const intro = h("p.hint", {}, t("train.intro"));
-    this.form = h("form", { hidden: true, onsubmit: submit, onkeydown: stayOnEnter }, this.origins.element, this.notice.element, this.fields.head, intro, this.fields.body, this.rules.element, this.outlook.element);
+    this.form = h("form.whole", { hidden: true, onsubmit: submit, onkeydown: stayOnEnter }, this.origins.element, this.notice.element, this.fields.head, intro, this.fields.body, this.rules.element, this.outlook.element);
     this.root.append(this.away, this.form, this.origins.saving);
     this.on(places, "moved", () => this.move());
     this.on(places, "arrived", () => this.beginLike());
