@@ -29,7 +29,7 @@ export class BaseModelField extends Field {
 
   draw(how) {
     super.draw(how);
-    this.describe();
+    if (this.draft.ready) this.describe();
   }
 
   /** Says what the service knows of the models in the field; nothing of a path that it does not list. */

@@ -75,6 +75,7 @@ export class Field {
 
   /** Shows what the draft says. */
   draw({ anyway = false } = {}) {
+    if (!this.draft.ready) return;
     const text = this.draft.text(this.name);
     this.back.hidden = !this.draft.isTyped(this.name);
     this.element.classList.toggle("typed", !this.back.hidden);

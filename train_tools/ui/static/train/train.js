@@ -73,6 +73,7 @@ class Form extends Island {
     } catch (error) {
       return this.showAway(error);
     }
+    if (!this.draft.ready) return; // gone to another version meanwhile
     this.fields.draw();
     this.rules.draw();
     this.origins.draw();
