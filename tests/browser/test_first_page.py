@@ -133,16 +133,3 @@ def test_the_matrix_shows_its_pictures_and_marks_the_missing(page: Page, house) 
     expect(shown).not_to_have_js_property("naturalWidth", 0)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
-
-
-def test_an_open_page_outlives_a_restart_of_the_service(page: Page, house) -> None:
-    make_version(house.app, "before")
-    make_version(house.app, "after")
-    visit(page, house.page, "before", "train")
-    page.get_by_label("Rank", exact=True).fill("2, 4, 8")
-    house.restart()
-    expect(page.get_by_role("status").filter(has_text="idle")).to_be_visible()
-    expect(page.get_by_label("Rank", exact=True)).to_have_value("2, 4, 8")
-    page.get_by_label("Project", exact=True).select_option("after")
-    expect(page).to_have_url(re.compile("/p/after/v1/train"))
-    expect(page.get_by_role("button", name="Add 1 run to the queue")).to_be_enabled()

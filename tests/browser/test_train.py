@@ -70,7 +70,8 @@ def test_everything_wrong_is_told_at_its_field_and_the_button_leads_there(page: 
     expect(page.get_by_role("button", name="Add 1 run to the queue")).to_be_enabled()
 
 
-def test_a_draft_outlives_a_reload_and_a_restart(page: Page, house) -> None:
+def test_a_draft_outlives_a_reload_and_a_restart_of_the_service(page: Page, house) -> None:
+    make_version(house.app, "other")
     opened(page, house, "kept")
     field(page, "Rank").fill("2, 4x")
     expect(page.get_by_role("button", name="1 error: show it")).to_be_visible()
@@ -80,10 +81,11 @@ def test_a_draft_outlives_a_reload_and_a_restart(page: Page, house) -> None:
     field(page, "Rank").fill("2, 4")
     field(page, "Seed").fill("1, 2, 3")
     expect(page.get_by_role("button", name="Add 6 runs to the queue")).to_be_enabled()
-    house.restart()
-    page.reload()
+    page.get_by_label("Project", exact=True).select_option("other")
+    expect(page.get_by_role("button", name="Add 1 run to the queue")).to_be_enabled()
+    page.go_back()
     expect(field(page, "Seed")).to_have_value("1, 2, 3")
-    group_of(page, "seed").get_by_role("button", name="Seed: back to what is stored").click()
+    page.get_by_role("button", name="Seed: back to what is stored").click()
     expect(page.get_by_role("button", name="Add 2 runs to the queue")).to_be_enabled()
 
 
@@ -118,12 +120,11 @@ def test_runs_that_are_unticked_are_not_queued(page: Page, house) -> None:
 def test_what_the_preflight_stops_is_queued_only_with_a_tick(page: Page, house) -> None:
     opened(page, house, "stopped")
     field(page, "Mixed precision").fill("fp16")
-    page.get_by_role("button", name=re.compile("Pre-flight: 1 stop")).click()
+    page.get_by_role("button", name="1 stop: show it").click()
     expect(page.get_by_text("fp16 works on graphics cards only").first).to_be_visible()
-    add = page.get_by_role("button", name="Add 1 run to the queue")
-    expect(add).to_be_disabled()
-    page.get_by_role("checkbox", name="Queue them anyway").check()
-    add.click()
+    expect(page.get_by_role("checkbox", name="Queue them anyway")).to_be_focused()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Add 1 run to the queue").click()
     expect(page.get_by_text("1 run added to the queue as grid-001.")).to_be_visible()
 
 
@@ -147,6 +148,8 @@ def test_presets_and_files_fill_the_form_and_are_undone(page: Page, house, tmp_p
     expect(field(page, "Rank")).to_have_value("32")
     page.get_by_role("button", name="Undo").click()
     expect(field(page, "Rank")).to_have_value("2, 4")
+    expect(page.get_by_role("button", name="Add 2 runs to the queue")).to_be_enabled()
+    assert house.app.versions.settings("filled", "v1").preparation.width_px == 64
     files = page.locator("input[type=file]")
     files.last.set_input_files(FOREIGN / "one_trainer.json")
     expect(page.get_by_text(re.compile("one_trainer.json \\(OneTrainer\\)"))).to_be_visible()

@@ -53,9 +53,8 @@ def settings(project: str, version: str, request: Request, app: TheApp) -> Respo
 @router.patch("/settings/preparation")
 def change_preparation(project: str, version: str, change: PreparationChange, app: TheApp) -> SettingsAnswer:  # type: ignore[valid-type]
     stored = app.versions.settings(project, version)
-    settings = replace(stored, preparation=changed(stored.preparation, change))
-    app.versions.save_settings(project, version, settings)
-    return _settings(settings)
+    app.versions.change_preparation(project, version, changed(stored.preparation, change))
+    return _settings(app.versions.settings(project, version))
 
 
 @router.patch("/settings/previews")

@@ -1,10 +1,12 @@
 // The base model: a field as any other, a list of the models on this machine, and what is known of the chosen one.
 import { ask } from "../base/api.js";
 import { h, say } from "../base/island.js";
+import { pickPath } from "../base/picker.js";
 import { size, t } from "../base/words.js";
 import { Field } from "./field.js";
 
 export const BASE_MODEL = "pretrained_model_name_or_path";
+const FILES = [".safetensors", ".ckpt"];
 
 export class BaseModelField extends Field {
   beside() {
@@ -59,11 +61,12 @@ class Picker {
     this.list = h("ul.models", {});
     this.suits = h("input", { type: "checkbox", checked: true });
     this.note = h("p.hint", { role: "status" });
+    const browse = h("button.quiet", { type: "button", onclick: () => this.browse() }, t("train.model.browse"));
     const again = h("button.quiet", { type: "button", onclick: () => this.read(true) }, t("train.model.anew"));
     const cancel = h("button", { type: "button", onclick: () => this.dialog.close() }, t("train.cancel"));
     this.use = h("button.primary", { type: "button", onclick: () => this.finish() }, t("train.model.use"));
     const suits = h("label.tick", {}, this.suits, h("span", {}, t("train.model.suits")));
-    this.dialog = h("dialog.sheet", { "aria-label": t("train.model.title") }, h("h2", {}, t("train.model.title")), h("div.line", {}, this.search, again), this.list, this.note, suits, h("div.line.end", {}, cancel, this.use));
+    this.dialog = h("dialog.sheet", { "aria-label": t("train.model.title") }, h("h2", {}, t("train.model.title")), h("div.line", {}, this.search, browse, again), this.list, this.note, suits, h("div.line.end", {}, cancel, this.use));
     this.chosen = new Set();
   }
 
@@ -115,15 +118,26 @@ class Picker {
   }
 
   /** What suits one model is taken with it; what suits several may differ, and is left to the user. */
-  async finish() {
+  finish() {
     const models = this.wanted;
+    if (models.length === 1) return this.takeOne(models[0].path);
+    this.dialog.close();
+    this.taken(models, []);
+  }
+
+  async takeOne(path) {
     try {
-      const one = this.suits.checked && models.length === 1 ? await ask(`models/suggestions?path=${encodeURIComponent(models[0].path)}`) : { options: [] };
+      const { model, options } = await ask(`models/suggestions?path=${encodeURIComponent(path)}`);
       this.dialog.close();
-      this.taken(models, one.options.map((each) => [each.option, each.typed]));
+      this.taken([model], this.suits.checked ? options.map((each) => [each.option, each.typed]) : []);
     } catch (error) {
       say(this.note, error.message);
     }
+  }
+
+  async browse() {
+    const path = await pickPath(this.dialog.getRootNode(), { suffixes: FILES });
+    if (path) await this.takeOne(path);
   }
 }
 

@@ -13,6 +13,7 @@ export class Draft {
     this.kept = new Feed(island, () => this.path("draft"), (answer) => this.adopt(answer), failed);
     this.settled = new Feed(island, () => this.path("settings"), (answer) => this.settle(answer), failed, MANY_FILES_MS);
     island.on(document, "visibilitychange", () => document.hidden && this.save());
+    island.on(window, "pagehide", () => this.save());
     island.leaving.signal.addEventListener("abort", () => this.save());
   }
 
@@ -102,7 +103,7 @@ export class Draft {
     Object.assign(this, { pending: new Map(), pendingOthers: {}, sending: new Map([...this.sending, ...pending]) });
     const body = { fields: Object.fromEntries(pending), ...pendingOthers };
     try {
-      await ask(versionPath(place, "draft"), { method: "PATCH", body });
+      await ask(versionPath(place, "draft"), { method: "PATCH", body, keepalive: true });
     } catch (error) {
       if (place !== this.place) return;
       // What could not be kept is tried again with the next key, or when the service answers again.
@@ -132,14 +133,17 @@ export class Draft {
     if (this.ready) this.changed();
   }
 
-  /** What it takes to come back here: the texts, whatever will be stored by then. */
+  /** What it takes to come back here, whatever will be stored by then: the texts, and the size that presets set. */
   get snapshot() {
-    return { texts: this.texts, rules: this.rules, engine: this.engine, previews: this.others.previews };
+    const { width_px, height_px } = this.stored.preparation;
+    return { texts: this.texts, rules: this.rules, engine: this.engine, previews: this.others.previews, size: { width_px, height_px } };
   }
 
   /** Makes the form look as it did at a snapshot. */
-  async comeBack({ texts, rules, engine, previews }) {
-    const { assignments: stored } = await this.afresh();
+  async comeBack({ texts, rules, engine, previews, size }) {
+    const { assignments: stored, preparation } = await this.afresh();
+    const resized = size.width_px !== preparation.width_px || size.height_px !== preparation.height_px;
+    if (resized) await ask(this.path("settings", "preparation"), { method: "PATCH", body: size });
     const assignments = Object.fromEntries([...texts].filter(([name, text]) => stored[name] !== text));
     const unset = Object.keys(stored).filter((name) => !texts.has(name));
     await this.put({ assignments, unset, rules, engine, previews });

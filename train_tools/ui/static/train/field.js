@@ -12,18 +12,18 @@ const OTHERWISE = {
 /** `draft` holds the text. A field draws what the draft says, but never under the hands of somebody who types. */
 export class Field {
   constructor(option, draft) {
-    Object.assign(this, { option, draft, name: option.name, values: [] });
+    Object.assign(this, { option, draft, name: option.name, label: labelOf(option), values: [] });
     this.input = option.type === "bool" ? this.choice() : this.line();
     this.input.id = `option-${this.name}`;
     this.input.setAttribute("aria-describedby", `error-${this.name} chips-${this.name}`);
-    this.back = h("button.back", { type: "button", hidden: true, title: t("train.field.back"), "aria-label": t("train.field.back_of", { name: option.label }), onclick: () => this.reset() }, "↺");
-    this.more = h("button.ask", { type: "button", "aria-expanded": "false", "aria-label": t("train.field.about", { name: option.label }), onclick: () => this.explain() }, "?");
+    this.back = h("button.back", { type: "button", hidden: true, title: t("train.field.back"), "aria-label": t("train.field.back_of", { name: this.label }), onclick: () => this.reset() }, "↺");
+    this.more = h("button.ask", { type: "button", "aria-expanded": "false", "aria-label": t("train.field.about", { name: this.label }), onclick: () => this.explain() }, "?");
     this.help = h("p.help", { hidden: true });
     this.suggestions = h("div.suggestions", {});
     this.chips = h("div.chips", { id: `chips-${this.name}` });
     this.error = h("small.error", { id: `error-${this.name}`, role: "alert" });
-    const label = h("div.label", {}, h("label", { for: this.input.id, title: option.label }, option.label), h("code", { title: this.name }, this.name), this.back, this.more);
-    const entry = h("div.entry", {}, this.input, ...this.beside());
+    const label = h("div.label", {}, h("label", { for: this.input.id, title: this.label }, this.label), h("code", { title: this.name }, this.name), this.back, this.more);
+    const entry = h("div.enter", {}, this.input, ...this.beside());
     this.element = h(`div.field${this.wide ? ".wide" : ""}`, { "data-option": this.name }, label, entry, this.suggestions, this.chips, this.error, this.help);
     this.element.addEventListener("focusin", () => this.suggest());
     this.input.addEventListener("blur", () => this.draw());
@@ -129,4 +129,11 @@ export class Field {
     this.more.setAttribute("aria-expanded", String(!this.help.hidden));
     this.help.replaceChildren(...facts.filter(Boolean).map((fact) => h("span", {}, fact)));
   }
+}
+
+/** Those that most people set have a name in the reader's language, all others the service's. */
+export function labelOf(option) {
+  const key = `train.labels.${option.name}`;
+  const label = t(`train.labels.${option.name}`);
+  return label === key ? option.label : label;
 }

@@ -1,7 +1,8 @@
 // All fields of the form, in their groups: which of them are in sight, and bringing one into sight.
 import { choose, chosen } from "../base/choice.js";
 import { h, say } from "../base/island.js";
-import { number, t } from "../base/words.js";
+import { t } from "../base/words.js";
+import { labelOf } from "./field.js";
 
 export const SHOWN = ["simple", "all", "set"];
 const TYPING_MS = 60;
@@ -161,4 +162,4 @@ class Group {
   }
 }
 
-const matches = (option, words) => words.every((word) => [option.name, option.label, option.help, option.name.replaceAll("_", " ")].some((text) => text.toLowerCase().includes(word)));
+const matches = (option, words) => words.every((word) => [option.name, option.label, labelOf(option), option.help, option.name.replaceAll("_", " ")].some((text) => text.toLowerCase().includes(word)));

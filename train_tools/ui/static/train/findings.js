@@ -16,7 +16,6 @@ export class Findings {
 
   /** `labels` has the label of each run by its name. */
   show({ level, findings }, labels) {
-    this.level = level;
     const fine = findings.filter((each) => each.level === "ok");
     const bad = findings.filter((each) => each.level !== "ok");
     this.folded = fine.map((each) => line(each, labels));
@@ -36,8 +35,14 @@ export class Findings {
     return parts.filter(Boolean).join(", ") || t("train.findings.well");
   }
 
+  /** How many stand in the way: none when they were waved through. */
   get stops() {
-    return this.level === "stop" && !this.anyway.checked;
+    return this.anyway.checked ? 0 : (this.counts?.stop ?? 0);
+  }
+
+  /** What was found holds no longer; it stays to be read until there is news. */
+  clear() {
+    this.counts = null;
   }
 
   unfold() {

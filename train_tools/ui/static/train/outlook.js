@@ -37,11 +37,8 @@ export class Outlook {
     this.stop();
     Object.assign(this, { faults: [], plan: null, count: null, asked: null });
     say(this.outcome, "");
-    this.costs.replaceChildren();
     this.notes.replaceChildren();
-    this.runsPart.hide();
-    this.findingsPart.hide();
-    say(this.effect, "");
+    this.quieten();
     say(this.number, "…");
     this.drawButton();
   }
@@ -59,6 +56,7 @@ export class Outlook {
     this.asked = asked;
     this.stop();
     this.plan = null;
+    this.findings.clear(); // they may not hold for what is typed now
     this.costs.classList.add("stale");
     this.asking = new AbortController();
     const { signal } = this.asking;
@@ -111,6 +109,7 @@ export class Outlook {
     this.costs.replaceChildren();
     say(this.effect, "");
     this.runsPart.hide();
+    this.findings.clear();
     this.findingsPart.hide();
   }
 
@@ -137,15 +136,18 @@ export class Outlook {
 
   drawButton() {
     const { faults, count, plan } = this;
+    const { stops } = this.findings;
     if (faults.length) say(this.button, t("train.faults_show", { n: faults.length }));
+    else if (stops) say(this.button, t("train.stops_show", { n: stops }));
     else say(this.button, count ? t("train.add", { n: count }) : t("train.add_none"));
-    this.button.classList.toggle("bad", faults.length > 0);
-    this.button.disabled = !faults.length && (!count || (plan !== null && !plan.runs) || this.sending === true || this.findings.stops);
+    this.button.classList.toggle("bad", faults.length + stops > 0);
+    this.button.disabled = !faults.length && (!count || (plan !== null && !plan.runs) || this.sending === true);
   }
 
   async submit() {
     if (this.button.disabled) return;
     if (this.faults.length) return this.form.reveal(this.faults[0]);
+    if (this.findings.stops) return this.showStops();
     await this.draft.save();
     const { question } = this.draft;
     try {
@@ -171,7 +173,12 @@ export class Outlook {
   async lookAgain(body) {
     this.plan ??= await ask(this.draft.path("plan"), { method: "POST", body });
     this.showFindings(await ask(this.draft.path("preflight"), { method: "POST", body }));
+    this.showStops();
+  }
+
+  showStops() {
     this.findingsPart.open();
+    this.findings.anyway.focus();
   }
 
   tellOutcome(done) {
