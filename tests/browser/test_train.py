@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,15 @@ from tests.browser.test_first_page import make_version, visit
 FOREIGN = Path(__file__).parents[1] / "configs" / "foreign"
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(autouse=True)
+def _empty_queue(house) -> Iterator[None]:
+    """Other tests of the same house wait for the jobs that they have queued."""
+    yield
+    for job in house.app.jobs.all():
+        if not job.state.finished:
+            house.app.jobs.cancel(job.id)
 
 
 def field(page: Page, label: str) -> Locator:
