@@ -128,6 +128,7 @@ class App:
             settings=self.settings,
             jobs=self.jobs,
             base_models=self.base_models,
+            captioners=self.captioners,
         )
         self.diagnostics = Diagnostics(
             outputs,
