@@ -12,6 +12,7 @@ from PIL import Image
 from tests.lora_engine.lessons import POCKET
 from tests.renderers.scene import write_lora
 from train_tools.app import App
+from train_tools.model.draft import Draft
 from train_tools.previews.picture_file import write_picture
 
 GRID = "/projects/zorb/versions/v1/grids/ranks"
@@ -21,7 +22,7 @@ GRID = "/projects/zorb/versions/v1/grids/ranks"
 def grid(app: App) -> str:
     """Two runs with a checkpoint each, and a preview of each."""
     wanted = {"pretrained_model_name_or_path": str(POCKET), "network_dim": "8,16"}
-    for job in app.grids.submit("zorb", "v1", wanted, "ranks").jobs:
+    for job in app.grids.submit("zorb", "v1", Draft(assignments=wanted, grid="ranks")).jobs:
         app.jobs.cancel(job)
     paths = app.versions.paths("zorb", "v1")
     for number, run in enumerate(app.grids.record("zorb", "v1", "ranks").runs):

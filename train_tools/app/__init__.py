@@ -20,6 +20,7 @@ from train_tools.app.contents import contents_of
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
 from train_tools.app.diagnostics import Diagnostics
 from train_tools.app.downloads import Downloads
+from train_tools.app.drafts import Drafts
 from train_tools.app.engines import Engines
 from train_tools.app.folders import Folders
 from train_tools.app.grids import Grids
@@ -49,7 +50,7 @@ from train_tools.follow_ups.desktop import DesktopJob
 from train_tools.follow_ups.followed import Followed, Wishes
 from train_tools.follow_ups.news import DESKTOP, WEBHOOK
 from train_tools.follow_ups.webhook import WebhookJob
-from train_tools.grids.runs import BASE_MODEL
+from train_tools.grids.labels import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
 from train_tools.model.job import JobState
@@ -119,7 +120,8 @@ class App:
         self.checks = Checks(self.versions, self.captions, self.base_models, self.engines)
         self.regularisation = Regularisation(outputs, self.versions, self.captions, self.jobs)
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
-        self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
+        readings = Readings(outputs, self.versions, self.engines)
+        self.configs = Configs(self.versions, self.engines, readings, self.base_models.meant_by)
         self.presets = PresetShelf(Presets(outputs), self.versions, self.engines, self.base_models.family_of)
         self.health = Health(
             outputs,
@@ -143,12 +145,13 @@ class App:
             self.store,
             self.versions,
             self.jobs,
-            Readings(outputs, self.versions, self.engines),
+            readings,
             Preflights(
                 self.base_models.family_of, device_trained_on, self.health.compiling, self.checks.before_run
             ),
         )
         self.runs = Runs(outputs, self.store, self.jobs)
+        self.drafts = Drafts(self.versions, self.runs, readings)
         self.checkpoints = Checkpoints(outputs, self.versions, self.runs, self.jobs, self.settings.read)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)

@@ -20,6 +20,7 @@ from train_tools.server.api import (
     curves,
     datasets,
     downloads,
+    drafts,
     engines,
     failures,
     folders,
@@ -73,6 +74,7 @@ RESOURCES = (
     base_models,
     captioners,
     downloads,
+    drafts,
     engines,
     health,
 )
