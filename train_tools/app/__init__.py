@@ -152,7 +152,7 @@ class App:
             self.grids,
             lambda chosen: signature_of(self.renderers[chosen.renderer]),
         )
-        self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews)
+        self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews, self.settings.read)
         self.lora_tools = LoraTools(outputs, self.jobs)
 
     @property
@@ -197,7 +197,7 @@ class App:
             self._preview_job("auto", PREVIEW),
             self._preview_job("cpu", PREVIEW_NOW),
             CaptionJob(self.outputs),
-            ScoreJob(self.outputs, self.scores.series_of),
+            ScoreJob(self.outputs, self.scores.missing_of),
             CopyJob(self.settings.read),
             RegularisationJob(self.renderers[BUNDLED], self._busy_with),
         )

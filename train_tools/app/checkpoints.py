@@ -16,7 +16,7 @@ from train_tools.checkpoints import civitai, facts
 from train_tools.checkpoints.edits import Changes, edit_metadata, edits_of, undo_edit
 from train_tools.checkpoints.keeping import those_to_go
 from train_tools.checkpoints.lora_folder import Card, deliver, plain_stem, stem_for
-from train_tools.checkpoints.marks import change_marks, marks_of, paths_of
+from train_tools.checkpoints.marks import change_marks, marks_of, paths_of, readable_marks
 from train_tools.checkpoints.partings import bring_back, put_away, room_of
 from train_tools.errors import InUseError, NotFoundError, OptionValueError, StorageError
 from train_tools.follow_ups.copies import suffix_of
@@ -68,7 +68,7 @@ class Checkpoints:
         """All checkpoints of the version, newest run first, with their marks; marks that can't be read are told by
         `show`."""
         found = self._runs.checkpoints(project, version)
-        return tuple(MarkedCheckpoint(checkpoint=each, marks=_readable_marks(each)) for each in found)
+        return tuple(MarkedCheckpoint(checkpoint=each, marks=readable_marks(each)) for each in found)
 
     def find(self, project: str, version: str, asked: str) -> Checkpoint:
         found = self._runs.checkpoints(project, version)
@@ -271,13 +271,6 @@ class Checkpoints:
                 "copies.folder=.../models/Lora`."
             )
         return copies.place
-
-
-def _readable_marks(checkpoint: Checkpoint) -> Marks:
-    try:
-        return marks_of(checkpoint)
-    except StorageError:
-        return Marks()
 
 
 def _suffix_of(checkpoint: Checkpoint) -> str:

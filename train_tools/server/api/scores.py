@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
+from pydantic import StrictBool
 from starlette.responses import Response
 
 from train_tools.model.score import Score, ScoredCheckpoint, ScoreTable, member_of
@@ -80,6 +81,11 @@ class ScoresAnswer(Answer):
     unmeasured: int
 
 
+class MeasureWish(Question):
+    download: StrictBool = False
+    """Agrees to fetching models that look at previews, where they are missing."""
+
+
 class Measuring(Answer):
     job: int | None
     """null when everything was measured already."""
@@ -119,9 +125,9 @@ def scores(project: str, version: str, grid: str, request: Request, app: TheApp)
 
 
 @router.post("/scores", status_code=201)
-def measure(project: str, version: str, grid: str, app: TheApp) -> Measuring:
-    """Queues the measuring of what takes the base model."""
-    job = app.scores.start(project, version, grid)
+def measure(project: str, version: str, grid: str, app: TheApp, wish: MeasureWish | None = None) -> Measuring:
+    """Queues the measuring of what takes the base model, or a model that looks at previews."""
+    job = app.scores.start(project, version, grid, download=wish is not None and wish.download)
     return Measuring(job=job.id if job else None)
 
 
