@@ -29,8 +29,9 @@ from train_tools.model.score import (
 )
 from train_tools.model.settings import UserSettings
 from train_tools.previews.matrix import LabelledCheckpoint
-from train_tools.previews.picture_file import is_whole
+from train_tools.previews.picture_file import is_whole, without_texts
 from train_tools.previews.subjects import lora_hash
+from train_tools.runs.checkpoints import checkpoints_of
 from train_tools.runs.record import RunRecord, read_record
 from train_tools.scoring import votes
 from train_tools.scoring.galleries import not_seen
@@ -136,7 +137,8 @@ class Scores:
         """Two pictures to choose between, of the checkpoints that were compared least. Raises NotFoundError when
         no two checkpoints have pictures of the same prompt and seed."""
         paths = self._versions.paths(project, version)
-        cells = _by_content(self._previews.matrix(project, version, grid))
+        name = self._grids.record(project, version, grid).name
+        cells = _by_content(self._previews.matrix(project, version, name))
         for first, second in votes.least_compared(tuple(cells), votes.votes_in(paths.votes)):
             seen = {vote.pictures for vote in votes.votes_in(paths.votes)}
             pairs = list(_alike(cells[first], cells[second]))
@@ -144,6 +146,7 @@ class Scores:
             for one, other in fresh or pairs:
                 return BlindPair(
                     key=f"{one.picture.key}-{other.picture.key}",
+                    grid=name,
                     first=one.file,
                     second=other.file,
                     prompt=one.picture.prompt,
@@ -151,6 +154,14 @@ class Scores:
         raise NotFoundError(
             "There are no two checkpoints with previews of the same prompt and seed: `train-tools preview` first."
         )
+
+    def blind_picture(self, project: str, version: str, key: str, grid: str | None = None) -> bytes:
+        """A picture of a pair as a PNG that does not say whose it is. Raises NotFoundError when there is none."""
+        cells = self._previews.matrix(project, version, grid).cells
+        file = next((cell.file for cell in cells if cell.picture.key == key and is_whole(cell.file)), None)
+        if file is None:
+            raise NotFoundError("The picture is not there any more. Ask for another pair.")
+        return without_texts(file)
 
     def vote(self, project: str, version: str, key: str, preference: Preference, grid: str | None = None) -> None:
         """Keeps what somebody said of a pair. Raises ChangedMeanwhileError when its pictures are gone."""
@@ -173,8 +184,18 @@ class Scores:
             run = paths.run(name)
             if run.record.is_file():
                 told = read_record(run)
-                points = loss_curve(run.folder, told.run.options)
-                curves.append(LossCurve(run=name, label=told.label, points=points))
+                curves.append(
+                    LossCurve(
+                        run=name,
+                        label=told.label,
+                        varied=told.run.varied,
+                        points=loss_curve(run.folder, told.run.options),
+                        checkpoints=tuple(
+                            (float(each.step * images_of_a_step(told.run.options)), each.name)
+                            for each in checkpoints_of(run)
+                        ),
+                    )
+                )
         return tuple(curves)
 
     def _missing_of_rows(
