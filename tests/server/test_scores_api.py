@@ -98,6 +98,25 @@ def test_loss_curves_are_listed_by_run(api: httpx.Client, grid: str) -> None:
     assert [name for _, name in curves[0]["checkpoints"]] == ["0"]
 
 
+def test_the_best_by_score_are_kept_and_the_others_told(api: httpx.Client, app: App, grid: str) -> None:
+    at = "/projects/zorb/versions/v1/checkpoints/keep/preview"
+    wish = {"best": 1, "by": "score", "finals": False}
+    for picture in app.versions.paths("zorb", "v1").folder.rglob("images/*.png"):
+        picture.unlink()
+    assert "train-tools score" in api.post(at, json=wish).json()["error"]["message"], "nothing ranks them"
+    first, second = app.grids.record("zorb", "v1", "ranks").runs
+    for name, stars in (("0", 2), ("1", 4)):
+        app.checkpoints.mark("zorb", "v1", name, rating=stars)
+    told = api.post(at, json=wish).json()
+    assert (told["going"], told["staying"]) == ([f"{first}/0"], [f"{second}/1"])
+    assert told["freed_bytes"] > 1000
+    assert api.post(at, json={**wish, "each_run": True}).json()["going"] == []
+    assert api.post(at, json={**wish, "grid": "no such"}).status_code == 404
+    write_lora(app.versions.paths("zorb", "v1").run(first).folder / "stranger.safetensors", seed=7)
+    unscored = set(api.post(at, json=wish).json()["going"]) - {f"{first}/0"}
+    assert unscored == {f"{first}/stranger"}, "what has no score is no best"
+
+
 def test_what_options_do_can_be_drawn(api: httpx.Client, app: App, grid: str) -> None:
     for name, stars in (("0", 4), ("1", 2)):
         app.checkpoints.mark("zorb", "v1", name, rating=stars)

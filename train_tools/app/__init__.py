@@ -20,6 +20,7 @@ from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
 from train_tools.app.diagnostics import Diagnostics
 from train_tools.app.downloads import Downloads
 from train_tools.app.engines import Engines
+from train_tools.app.folders import Folders
 from train_tools.app.grids import Grids
 from train_tools.app.health import Health
 from train_tools.app.jobs import Jobs
@@ -142,7 +143,15 @@ class App:
             ),
         )
         self.runs = Runs(outputs, self.store, self.jobs)
-        self.checkpoints = Checkpoints(outputs, self.versions, self.runs, self.jobs, self.settings.read)
+        self.checkpoints = Checkpoints(
+            outputs,
+            self.versions,
+            self.runs,
+            self.jobs,
+            self.settings.read,
+            lambda project, version, grid: self.scores.table(project, version, grid),
+        )
+        self.folders = Folders(outputs, self.versions, self.checkpoints)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(

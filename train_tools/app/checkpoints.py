@@ -25,6 +25,7 @@ from train_tools.model.checkpoint import (
     CheckpointDetails,
     Delivered,
     Keep,
+    KeepBy,
     MarkedCheckpoint,
     Marks,
     MetadataEdit,
@@ -32,6 +33,7 @@ from train_tools.model.checkpoint import (
 )
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.project import Trashed
+from train_tools.model.score import ScoreTable
 from train_tools.model.settings import UserSettings
 from train_tools.projects.trash import Trash
 from train_tools.runs.record import read_record
@@ -54,6 +56,7 @@ class Checkpoints:
         runs: Runs,
         jobs: Jobs,
         settings: Callable[[], UserSettings],
+        scores: Callable[[str, str, str | None], ScoreTable],
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._outputs = outputs
@@ -61,6 +64,7 @@ class Checkpoints:
         self._runs = runs
         self._jobs = jobs
         self._settings = settings
+        self._scores = scores
         self._now = now
         self._trash = Trash(outputs.trash, now)
 
@@ -134,12 +138,19 @@ class Checkpoints:
         return self._part_with(project, version, Parting(going=going))
 
     def would_go(self, project: str, version: str, keep: Keep) -> Parting:
-        """Which checkpoints nothing speaks for, and what room they take. Nothing is moved."""
+        """Which checkpoints nothing speaks for, and what room they take. Nothing is moved. By the scores of a grid
+        only its checkpoints go. Raises NotFoundError where nothing ranks them yet."""
         marked = tuple(
             MarkedCheckpoint(checkpoint=each.checkpoint, marks=marks_of(each.checkpoint))
             for each in self.list(project, version)
         )
-        going = those_to_go(marked, keep)
+        if keep.by is KeepBy.SCORE and not keep.scores:
+            table = self._scores(project, version, keep.grid or None)
+            scored = {each.path for each in table.checkpoints}
+            judged = replace(keep, scores=_places(table))
+            going = those_to_go([each for each in marked if each.checkpoint.path in scored], judged)
+        else:
+            going = those_to_go(marked, keep)
         size, freed = room_of(going)
         staying = tuple(each.checkpoint for each in marked if each.checkpoint not in going)
         return Parting(going=going, staying=staying, size_bytes=size, freed_bytes=freed, notes=_untrained(going))
@@ -271,6 +282,13 @@ class Checkpoints:
                 "copies.folder=.../models/Lora`."
             )
         return copies.place
+
+
+def _places(table: ScoreTable) -> Mapping[str, float]:
+    """The highest for the first place: what is burnt comes last whatever its total."""
+    if all(each.total is None for each in table.checkpoints):
+        raise NotFoundError(f"Nothing ranks the checkpoints of {table.grid} yet: `train-tools score` first.")
+    return {f"{each.run}/{each.name}": -float(each.place) for each in table.checkpoints if each.place}
 
 
 def _suffix_of(checkpoint: Checkpoint) -> str:

@@ -21,6 +21,7 @@ from train_tools.server.api import (
     downloads,
     engines,
     failures,
+    folders,
     health,
     jobs,
     lora_tools,
@@ -68,6 +69,7 @@ RESOURCES = (
     captioners,
     downloads,
     engines,
+    folders,
     health,
 )
 
