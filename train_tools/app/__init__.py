@@ -17,6 +17,7 @@ from train_tools.app.checkpoints import Checkpoints
 from train_tools.app.checks import Checks
 from train_tools.app.configs import Configs
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
+from train_tools.app.desktop import Desktop
 from train_tools.app.diagnostics import Diagnostics
 from train_tools.app.downloads import Downloads
 from train_tools.app.engines import Engines
@@ -92,7 +93,8 @@ class App:
         self.engines = Engines(engines, outputs, self.state_folder)
         self._secrets = Secrets(self.state_folder)
         self.settings = Settings(outputs, self._secrets)
-        self.machine = Machine(self.settings, lambda: self.jobs.queue)
+        self.folders = Folders(outputs, self.settings.read)
+        self.machine = Machine(outputs, self.settings, lambda: self.jobs.queue)
         self.jobs = Jobs(
             outputs,
             self._kinds,
@@ -151,7 +153,7 @@ class App:
             self.settings.read,
             lambda project, version, grid: self.scores.table(project, version, grid),
         )
-        self.folders = Folders(outputs, self.versions, self.checkpoints)
+        self.desktop = Desktop(outputs, self.versions, self.checkpoints)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(

@@ -16,7 +16,7 @@ from train_tools.datasets.dataset import caption_seen
 from train_tools.errors import ChangedMeanwhileError, NotFoundError
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import Job
-from train_tools.model.paths import OutputsPaths, VersionPaths
+from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.preview import Cell, PreviewMatrix
 from train_tools.model.score import (
     BlindPair,
@@ -33,6 +33,7 @@ from train_tools.previews.picture_file import is_whole, without_texts
 from train_tools.previews.subjects import lora_hash
 from train_tools.runs.checkpoints import checkpoints_of
 from train_tools.runs.record import RunRecord, read_record
+from train_tools.runs.training import TRAIN
 from train_tools.scoring import votes
 from train_tools.scoring.galleries import not_seen
 from train_tools.scoring.kind import KIND, score_job
@@ -183,20 +184,16 @@ class Scores:
         for name in record.runs:
             run = paths.run(name)
             if run.record.is_file():
-                told = read_record(run)
-                curves.append(
-                    LossCurve(
-                        run=name,
-                        label=told.label,
-                        varied=told.run.varied,
-                        points=loss_curve(run.folder, told.run.options),
-                        checkpoints=tuple(
-                            (float(each.step * images_of_a_step(told.run.options)), each.name)
-                            for each in checkpoints_of(run)
-                        ),
-                    )
-                )
+                curves.append(_curve(run))
         return tuple(curves)
+
+    def curve(self, job: int) -> LossCurve:
+        """The loss curve of the run that a job trains. Raises NotFoundError for a job that trains none."""
+        found = self._jobs.get(job)
+        run = RunPaths(self._outputs.folder / found.folder)
+        if found.kind != TRAIN or not run.record.is_file():
+            raise NotFoundError(f"Job {job} ({found.title}) trains no run of its own, so it has no losses.")
+        return _curve(run)
 
     def _missing_of_rows(
         self, project: str, version: str, grid: str, rows: Sequence[_Row], *, download: bool
@@ -243,6 +240,20 @@ class Scores:
                 stars=readable_marks(row.labelled.checkpoint).rating,
                 lookers=lookers,
             )
+
+
+def _curve(run: RunPaths) -> LossCurve:
+    record = read_record(run)
+    options = record.run.options
+    return LossCurve(
+        run=run.folder.name,
+        label=record.label,
+        varied=record.run.varied,
+        points=loss_curve(run.folder, options),
+        checkpoints=tuple(
+            (float(each.step * images_of_a_step(options)), each.name) for each in checkpoints_of(run)
+        ),
+    )
 
 
 def _measurement(labelled: LabelledCheckpoint, record: RunRecord, dataset: Dataset) -> Measurement:

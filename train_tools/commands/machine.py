@@ -35,7 +35,7 @@ def open_folder(
     """Open a version's, a run's or a checkpoint's folder in the file manager; always says where it is."""
     from train_tools.terminal import print_json, say
 
-    told_of = the_app().folders.show(project, version, what)
+    told_of = the_app().desktop.show(project, version, what)
     if as_json:
         print_json(told_of)
         return

@@ -31,3 +31,34 @@ class ShownPlace:
     shown: bool
     reason: str = ""
     """Why it was not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """How much of something is used."""
+
+    used_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardLoad:
+    """A graphics card, as its driver tells."""
+
+    name: str
+    busy: float | None
+    """0..1 of the last second; None when it does not tell."""
+    memory: Share
+    degrees_c: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """How busy a machine is."""
+
+    processors: float
+    """0..1 of all together, since the question before."""
+    memory: Share
+    disk: Share
+    """That of the outputs folder."""
+    cards: tuple[CardLoad, ...]

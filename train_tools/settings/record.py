@@ -37,6 +37,7 @@ HELP: Mapping[str, str] = {
     "scores.clip": "the CLIP model that looks at previews: a repository or a folder; empty = the usual one",
     "scores.dino": "the DINOv2 model that looks at previews, in the same way",
     "scores.tagger": "the tagger that looks at previews, alone or as wd-v3=MODEL",
+    "page.folders": "where the page may pick paths, besides your home, the outputs and the base models",
 }
 """Every setting in the order they are shown, with what it does."""
 

@@ -1,43 +1,50 @@
-"""Showing a folder in the file manager, for whoever sits before the machine that the service runs on."""
+"""Folders of this machine, to pick a path in."""
 
 from __future__ import annotations
 
-import ipaddress
+from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query
 
-from train_tools.server.answers import Answer, Question
+from train_tools.server.answers import Answer
 from train_tools.server.api.context import TheApp
 
-router = APIRouter(prefix="/projects/{project}/versions/{version}", tags=["machine"])
-FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
-"""What a proxy says of who asks through it."""
+router = APIRouter(tags=["folders"])
 
 
-class PlaceQuestion(Question):
-    what: str = ""
-    """A run, or a checkpoint as `<run>/<name>`; empty = the version itself."""
-
-
-class PlaceAnswer(Answer):
+class EntryAnswer(Answer):
+    name: str
     path: Path
-    """On the machine that the service runs on; to be copied where it was not shown."""
-    shown: bool
-    reason: str
+    is_folder: bool
+    size_bytes: int
+    changed: datetime
 
 
-@router.post("/show")
-def show(project: str, version: str, asked: PlaceQuestion, request: Request, app: TheApp) -> PlaceAnswer:
-    """Opens the file manager where the asker sits before this machine, else only tells the path."""
-    told = app.folders.show(project, version, asked.what, asker_is_here=_is_here(request))
-    return PlaceAnswer(path=told.path, shown=told.shown, reason=told.reason)
+class ListingAnswer(Answer):
+    path: Path | None
+    """Null = the roots."""
+    parent: Path | None
+    """Null at a root."""
+    entries: tuple[EntryAnswer, ...]
+    left_out: int
 
 
-def _is_here(request: Request) -> bool:
-    if request.client is None or any(name in request.headers for name in FORWARDED):
-        return False
-    try:
-        return ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+@router.get("/folders")
+def list_folder(
+    app: TheApp, path: Annotated[str, Query()] = "", suffix: Annotated[list[str] | None, Query()] = None
+) -> ListingAnswer:
+    """What lies in a folder below one of the roots; the roots themselves without a path."""
+    found = app.folders.listed(Path(path) if path else None, suffix or ())
+    entries = tuple(
+        EntryAnswer(
+            name=each.name,
+            path=each.path,
+            is_folder=each.is_folder,
+            size_bytes=each.size_bytes,
+            changed=each.changed,
+        )
+        for each in found.entries
+    )
+    return ListingAnswer(path=found.path, parent=found.parent, entries=entries, left_out=found.left_out)

@@ -1,8 +1,8 @@
 // The form of a grid: one value or several for each option, and at once what that would do and cost.
-import { ask, versionPath } from "./api.js";
-import { h, Island, say } from "./island.js";
-import { NO_PLACE, places } from "./place.js";
-import { count, duration, number, size } from "./words.js";
+import { ask, versionPath } from "../base/api.js";
+import { h, Island, say } from "../base/island.js";
+import { places } from "../base/place.js";
+import { count, duration, number, size, t } from "../base/words.js";
 
 const FIELDS = [
   { name: "pretrained_model_name_or_path", label: "Base model", example: "path of a .safetensors file", wide: true },
@@ -46,7 +46,7 @@ class Form extends Island {
     this.add.disabled = true;
     this.entry.disabled = true; // what is typed before the stored values come would be mixed with them
     say(this.outcome, "");
-    if (!places.complete) return this.showError(new Error(NO_PLACE));
+    if (!places.complete) return this.showError(new Error(t("bar.no_place")));
     try {
       const { assignments } = await ask(versionPath(place, "settings"));
       if (place === places.current) this.fill(assignments, readDraft(place));

@@ -1,7 +1,7 @@
 // Talking to the API: questions, and feeds that are asked again and again (1 s in sight, 10 s out of sight).
 // What is read from many files is asked less often.
 
-const API = new URL("../api/v1/", import.meta.url);
+const API = new URL("../../api/v1/", import.meta.url);
 const SEEN_MS = 1000;
 export const MANY_FILES_MS = 3000;
 const HIDDEN_MS = 10000;

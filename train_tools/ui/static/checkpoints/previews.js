@@ -1,9 +1,9 @@
 // The matrix: rows and columns as the version's settings arrange them, the base model first.
-import { ask, Feed, MANY_FILES_MS, versionPath } from "./api.js";
-import { h, Island, say } from "./island.js";
-import { NO_PLACE, places } from "./place.js";
-import { Viewer } from "./viewer.js";
-import { count, duration } from "./words.js";
+import { ask, Feed, MANY_FILES_MS, versionPath } from "../base/api.js";
+import { h, Island, say } from "../base/island.js";
+import { places } from "../base/place.js";
+import { Viewer } from "../base/viewer.js";
+import { count, duration, t } from "../base/words.js";
 
 const ROWS_STEP = 100;
 
@@ -34,7 +34,7 @@ class Previews extends Island {
     this.grid = null;
     this.clear();
     this.bar.hidden = true;
-    say(this.note, places.complete ? "" : NO_PLACE);
+    say(this.note, places.complete ? "" : t("bar.no_place"));
     this.grids.known = null;
     this.grids.now();
   }

@@ -1,13 +1,22 @@
-// What all islands share: a shadow root with one style sheet, and building elements whose texts are always text.
+// What all islands share: a shadow root with style sheets, and building elements whose texts are always text.
+import { places } from "./place.js";
 
-const sheet = new CSSStyleSheet();
-sheet.replaceSync(await (await fetch(new URL("islands.css", import.meta.url))).text());
+/** A style sheet beside a module, for `static sheets`: `await sheet("matrix.css", import.meta.url)`. */
+export async function sheet(name, module) {
+  const made = new CSSStyleSheet();
+  made.replaceSync(await (await fetch(new URL(name, module))).text());
+  return made;
+}
 
-/** A custom element that shows something live. Subclasses fill `this.root` in `begin()` and let go in `end()`. */
+const shared = await sheet("islands.css", import.meta.url);
+
+/** A custom element that shows something live. Subclasses fill `this.root` in `begin()`; `sheets` are further styles. */
 export class Island extends HTMLElement {
+  static sheets = [];
+
   connectedCallback() {
     this.root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
-    this.root.adoptedStyleSheets = [sheet];
+    this.root.adoptedStyleSheets = [shared, ...this.constructor.sheets];
     this.root.replaceChildren();
     this.leaving = new AbortController();
     this.begin();
@@ -22,15 +31,19 @@ export class Island extends HTMLElement {
     source.addEventListener(name, then, { signal: this.leaving.signal });
   }
 
-  /** What the server told this element: see islands.py. */
-  get fact() {
-    const bytes = Uint8Array.from(this.dataset.fact.match(/../g) ?? [], (pair) => parseInt(pair, 16));
-    return JSON.parse(new TextDecoder().decode(bytes));
-  }
-
   get inSight() {
     return !document.hidden && this.isConnected && this.checkVisibility();
   }
+}
+
+/** A link to another place of the page: followed without loading it anew, unless another tab is asked for. */
+export function link(place, what = "a", attributes = {}, ...children) {
+  const follow = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    places.go(place);
+  };
+  return h(what, { href: places.address(place), onclick: follow, ...attributes }, ...children);
 }
 
 /**

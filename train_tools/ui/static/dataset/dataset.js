@@ -1,9 +1,9 @@
 // What would be trained on now: how much, where it lies, and the pictures with their captions.
-import { Feed, MANY_FILES_MS, versionPath } from "./api.js";
-import { h, Island, say } from "./island.js";
-import { NO_PLACE, places } from "./place.js";
-import { Viewer } from "./viewer.js";
-import { count, number } from "./words.js";
+import { Feed, MANY_FILES_MS, versionPath } from "../base/api.js";
+import { h, Island, say } from "../base/island.js";
+import { places } from "../base/place.js";
+import { Viewer } from "../base/viewer.js";
+import { count, number, t } from "../base/words.js";
 
 const STEP = 100;
 
@@ -35,7 +35,7 @@ class Pictures extends Island {
   }
 
   showNothing() {
-    say(this.summary, NO_PLACE);
+    say(this.summary, t("bar.no_place"));
     for (const part of [this.folders, this.problems, this.pictures]) part.replaceChildren();
     this.more.hidden = true;
   }
