@@ -18,6 +18,7 @@ from train_tools.app.checks import Checks
 from train_tools.app.configs import Configs
 from train_tools.app.contents import contents_of
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
+from train_tools.app.desktop import Desktop
 from train_tools.app.diagnostics import Diagnostics
 from train_tools.app.downloads import Downloads
 from train_tools.app.drafts import Drafts
@@ -152,7 +153,15 @@ class App:
         )
         self.runs = Runs(outputs, self.store, self.jobs)
         self.drafts = Drafts(self.versions, self.runs, readings)
-        self.checkpoints = Checkpoints(outputs, self.versions, self.runs, self.jobs, self.settings.read)
+        self.checkpoints = Checkpoints(
+            outputs,
+            self.versions,
+            self.runs,
+            self.jobs,
+            self.settings.read,
+            lambda project, version, grid: self.scores.table(project, version, grid),
+        )
+        self.desktop = Desktop(outputs, self.versions, self.checkpoints)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(
@@ -162,7 +171,7 @@ class App:
             self.grids,
             lambda chosen: signature_of(self.renderers[chosen.renderer]),
         )
-        self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews)
+        self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews, self.settings.read)
         self.lora_tools = LoraTools(outputs, self.jobs)
 
     @property
@@ -225,7 +234,7 @@ class App:
             self._preview_job("auto", PREVIEW),
             self._preview_job("cpu", PREVIEW_NOW),
             CaptionJob(self.outputs),
-            ScoreJob(self.outputs, self.scores.series_of),
+            ScoreJob(self.outputs, self.scores.missing_of),
             CopyJob(self.settings.read),
             RegularisationJob(self.renderers[BUNDLED], self._busy_with),
         )

@@ -19,6 +19,7 @@ from train_tools.server.api import (
     configs,
     curves,
     datasets,
+    desktop,
     downloads,
     drafts,
     engines,
@@ -68,7 +69,7 @@ RESOURCES = (
     lora_tools,
     settings,
     machine,
-    folders,
+    desktop,
     presets,
     configs,
     base_models,
@@ -76,6 +77,7 @@ RESOURCES = (
     downloads,
     drafts,
     engines,
+    folders,
     health,
 )
 
