@@ -32,36 +32,44 @@ def trained(command_line: CommandLine) -> Any:
     )  # fmt: skip
 
 
-def test_the_concept_is_learnt(trained: Any, command_line: CommandLine) -> None:
-    """The share of pixels and bands that make a zorb: mean over 8 seeds at weight 1 against weight 0."""
-    rendered = command_line.json(
-        "preview", "zorb", "v1", "--prompt", "a zorb on a white background", "--weights", "1", "--seeds", SEEDS,
-        "--size", "64", "--steps", "15", "--guidance", "5",
-    )  # fmt: skip
+PREVIEWS = (
+    "zorb", "v1", "--prompt", "a zorb on a white background", "--weights", "0,0.5,1", "--seeds", SEEDS,
+    "--size", "64", "--steps", "15", "--guidance", "5",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rendered(trained: Any, command_line: CommandLine) -> Any:
+    return command_line.json("preview", *PREVIEWS)
+
+
+def test_the_concept_grows_with_the_weight(rendered: Any, command_line: CommandLine) -> None:
+    """The share of pixels and bands that make a zorb, of the last checkpoint: means over 8 seeds."""
     with Image.open(rendered["matrix"]) as sheet:
         assert min(sheet.size) > 300
-    final = command_line.json("checkpoints", "list", "zorb", "v1")[-1]
-    with_lora = sorted((Path(final["path"]).with_suffix("") / "images").glob("*.png"))
-    version = Path(final["path"]).parents[2]
-    base = sorted((version / "base" / "images").glob("*.png"))
-    learnt = [score_of(picture) for picture in with_lora if asked(picture) and ":1>" in prompt_of(picture)]
-    plain = [score_of(picture) for picture in base if asked(picture)]
-    assert len(learnt) == len(plain) == 8
-    assert mean(learnt) > mean(plain) + MARGIN, f"weight 1: {learnt}, weight 0: {plain}"
+    shown = command_line.json("matrix", "zorb", "v1")
+    last = len(shown["rows"]) - 1
+    scores: dict[float, list[float]] = {0.0: [], 0.5: [], 1.0: []}
+    for cell in shown["cells"]:
+        if cell["row"] in (0, last):
+            scores[cell["picture"]["weight"]].append(score_of(Path(cell["file"])))
+    assert {len(found) for found in scores.values()} == {8}
+    nothing, half, whole = (mean(found) for found in scores.values())
+    assert nothing < half < whole and whole > nothing + MARGIN, scores
+
+
+def test_a_second_call_renders_nothing(rendered: Any, command_line: CommandLine) -> None:
+    pictures = list(command_line.outputs.rglob("images/*.png"))
+    before = {picture: picture.stat().st_mtime_ns for picture in pictures}
+    again = command_line.json("preview", *PREVIEWS)
+    assert again["missing"]["pictures"] == 0
+    assert before and before == {picture: picture.stat().st_mtime_ns for picture in pictures}
+    assert len(list(command_line.outputs.rglob("images/*.png"))) == len(pictures)
 
 
 def score_of(picture: Path) -> float:
     with Image.open(picture) as image:
         return zorb_score(image)
-
-
-def asked(picture: Path) -> bool:
-    return prompt_of(picture).startswith("a zorb on a white background")
-
-
-def prompt_of(picture: Path) -> str:
-    with Image.open(picture) as image:
-        return str(image.info["parameters"])
 
 
 def test_checkpoints_load_in_diffusers(trained: Any, command_line: CommandLine) -> None:
