@@ -99,7 +99,9 @@ def test_runs_are_queued_and_their_progress_outlives_a_reload(page: Page, house)
     queue.start(job.id, job.attempt)
     queue.progress(job.id, job.attempt, step=15, total_steps=60, loss=0.25, steps_started_at=time.time() - 14)
     page.get_by_role("link", name="Queue", exact=True).click()
-    expect(page.get_by_text(re.compile(r"15 of 60 steps · [\d.]+ steps/s · about \d+ s left · loss 0.250"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(r"15 of 60 steps · [\d.]+ steps/s · about \d+ s left · loss 0.250"))
+    ).to_be_visible()
     page.reload()
     page.get_by_role("link", name="Queue", exact=True).click()
     expect(page.get_by_role("progressbar", name="Progress of queued / v1: network_dim=2")).to_have_js_property(
