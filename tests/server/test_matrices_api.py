@@ -43,7 +43,7 @@ def test_a_matrix_tells_its_lines_by_axis_and_what_rendering_would_cost(api: htt
     assert [row["base"] for row in matrix["rows"]] == [True, False, False]
     said = {value["axis"]: value["text"] for value in matrix["columns"][0]["values"]}
     assert said == {"prompt": "<b>a</b>", "seed": "4", "weight": "0.5"}
-    assert (matrix["missing"], matrix["checkpoints"], len(matrix["cells"])) == (2, 2, 5)
+    assert (matrix["missing"], matrix["shown"], len(matrix["cells"])) == (2, 2, 5)
     assert api.get(f"{VERSION}/grids/{grid}/missing").json() == {"pictures": 2, "seconds": None}
     assert any("CFG 10" in line for line in matrix["told_once"])
 

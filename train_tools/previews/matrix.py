@@ -54,6 +54,7 @@ def matrix_of(
     renderer: str = "",
     hash_of: Callable[[Path], str] = file_sha256,
     samples: Sequence[TrainingSample] = (),
+    ranks: Mapping[Path, int] | None = None,
 ) -> PreviewMatrix:
     """The pictures of checkpoints, arranged as the settings say: else a row for each, the base models in the first
     rows, and columns by prompt, seed and weight.
@@ -61,7 +62,8 @@ def matrix_of(
     `bases` are shown also when no checkpoint was trained on them. A base model has one cell for each combination
     of settings, in the first of the lines that differ only in what it does not have: the same picture stands for
     all weights. `renderer` is part of each picture's key; `hash_of` tells the sha256 of VAEs and base models that
-    are axes. Raises OptionValueError as `checked_settings` does.
+    are axes; `ranks` put rows in another order by their checkpoints. Raises OptionValueError as `checked_settings`
+    does.
     """
     notes = tuple(
         f"{tag} was taken out of the prompt: a matrix itself says which LoRA." for tag in lora_tags_in(settings)
@@ -78,6 +80,7 @@ def matrix_of(
         entries,
         {labelled.checkpoint.run: labelled.label for labelled in checkpoints},
         _in_order(checkpoints, samples),
+        ranks,
     ).matrix(notes)
 
 
