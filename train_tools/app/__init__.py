@@ -20,6 +20,7 @@ from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
 from train_tools.app.diagnostics import Diagnostics
 from train_tools.app.downloads import Downloads
 from train_tools.app.engines import Engines
+from train_tools.app.folders import Folders
 from train_tools.app.grids import Grids
 from train_tools.app.health import Health
 from train_tools.app.jobs import Jobs
@@ -92,7 +93,8 @@ class App:
         self.engines = Engines(engines, outputs, self.state_folder)
         self._secrets = Secrets(self.state_folder)
         self.settings = Settings(outputs, self._secrets)
-        self.machine = Machine(self.settings, lambda: self.jobs.queue)
+        self.folders = Folders(outputs, self.settings.read)
+        self.machine = Machine(outputs, self.settings, lambda: self.jobs.queue)
         self.jobs = Jobs(
             outputs,
             self._kinds,

@@ -15,7 +15,7 @@ from train_tools.datasets.dataset import caption_seen
 from train_tools.errors import ChangedMeanwhileError, NotFoundError
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import Job
-from train_tools.model.paths import OutputsPaths, VersionPaths
+from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.preview import Cell, PreviewMatrix
 from train_tools.model.score import (
     BlindPair,
@@ -30,6 +30,7 @@ from train_tools.previews.matrix import LabelledCheckpoint
 from train_tools.previews.picture_file import is_whole
 from train_tools.previews.subjects import lora_hash
 from train_tools.runs.record import RunRecord, read_record
+from train_tools.runs.training import TRAIN
 from train_tools.scoring import votes
 from train_tools.scoring.kind import KIND, score_job
 from train_tools.scoring.loss_curves import images_of_a_step, loss_curve
@@ -163,6 +164,16 @@ class Scores:
                 points = loss_curve(run.folder, told.run.options)
                 curves.append(LossCurve(run=name, label=told.label, points=points))
         return tuple(curves)
+
+    def curve(self, job: int) -> LossCurve:
+        """The loss curve of the run that a job trains. Raises NotFoundError for a job that trains none."""
+        found = self._jobs.get(job)
+        run = RunPaths(self._outputs.folder / found.folder)
+        if found.kind != TRAIN or not run.record.is_file():
+            raise NotFoundError(f"Job {job} ({found.title}) trains no run of its own, so it has no losses.")
+        record = read_record(run)
+        points = loss_curve(run.folder, record.run.options)
+        return LossCurve(run=run.folder.name, label=record.label, points=points)
 
     def _rows(self, version: VersionPaths, grid: str) -> list[_Row]:
         rows = self._previews.rows_of(version, grid)

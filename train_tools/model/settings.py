@@ -79,6 +79,21 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PageSettings:
+    """What the page may do on this machine."""
+
+    folders: tuple[str, ...] = ()
+    """Absolute; paths may be picked below these, besides the user's home, the outputs and the base models."""
+
+    def __post_init__(self) -> None:
+        for folder in self.folders:
+            if not _is_whole(folder):
+                raise OptionValueError(
+                    f"The folder {folder!r} can't be shown on the page: it has to be a whole path, such as /data."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
 class CaptionEndpointSettings:
     """A program that describes pictures, spoken to as OpenAI's. Its key is a secret and not among these."""
 
@@ -128,6 +143,7 @@ class UserSettings:
     models: ModelSettings = field(default_factory=ModelSettings)
     captions: CaptionEndpointSettings = field(default_factory=CaptionEndpointSettings)
     webui: WebuiSettings = field(default_factory=WebuiSettings)
+    page: PageSettings = field(default_factory=PageSettings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ HELP: Mapping[str, str] = {
     "webui.user": "who it is asked as, where it was started with --api-auth",
     "webui.timeout_s": "how long it may take without coming on; the first picture loads the model",
     "webui.unload": "asks it to free the card before each training",
+    "page.folders": "where the page may pick paths, besides your home, the outputs and the base models",
 }
 """Every setting in the order they are shown, with what it does."""
 
