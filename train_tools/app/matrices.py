@@ -22,8 +22,9 @@ from train_tools.model.checkpoint import Checkpoint, Marks
 from train_tools.model.job import Job, JobState
 from train_tools.model.matrix_view import Alike, Axis, Expected, MatrixView, SeenCheckpoint, Sort
 from train_tools.model.paths import OutputsPaths, VersionPaths
-from train_tools.model.preview import PreviewMatrix, PreviewSettings
+from train_tools.model.preview import Line, PreviewMatrix, PreviewSettings
 from train_tools.previews.alike import alike
+from train_tools.previews.arranged import is_of_settings
 from train_tools.previews.axes import AXES, BASE_MODEL, CHECKPOINT, RUN, SOURCE, words_of
 from train_tools.previews.fates import fates
 from train_tools.previews.kind import KIND, PREVIEW_NOW
@@ -53,6 +54,9 @@ class MatrixPage:
     expected: Mapping[str, Expected]
     """Of missing pictures, by their key."""
     alike: Alike
+    row_groups: tuple[int, ...]
+    column_groups: tuple[int, ...]
+    """For each line the first that differs from it only in what the base model alone does not have."""
     row_axes: tuple[Axis, ...]
     column_axes: tuple[Axis, ...]
     axes: tuple[Axis, ...]
@@ -127,6 +131,8 @@ class Matrices:
             checkpoints=_seen(paths, selection.rows),
             expected=fates(self._outputs.folder, record.name, matrix, jobs),
             alike=alike(matrix),
+            row_groups=_groups(matrix.rows),
+            column_groups=_groups(matrix.columns),
             row_axes=tuple(map(_axis, matrix.row_axes)),
             column_axes=tuple(map(_axis, matrix.column_axes)),
             axes=tuple(map(_axis, _axes_offered(matrix, selection.rows))),
@@ -305,6 +311,12 @@ def _sorted(seen: Iterable[SeenCheckpoint], view: MatrixView) -> list[SeenCheckp
 
 def _ranks(rows: Sequence[LabelledCheckpoint]) -> Mapping[Path, int]:
     return {row.checkpoint.path: rank for rank, row in enumerate(rows)}
+
+
+def _groups(lines: Sequence[Line]) -> tuple[int, ...]:
+    firsts: dict[tuple[Any, ...], int] = {}
+    shared = (tuple(value.value for value in line.values if is_of_settings(value.axis)) for line in lines)
+    return tuple(firsts.setdefault(key, at) for at, key in enumerate(shared))
 
 
 def _axis(name: str) -> Axis:

@@ -6,8 +6,9 @@ import secrets
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.app.grids import Grids
@@ -30,6 +31,7 @@ from train_tools.previews.kind import PREVIEW_NOW, preview_job
 from train_tools.previews.matrix import BaseModelFile, LabelledCheckpoint, matrix_of, missing
 from train_tools.previews.pasted import Pasted, settings_from_infotext
 from train_tools.previews.picture_file import delete_picture, read_infotext, read_picture
+from train_tools.previews.samplers import SAMPLERS, SCHEDULERS
 from train_tools.previews.styles import read_styles, with_styles
 from train_tools.previews.subjects import TrainingSample
 from train_tools.previews.told import told_once
@@ -223,7 +225,23 @@ class Previews:
     def like(self, project: str, version: str, picture: str) -> Pasted:
         """The same from a picture's file, or from the text itself."""
         is_file = "\n" not in picture and len(picture) < LONGEST_PATH and Path(picture).is_file()
-        return self.pasted(project, version, infotext_of(Path(picture)) if is_file else picture)
+        return self.pasted(
+            project, version, infotext_of(Path(picture), Path(picture).name) if is_file else picture
+        )
+
+    def dropped(self, project: str, version: str, content: bytes) -> Pasted:
+        """The same from the content of a picture's file."""
+        return self.pasted(project, version, infotext_of(BytesIO(content), "The picture"))
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """What people call the samplers there are."""
+        return tuple(SAMPLERS.values())
+
+    @property
+    def schedulers(self) -> tuple[str, ...]:
+        """The same of schedulers, without the samplers' own."""
+        return tuple(filter(None, SCHEDULERS.values()))
 
     @staticmethod
     def styled(settings: PreviewSettings, file: Path, names: Sequence[str]) -> PreviewSettings:
@@ -376,15 +394,15 @@ class Previews:
         self._versions.refuse_if_used(project, version)
 
 
-def infotext_of(picture: Path) -> str:
+def infotext_of(picture: Path | BinaryIO, called: str) -> str:
     """What a WebUI wrote into a picture. Raises OptionValueError for a file that says nothing."""
     try:
         said = read_infotext(picture)
     except (OSError, ValueError, SyntaxError) as error:
-        raise OptionValueError(f"{picture.name} is no picture that can be read ({error}).") from error
+        raise OptionValueError(f"{called} is no picture that can be read ({error}).") from error
     if not said:
         raise OptionValueError(
-            f"{picture.name} carries no infotext. WebUIs write it into the PNGs they save; other programs and "
+            f"{called} carries no infotext. WebUIs write it into the PNGs they save; other programs and "
             "messengers take it out."
         )
     return said

@@ -139,7 +139,7 @@ class Arranged:
 
     def _base_line(self, axes: tuple[str, ...], entry: Entry) -> Line:
         """Says "base model" where it first would speak of a LoRA, and which one instead of the checkpoint."""
-        own = [axis for axis in axes if not _is_of_settings(axis)]
+        own = [axis for axis in axes if not is_of_settings(axis)]
         texts = dict.fromkeys(own, "") | {CHECKPOINT: entry.base}
         first = own[0]
         texts[first] = f"{BASE_MODEL_ALONE} {entry.base}" if first == CHECKPOINT else BASE_MODEL_ALONE
@@ -169,13 +169,13 @@ class _Lines:
 
     def _first_like(self, entry: Entry) -> int:
         """The first line that differs from the base model's picture only in what that does not have."""
-        wanted = [(axis, entry.values[axis]) for axis in self.axes if _is_of_settings(axis)]
+        wanted = [(axis, entry.values[axis]) for axis in self.axes if is_of_settings(axis)]
         return next(
             (number for number, line in enumerate(self.lines) if all(line[axis] == v for axis, v in wanted)), 0
         )
 
 
-def _is_of_settings(axis: str) -> bool:
+def is_of_settings(axis: str) -> bool:
     """Whether the base model alone has a value there."""
     return axis in AXES and axis != "weight"
 
@@ -185,4 +185,4 @@ def _key(axes: tuple[str, ...], values: Mapping[str, Any]) -> Key:
 
 
 def _base_key(axes: tuple[str, ...], entry: Entry) -> Key:
-    return (entry.picture.base, *(entry.values[axis] for axis in axes if _is_of_settings(axis)), "alone")
+    return (entry.picture.base, *(entry.values[axis] for axis in axes if is_of_settings(axis)), "alone")

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from train_tools.app import App
 from train_tools.app.matrices import MatrixPage
-from train_tools.errors import NotFoundError
+from train_tools.errors import NotFoundError, OptionValueError
 from train_tools.model.matrix_view import NOBODY, Axis, Expected, Fate, MatrixView, SeenCheckpoint, Sort
 from train_tools.model.preview import Cell, Line, PreviewSettings
 from train_tools.server.answers import Answer, Question, fresh
@@ -21,6 +22,7 @@ from train_tools.server.api.jobs import JobAnswer, job_answer
 
 grids = APIRouter(prefix="/projects/{project}/versions/{version}/grids", tags=["previews"])
 previews = APIRouter(prefix="/projects/{project}/versions/{version}/previews", tags=["previews"])
+LARGEST_PICTURE = 64 * 2**20
 
 
 class GridList(Answer):
@@ -63,6 +65,9 @@ class LineAnswer(Answer):
     """The base model alone: it has one picture for each combination of settings, in the group's first line."""
     checkpoint: int | None
     """Where all of its pictures show one: its place in `checkpoints`."""
+    group: int
+    """The first line that differs from it only in what the base model alone does not have: the base model's
+    picture there stands for all of the group."""
     differs: tuple[str, ...]
     """Settings, in words, that are not those of the lines beside it and that its values do not tell."""
 
@@ -154,6 +159,12 @@ class SettingsAnswer(Answer):
 
     settings: dict[str, Any]
     notes: tuple[str, ...] = ()
+
+
+class ChoicesAnswer(Answer):
+    samplers: tuple[str, ...]
+    schedulers: tuple[str, ...]
+    renderers: tuple[str, ...]
 
 
 class Infotext(Answer):
@@ -284,6 +295,29 @@ def read_infotext(project: str, version: str, pasted: Infotext, app: TheApp) -> 
     return _settings(found.settings, found.notes)
 
 
+@previews.post("/settings/picture")
+async def read_picture(project: str, version: str, request: Request, app: TheApp) -> SettingsAnswer:
+    """The same from a picture of a WebUI: the body is the file."""
+    content = b""
+    async for piece in request.stream():
+        content += piece
+        if len(content) > LARGEST_PICTURE:
+            raise OptionValueError(f"A picture of more than {LARGEST_PICTURE // 2**20} MB is not read.")
+    found = await run_in_threadpool(app.previews.dropped, project, version, content)
+    return _settings(found.settings, found.notes)
+
+
+@previews.get("/choices", response_model=ChoicesAnswer)
+def choices(project: str, version: str, request: Request, app: TheApp) -> Response:
+    """What settings can be chosen from."""
+    return fresh(
+        request,
+        ChoicesAnswer(
+            samplers=app.previews.samplers, schedulers=app.previews.schedulers, renderers=tuple(app.renderers)
+        ),
+    )
+
+
 def _settings(settings: PreviewSettings, notes: tuple[str, ...] = ()) -> SettingsAnswer:
     return SettingsAnswer(settings=asdict(settings), notes=notes)
 
@@ -299,8 +333,8 @@ def _matrix(app: App, found: MatrixPage, sheet: PictureLinks | None) -> MatrixAn
         page=found.page,
         pages=found.pages,
         shown=found.shown,
-        rows=tuple(map(_line, matrix.rows, found.alike.rows, map(_only, shown))),
-        columns=tuple(map(_line, matrix.columns, found.alike.columns)),
+        rows=tuple(map(_line, matrix.rows, found.alike.rows, found.row_groups, map(_only, shown))),
+        columns=tuple(map(_line, matrix.columns, found.alike.columns, found.column_groups)),
         row_axes=tuple(map(_axis, found.row_axes)),
         column_axes=tuple(map(_axis, found.column_axes)),
         axes=tuple(map(_axis, found.axes)),
@@ -345,9 +379,9 @@ def _seen(seen: SeenCheckpoint) -> SeenAnswer:
     )
 
 
-def _line(line: Line, differs: tuple[str, ...], checkpoint: int | None = None) -> LineAnswer:
+def _line(line: Line, differs: tuple[str, ...], group: int, checkpoint: int | None = None) -> LineAnswer:
     values = tuple(ValueAnswer(axis=value.axis, words=value.words, text=value.text) for value in line.values)
-    return LineAnswer(values=values, base=line.is_base, checkpoint=checkpoint, differs=differs)
+    return LineAnswer(values=values, base=line.is_base, checkpoint=checkpoint, group=group, differs=differs)
 
 
 def _cell(app: App, cell: Cell, expected: Mapping[str, Expected], places: Mapping[Path, int]) -> CellAnswer:

@@ -21,15 +21,18 @@ export function versionPath(place, ...rest) {
   return parts.map(encodeURIComponent).join("/");
 }
 
-/** The JSON answer, null when there is none. Throws Refusal, also when nobody answers. */
-export async function ask(path, { method = "GET", body, signal } = {}) {
-  const answer = await answerTo(path, { method, body, signal });
+/**
+ * The JSON answer, null when there is none. `body` is sent as JSON, a `file` as it is. Throws Refusal, also when
+ * nobody answers.
+ */
+export async function ask(path, { method = "GET", body, file, signal } = {}) {
+  const answer = await answerTo(path, { method, body, file, signal });
   return answer.status === 204 ? null : answer.json();
 }
 
-async function answerTo(path, { method, body, signal }) {
+async function answerTo(path, { method, body, file, signal }) {
   const headers = body === undefined ? {} : { "content-type": "application/json" };
-  const sent = body === undefined ? undefined : JSON.stringify(body);
+  const sent = body === undefined ? file : JSON.stringify(body);
   let answer;
   try {
     answer = await fetch(new URL(path, API), { method, headers, body: sent, signal });
