@@ -1,5 +1,5 @@
-"""A stand-in for the driver's program, answering from files: `used`, `use`, `load`, `held`, `cards` and `holders` are
-what it says."""
+"""A stand-in for the driver's program, answering from files: what it says is in `used`, `use`, `load`, `held`,
+`cards` and `holders`."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from train_tools.app.captions import Captions
 from train_tools.app.checkpoints import Checkpoints
 from train_tools.app.checks import Checks
 from train_tools.app.configs import Configs
+from train_tools.app.contents import contents_of
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
 from train_tools.app.diagnostics import Diagnostics
 from train_tools.app.downloads import Downloads
@@ -54,12 +55,13 @@ from train_tools.jobs.lease import state_folder
 from train_tools.model.job import JobState
 from train_tools.model.paths import OutputsPaths, VersionPaths
 from train_tools.model.preview import BUNDLED, WEBUI
-from train_tools.model.project import Project, Version
+from train_tools.model.project import Contents, Project, Version
 from train_tools.previews.kind import KIND as PREVIEW
 from train_tools.previews.kind import PREVIEW_NOW, PreviewJob
 from train_tools.previews.renderer import Renderer, signature_of
+from train_tools.projects import finished_demo
 from train_tools.projects.store import ProjectStore
-from train_tools.projects.template import Demo, read_demo
+from train_tools.projects.template import Demo, read_demo, template_folder
 from train_tools.regularisation.kind import KIND as REGULARISATION
 from train_tools.regularisation.kind import RegularisationJob
 from train_tools.renderers.diffusers import DiffusersRenderer
@@ -187,6 +189,24 @@ class App:
             self.versions.import_images(demo.project, demo.version, [demo.dataset], progress)
             self.versions.prepare(demo.project, demo.version, progress)
         return demo
+
+    def open_demo(self) -> Demo:
+        """The demo with its sweep as it was trained once, to look at; what is there already is kept."""
+        demo = self.prepare_demo()
+        version = self.store.open_version(demo.project, demo.version)
+        if not version.paths.trains.exists():
+            finished_demo.unpack(version.paths, self.demo_names)
+            self.runs.rescan()
+        return demo
+
+    @property
+    def demo_names(self) -> Mapping[str, Path]:
+        """What stands for which place in the packed demo."""
+        return {"@OUTPUTS@": self.outputs.folder, "@PROGRAM@": template_folder().parent}
+
+    def contents(self, project: str) -> Contents:
+        """How much is in a project."""
+        return contents_of(self.store.open(project), [each.paths for each in self.store.versions(project)])
 
     def confined(self, path: Path) -> Path:
         """The real path of a file below the outputs folder; NotFoundError for any other."""

@@ -1,9 +1,10 @@
 // What becomes of the machine when the queue is done: asked for, counted down, revoked.
 import { ask, Feed } from "../base/api.js";
 import { h, say } from "../base/island.js";
+import { t } from "../base/words.js";
 
-const OFFER = "Shut this machine down when the queue is done";
-const SURE = "Really shut it down, also when some runs have failed?";
+const OFFER = t("queue.shut_down");
+const SURE = t("queue.shut_down_sure");
 const DOUBT_MS = 6000;
 
 /** A line in an island; `offered` says whether there is something to wait for. */
@@ -11,7 +12,7 @@ export class Afterwards {
   constructor(island) {
     this.words = h("span", { role: "status" });
     this.offer = h("button.quiet", { type: "button", hidden: true, onclick: () => this.askTwice() }, OFFER);
-    this.revoke = h("button.quiet", { type: "button", hidden: true, onclick: () => this.ask("nothing") }, "Keep it on");
+    this.revoke = h("button.quiet", { type: "button", hidden: true, onclick: () => this.ask("nothing") }, t("queue.keep_on"));
     this.element = h("p.line", {}, this.words, this.offer, this.revoke);
     this.offered = false;
     this.feed = new Feed(island, () => "queue/then", (answer) => this.show(answer), (error) => say(this.words, error.message));
@@ -54,5 +55,5 @@ export class Afterwards {
 
 function words({ then, seconds_left, problem }) {
   if (then !== "shut_down") return problem;
-  return seconds_left === null ? "This machine is shut down when the queue is done." : `This machine is shut down in ${seconds_left} s.`;
+  return seconds_left === null ? t("queue.shuts_down") : t("queue.shuts_down_in", { s: seconds_left });
 }

@@ -1,7 +1,7 @@
 // Whether the queue goes on: how much is left, what it waits for, and the button that pauses it and lets it go on.
 import { ask, Feed } from "../base/api.js";
 import { h, say } from "../base/island.js";
-import { count, duration, number } from "../base/words.js";
+import { duration, t } from "../base/words.js";
 
 /** A line in an island. */
 export class Pausing {
@@ -15,7 +15,7 @@ export class Pausing {
   show(queue) {
     this.paused = queue.paused;
     say(this.words, words(queue));
-    say(this.button, queue.paused ? "Resume the queue" : "Pause the queue");
+    say(this.button, queue.paused ? t("queue.resume_all") : t("queue.pause_all"));
     this.button.hidden = !queue.paused && !queue.waiting;
   }
 
@@ -31,8 +31,8 @@ export class Pausing {
 
 function words({ paused, reason, waiting, active, seconds_left }) {
   if (!waiting && !active && !paused) return "";
-  const left = seconds_left === null ? "" : `, about ${duration(seconds_left)} left`;
-  const counts = `${number(active)} running, ${count(waiting, "job")} waiting${left}.`;
-  if (paused) return `The queue is paused${reason ? ` (${reason})` : ""}. ${counts}`;
-  return reason ? `${reason} ${counts}` : counts;
+  const left = seconds_left === null ? null : t("queue.left", { time: duration(seconds_left) });
+  const counts = [t("queue.running", { n: active }), t("queue.waiting", { n: waiting }), left].filter(Boolean).join(" · ");
+  const why = paused ? (reason ? t("queue.paused_because", { reason }) : t("queue.paused_all")) : reason;
+  return why ? `${why} ${counts}` : counts;
 }
