@@ -28,12 +28,14 @@ from train_tools.previews.arranged import is_of_settings
 from train_tools.previews.axes import AXES, BASE_MODEL, CHECKPOINT, RUN, SOURCE, words_of
 from train_tools.previews.fates import fates
 from train_tools.previews.kind import KIND, PREVIEW_NOW
+from train_tools.previews.matrix import picture_count
 from train_tools.previews.subjects import LabelledCheckpoint, TrainingSample, checkpoint_label
 from train_tools.runs.record import read_record
 from train_tools.runs.training import TRAIN
 from train_tools.scoring.loss_curves import losses_of
 
-CHECKPOINTS_OF_A_PAGE = 50
+CHECKPOINTS_OF_A_PAGE, FEWEST, PICTURES_OF_A_PAGE = 50, 10, 800
+"""Fewer checkpoints where each has many pictures."""
 WEIGHTS = "*.safetensors"
 SAMPLES = "attempts/*/out/sample/*.png"
 
@@ -156,13 +158,15 @@ class Matrices:
         if not _is_a_row_each(settings):
             return self._all_at_once(paths, record, names, view)
         if view.selects:
-            return self._chosen(paths, record, names, view, page)
-        return self._in_turn(paths, record, names, page)
+            return self._chosen(paths, record, names, view, page, _length(settings))
+        return self._in_turn(paths, record, names, page, _length(settings))
 
-    def _in_turn(self, paths: VersionPaths, record: GridRecord, names: Sequence[str], page: int) -> _Selection:
+    def _in_turn(
+        self, paths: VersionPaths, record: GridRecord, names: Sequence[str], page: int, length: int
+    ) -> _Selection:
         """Whole runs, so that only those of the page are read."""
         counts = {name: _rows_about(paths.run(name).folder) for name in names}
-        pages = list(_whole_runs(counts)) or [()]
+        pages = list(_whole_runs(counts, length)) or [()]
         page = min(page, len(pages) - 1)
         return _Selection(
             page,
@@ -173,11 +177,17 @@ class Matrices:
         )
 
     def _chosen(
-        self, paths: VersionPaths, record: GridRecord, names: Sequence[str], view: MatrixView, page: int
+        self,
+        paths: VersionPaths,
+        record: GridRecord,
+        names: Sequence[str],
+        view: MatrixView,
+        page: int,
+        length: int,
     ) -> _Selection:
         """Checkpoints by what is known of them; of training samples those of their moments."""
         found = self._selected(paths, record, names, view)
-        pages = [found[at : at + CHECKPOINTS_OF_A_PAGE] for at in range(0, len(found), CHECKPOINTS_OF_A_PAGE)]
+        pages = [found[at : at + length] for at in range(0, len(found), length)]
         page = min(page, max(0, len(pages) - 1))
         rows = pages[page] if pages else []
         moments = {(row.checkpoint.run, checkpoint_label(row.checkpoint)) for row in rows}
@@ -237,13 +247,18 @@ def _rows_about(run: Path) -> int:
     return sum(1 for _ in run.glob(WEIGHTS)) or int(any(run.glob(SAMPLES)))
 
 
-def _whole_runs(counts: Mapping[str, int]) -> Iterator[tuple[str, ...]]:
+def _length(settings: PreviewSettings) -> int:
+    """How many checkpoints a page has at least."""
+    return min(CHECKPOINTS_OF_A_PAGE, max(FEWEST, PICTURES_OF_A_PAGE // picture_count(settings, 1)))
+
+
+def _whole_runs(counts: Mapping[str, int], length: int) -> Iterator[tuple[str, ...]]:
     """Runs in their order, so many together that they have a page's rows."""
     page: list[str] = []
     for name, rows in counts.items():
         if rows:
             page.append(name)
-        if sum(counts[each] for each in page) >= CHECKPOINTS_OF_A_PAGE:
+        if sum(counts[each] for each in page) >= length:
             yield tuple(page)
             page = []
     if page:
@@ -325,7 +340,7 @@ def _axis(name: str) -> Axis:
 
 def _axes_offered(matrix: PreviewMatrix, rows: Sequence[LabelledCheckpoint]) -> tuple[str, ...]:
     """Those in use, and those that take the place of the run's label."""
-    varied = (name for row in rows for name in row.options)
+    varied = (name for row in rows for name in row.options if name not in AXES)
     offered = dict.fromkeys((*matrix.row_axes, *matrix.column_axes, RUN, CHECKPOINT, *varied))
     return tuple(axis for axis in offered if axis != SOURCE)
 

@@ -14,6 +14,7 @@ from train_tools.model.paths import VersionPaths
 from train_tools.model.preview import WEBUI, Cell, Picture, PreviewMatrix, PreviewSettings
 from train_tools.previews.arranged import Arranged, Entry
 from train_tools.previews.axes import (
+    AXES,
     BASE_MODEL,
     CHECKPOINT,
     LARGEST_SEED,
@@ -71,7 +72,7 @@ def matrix_of(
     settings = checked_settings(settings)
     shown = {base.sha256: base for base in (*bases, *(labelled.base for labelled in checkpoints))}
     checkpoints = [*checkpoints, *other_loras(version, settings, tuple(shown.values()), hash_of)]
-    varied = tuple(dict.fromkeys(name for labelled in checkpoints for name in labelled.options))
+    varied = tuple(dict.fromkeys(name for labelled in checkpoints for name in _own_options(labelled)))
     cast = _Cast(version, settings, renderer, hash_of)
     entries = [*cast.of_bases(tuple(shown.values())), *cast.of_loras(checkpoints), *cast.of_samples(samples)]
     return Arranged(
@@ -161,7 +162,7 @@ class _Cast:
         wanted, names = list(combinations(self._settings)), _names(checkpoints)
         for labelled in checkpoints:
             told = {
-                **labelled.options,
+                **_own_options(labelled),
                 RUN: labelled.checkpoint.run,
                 CHECKPOINT: names[labelled.checkpoint.path],
             }
@@ -212,6 +213,11 @@ class _Cast:
                 embeddings=tuple(embedding.signature for embedding in used),
                 renderer=self._renderer,
             )
+
+
+def _own_options(labelled: LabelledCheckpoint) -> Mapping[str, Any]:
+    """Without options of the training that are called like a setting of pictures: its seed is not theirs."""
+    return {name: value for name, value in labelled.options.items() if name not in AXES}
 
 
 def embeddings_of(settings: PreviewSettings) -> tuple[Embedding, ...]:

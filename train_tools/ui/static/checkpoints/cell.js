@@ -10,9 +10,10 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** What a row says of itself, for people. */
 export function rowWords(row) {
-  const [first, ...rest] = row.values.map((value) => value.text).filter(Boolean);
-  return [first, ...rest].join(", ");
+  return saidBy(row).join(", ");
 }
+
+const saidBy = (row) => row.values.filter((value) => value.text).map(valueWords);
 
 /** The same of a column, without what all columns share. */
 export function columnWords(column, columns) {
@@ -54,8 +55,9 @@ export class Cell {
     return image;
   }
 
-  paint() {
-    for (const [image, picture] of this.images.splice(0)) image.src = image.parentNode.clientWidth > LARGE_PX ? picture.full : picture.thumb;
+  paint(width) {
+    const large = width / Math.ceil(Math.sqrt(this.cells.length)) > LARGE_PX;
+    for (const [image, picture] of this.images.splice(0)) image.src = large ? picture.full : picture.thumb;
   }
 
   remove() {
@@ -85,7 +87,7 @@ export class RowHead {
   constructor(row, matrix) {
     this.element = h("div.rowhead", { role: "rowheader", "aria-colindex": "1" });
     if (!row) return;
-    const [first, ...rest] = row.values.map((value) => value.text).filter(Boolean);
+    const [first, ...rest] = saidBy(row);
     const name = h("span.name", { title: rowWords(row) }, h("b", {}, first ?? ""), h("span", {}, rest.join(", ")));
     const warned = row.differs.length ? warning(row.differs) : null;
     if (row.seen?.own) this.element.append(this.box(row, matrix), name, warned ?? "", this.facts(row.seen), this.marks(row.seen, matrix));

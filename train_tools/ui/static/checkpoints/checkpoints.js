@@ -160,10 +160,10 @@ class Checkpoints extends Island {
       corner: () => t("checkpoints.corner"),
       open: (place) => this.open(place),
       mark: (place) => this.markCurrent(place),
-      pick: (seen, on) => this.look.pick(called(seen), on),
+      pick: (seen, on) => this.back(() => this.look.pick(called(seen), on)),
       pickCurrent: () => this.pickCurrent(),
-      rate: (seen, rating) => this.patch(seen, { rating }),
-      pin: (seen) => this.patch(seen, { pinned: !seen.pinned }),
+      rate: (seen, rating) => this.back(() => this.patch(seen, { rating })),
+      pin: (seen) => this.back(() => this.patch(seen, { pinned: !seen.pinned })),
       details: (seen) => this.details.open(called(seen)),
       detailsOfCurrent: () => this.withCurrent((seen) => this.details.open(called(seen))),
       unmarkAll: () => this.unmarkAll(),
@@ -206,6 +206,12 @@ class Checkpoints extends Island {
     return this.shown();
   }
 
+  /** What a click on a row's heading does; keys go on where they were. */
+  back(act) {
+    act();
+    this.matrix.element.focus({ preventScroll: true });
+  }
+
   withCurrent(act) {
     const seen = this.shown()?.seen;
     if (seen?.own) act(seen);
@@ -240,8 +246,7 @@ class Checkpoints extends Island {
 
   async patch(seen, change) {
     try {
-      Object.assign(seen, await ask(this.look.of("checkpoints", seen.run, seen.name), { method: "PATCH", body: change }));
-      this.show();
+      await ask(this.look.of("checkpoints", seen.run, seen.name), { method: "PATCH", body: change });
       this.refresh();
     } catch (error) {
       this.word.say(error.message);

@@ -29,7 +29,7 @@ export class Controls {
   }
 
   what() {
-    return h("div.line.tight", {}, labelled(t("checkpoints.grid"), this.grid), labelled(t("checkpoints.run"), this.run), labelled(t("checkpoints.order"), h("span.joined", {}, this.sort, this.down)), labelled(t("checkpoints.size"), this.size), this.text);
+    return h("div.line.tight", {}, labelled(t("checkpoints.grid"), this.grid), labelled(t("checkpoints.run"), this.run), h("span.joined", {}, labelled(t("checkpoints.order"), this.sort), this.down), labelled(t("checkpoints.size"), this.size), this.text);
   }
 
   filter() {
@@ -105,10 +105,15 @@ class Axes {
     this.shown = key;
     for (const side of ["rows", "columns"]) this.sides[side].replaceChildren(...this.now[side].map((name, at) => this.chip(name, side, at)));
     const out = [...this.words.keys()].filter((name) => name !== "source" && !this.now.rows.includes(name) && !this.now.columns.includes(name));
-    this.offered.replaceChildren(...out.map((name) => h("button.quiet.chip.out", { type: "button", onclick: () => this.put(name, "rows", this.now.rows.length) }, `+ ${this.words.get(name)}`)));
+    this.offered.replaceChildren(...out.map((name) => h("button.quiet.chip.out", { type: "button", onclick: () => this.add(name) }, `+ ${this.words.get(name)}`)));
     this.reset.hidden = !this.look.query.rows && !this.look.query.columns;
     if (this.moved) this.element.querySelector(`[data-axis="${CSS.escape(this.moved)}"]`)?.focus();
     this.moved = null;
+  }
+
+  /** An option that tells runs apart takes the place of the run's own name. */
+  add(name) {
+    this.put(name, "rows", OWN_WORDS[name] ? Infinity : 0, OWN_WORDS[name] ? null : "run");
   }
 
   chip(name, side, at) {
@@ -131,9 +136,15 @@ class Axes {
     this.put(name, side, before < 0 ? chips.length : before);
   }
 
-  /** Moves an axis. Options that tell runs apart take the place of the run's own name. */
-  put(name, side, at = Infinity) {
-    const next = { rows: this.now.rows.filter((each) => each !== name), columns: this.now.columns.filter((each) => each !== name) };
+  /** What the address asks for, else what is shown. */
+  get wanted() {
+    const { rows, columns } = this.look.query;
+    return rows || columns ? { rows: (rows ?? "").split(",").filter(Boolean), columns: (columns ?? "").split(",").filter(Boolean) } : this.now;
+  }
+
+  put(name, side, at = Infinity, instead = null) {
+    const without = (axes) => axes.filter((each) => each !== name && each !== instead);
+    const next = { rows: without(this.wanted.rows), columns: without(this.wanted.columns) };
     next[side].splice(Math.max(0, at), 0, name);
     this.moved = name;
     this.look.note({ rows: next.rows.join(","), columns: next.columns.join(",") });

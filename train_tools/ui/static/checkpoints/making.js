@@ -3,6 +3,8 @@ import { ask } from "../base/api.js";
 import { h, say } from "../base/island.js";
 import { duration, t } from "../base/words.js";
 
+const MOST_RECKONED = 20_000;
+
 export class Making {
   /** `done(words)` says what was asked for; `fail(error)` what was refused. */
   constructor(look, done, fail) {
@@ -41,6 +43,7 @@ export class Making {
     if (this.reckoned === now || this.make.hidden) return;
     this.reckoned = now;
     say(this.make, t("checkpoints.make"));
+    if (head.shown * head.columns.length > MOST_RECKONED) return;
     try {
       const { pictures, seconds } = await ask(this.look.of("grids", this.look.grid, "missing"));
       this.make.hidden = pictures === 0;

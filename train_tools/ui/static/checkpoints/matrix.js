@@ -9,6 +9,7 @@ const GAP = 4;
 const MOST_CELLS = 150;
 const IMAGES_AFTER_MS = 90;
 const LEVEL_PX = 20;
+/** Browsers place nothing much further down. */
 const BIGGEST_PX = 15_000_000;
 
 export class Matrix {
@@ -40,10 +41,6 @@ export class Matrix {
 
   // Measures
 
-  get headWidth() {
-    return this.element.clientWidth < 560 ? 112 : 208;
-  }
-
   get headHeight() {
     return Math.max(1, this.levels?.length ?? 1) * LEVEL_PX + 8;
   }
@@ -70,6 +67,7 @@ export class Matrix {
 
   /** Draws everything anew: sizes, columns or contents have changed. */
   lay() {
+    this.headWidth = this.element.clientWidth < 560 ? 112 : 208;
     this.levels = shownLevels(this.pages.columns);
     this.cell = this.measured();
     this.apart = groupStarts(this.pages.columns);
@@ -84,11 +82,21 @@ export class Matrix {
     for (const part of [this.heads, this.base, this.body]) part.style.width = `${width}px`;
     this.element.setAttribute("aria-rowcount", this.pages.base.length + this.pages.length + 1);
     this.element.setAttribute("aria-colcount", this.pages.columns.length + 1);
-    this.pinned.forEach((row) => row.remove());
-    this.pinned = this.pages.base.map((row, at) => new Row(this, row, at - this.pages.base.length));
-    this.base.replaceChildren(...this.pinned.map((row) => row.element));
-    this.base.hidden = this.pinned.length === 0;
+    this.geometry = JSON.stringify([this.cell, this.headWidth, this.top, this.pages.columns.map((column) => column.key)]);
+    this.pin();
     this.draw(true);
+  }
+
+  /** The base model's rows, above all others. */
+  pin() {
+    const kept = this.pinned;
+    this.pinned = this.pages.base.map((content, at) => {
+      const number = at - this.pages.base.length;
+      return kept[at]?.shows(content, number) ? kept[at] : new Row(this, content, number);
+    });
+    for (const row of kept) if (!this.pinned.includes(row)) row.remove();
+    this.pinned.forEach((row, at) => this.base.children[at] !== row.element && this.base.insertBefore(row.element, this.base.children[at] ?? null));
+    this.base.hidden = this.pinned.length === 0;
   }
 
   plan() {
@@ -111,7 +119,7 @@ export class Matrix {
     const { first, last, from, to } = this.inSight;
     if (last >= first) this.pages.want(first, last);
     for (const [number, row] of this.rows) if (number < first || number > last) this.drop(number, row);
-    for (let number = first; number <= last; number++) this.put(number, anew).draw(from, to);
+    for (let number = first; number <= last; number++) this.put(number).draw(from, to);
     for (const row of this.pinned) row.draw(from, to);
     if (anew || from !== this.drawnFrom || to !== this.drawnTo) this.drawHeads(from, to);
     Object.assign(this, { drawnFrom: from, drawnTo: to });
@@ -124,10 +132,10 @@ export class Matrix {
     this.rows.delete(number);
   }
 
-  put(number, anew) {
+  put(number) {
     const content = this.pages.row(number);
     let row = this.rows.get(number);
-    if (row && (anew || row.content !== content)) {
+    if (row && !row.shows(content, number)) {
       this.drop(number, row);
       row = null;
     }
@@ -140,7 +148,9 @@ export class Matrix {
     return row;
   }
 
+  /** What costs requests waits until scrolling has ended: pages that are not here, and pictures. */
   paint() {
+    this.pages.fetch();
     for (const row of [...this.pinned, ...this.rows.values()]) row.paint();
   }
 
@@ -222,11 +232,24 @@ class Row {
   constructor(matrix, content, number) {
     Object.assign(this, { matrix, content, number, cells: new Map() });
     const pinned = number < 0;
+    this.drawnAs = this.as(content);
     this.head = new RowHead(content, matrix);
     const top = pinned ? 0 : matrix.top + number * matrix.width;
     const index = number + matrix.pages.base.length + 2;
     this.element = h("div.row", { role: "row", "aria-rowindex": index, "data-row": number, style: pinned ? null : `transform:translateY(${top}px)` }, this.head.element);
     if (content && !pinned) this.element.classList.toggle("chosen", matrix.state.isPicked(content.seen));
+  }
+
+  /** Whatever decides how it looks. */
+  as(content) {
+    const { geometry, state } = this.matrix;
+    const marks = content ? [...content.cells.values()].flat().map((cell) => state.markOf(cell.key) || "").join("") : "";
+    return `${content?.signature} ${content && state.isPicked(content.seen)} ${marks} ${geometry}`;
+  }
+
+  /** Whether it is what would be drawn now, so that it can stay. */
+  shows(content, number) {
+    return number === this.number && this.as(content) === this.drawnAs;
   }
 
   draw(from, to) {
@@ -248,7 +271,7 @@ class Row {
   }
 
   paint() {
-    for (const cell of this.cells.values()) cell.paint();
+    for (const cell of this.cells.values()) cell.paint(this.matrix.cell);
   }
 
   remove() {

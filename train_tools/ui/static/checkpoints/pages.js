@@ -1,8 +1,6 @@
 // A matrix of any length: pages that are fetched when they come into sight, as one list of rows.
 import { ask, Feed, MANY_FILES_MS } from "../base/api.js";
 
-const AT_ONCE = 2;
-
 export class Pages extends EventTarget {
   /** `look.matrix(page)` is where a page is asked for; `fail` is told of refusals. */
   constructor(island, look, fail) {
@@ -58,6 +56,7 @@ export class Pages extends EventTarget {
       cells.get(key)[cell.place] = { ...cell, seen: answer.checkpoints[cell.checkpoint] ?? null };
     }
     standFor(page);
+    for (const row of page.rows) row.signature = JSON.stringify([row.values, row.differs, row.seen, [...row.cells]]);
     this.base = page.rows.splice(0, base);
     this.loaded.set(answer.page, page);
     this.columns = [...this.loaded.values()].map((each) => each.columns).reduce(merged);
@@ -94,19 +93,19 @@ export class Pages extends EventTarget {
     return place === null ? null : (this.loaded.get(place.page)?.rows[place.at] ?? null);
   }
 
-  /** Says which rows are in sight; what of them is not here is asked for. */
+  /** Says which rows are in sight. `fetch` asks for those of them that are not here. */
   want(first, last) {
     const [from, to] = [this.place(first), this.place(last)];
-    if (!from || !to) return;
-    const wanted = Array.from({ length: to.page - from.page + 1 }, (_, at) => from.page + at);
-    if (wanted.join() === this.wanted.join()) return;
-    this.wanted = wanted;
-    for (const [page, asking] of this.loading) if (!wanted.includes(page)) asking.abort();
-    for (const page of wanted) if (!this.loaded.has(page)) this.load(page);
+    if (from && to) this.wanted = Array.from({ length: to.page - from.page + 1 }, (_, at) => from.page + at);
+  }
+
+  fetch() {
+    for (const [page, asking] of this.loading) if (!this.wanted.includes(page)) asking.abort();
+    for (const page of this.wanted) if (!this.loaded.has(page) && page < this.sizes.length) this.load(page);
   }
 
   async load(page) {
-    if (this.loading.has(page) || this.loading.size >= AT_ONCE * 2) return;
+    if (this.loading.has(page)) return;
     const asking = new AbortController();
     this.loading.set(page, asking);
     try {

@@ -13,7 +13,7 @@ export class Zoom {
     this.facts = h("p.facts", {});
     const act = (words, run, shortcut) => h("button.quiet", { type: "button", title: shortcut, onclick: run }, words);
     this.buttons = h("div.line", {}, this.facts, h("span.acts", {}, act(t("checkpoints.compare"), () => this.acts.mark(), "C"), act(t("checkpoints.pick"), () => this.acts.pickCurrent(), "Enter"), act(t("checkpoints.details"), () => this.acts.detailsOfCurrent(), "I"), act(t("checkpoints.close"), () => this.dialog.close(), "Esc")));
-    this.dialog = h("dialog.zoom", { "aria-label": t("checkpoints.full_size") }, this.panes.element, this.buttons);
+    this.dialog = h("dialog.zoom", { tabindex: "-1", "aria-label": t("checkpoints.full_size") }, this.panes.element, this.buttons);
     this.dialog.addEventListener("keydown", (event) => this.key(event));
     this.dialog.addEventListener("close", () => this.acts.focus());
   }
@@ -25,6 +25,7 @@ export class Zoom {
     if (!anew) return;
     this.panes.whole();
     this.dialog.showModal();
+    this.dialog.focus();
     this.panes.draw();
   }
 
@@ -33,6 +34,7 @@ export class Zoom {
   }
 
   async key(event) {
+    if (event.target.localName === "button" && [" ", "Enter"].includes(event.key)) return;
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (way && !event.shiftKey) {
       event.preventDefault();
@@ -63,14 +65,15 @@ export class Compare {
   open(pictures) {
     this.pictures = pictures.slice(0, MOST);
     this.dialog.showModal();
-    this.panes.whole();
     this.choose("side");
+    this.panes.whole();
   }
 
   choose(mode) {
     this.panes.show(this.pictures, mode);
     this.swap.hidden = mode !== "slider" || this.pictures.length < 3;
     for (const button of this.modes) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
+    this.modes[MODES.indexOf(mode)].focus();
   }
 
   /** Of several pictures the slider shows the first two. */
