@@ -15,8 +15,8 @@ from train_tools.app.previews import Previews, runs_of
 from train_tools.app.versions import Versions
 from train_tools.checkpoints.marks import marks_of
 from train_tools.errors import NotFoundError, StorageError
+from train_tools.grids.labels import varied_in
 from train_tools.grids.record import GridRecord
-from train_tools.grids.runs import varied_in
 from train_tools.jobs.queue import UNFINISHED
 from train_tools.model.checkpoint import Checkpoint, Marks
 from train_tools.model.job import Job, JobState

@@ -17,8 +17,8 @@ from train_tools.app.versions import Versions
 from train_tools.datasets.dataset import read_dataset
 from train_tools.errors import NotFoundError, OptionValueError
 from train_tools.grids.joined import joined
+from train_tools.grids.labels import BASE_MODEL, varied_in
 from train_tools.grids.record import GridRecord, read_grid
-from train_tools.grids.runs import BASE_MODEL, varied_in
 from train_tools.model.grid import Grid, Run
 from train_tools.model.job import NewJob
 from train_tools.model.paths import OutputsPaths, VersionPaths

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -51,6 +52,20 @@ def write_picture(file: Path, image: Image, picture: Picture, *, base_stem: str,
         image.save(content, "PNG", pnginfo=texts)
     told = {"format": 1, "picture": asdict(picture), "base": base_stem, "lora": lora_stem, "infotext": said}
     write_json(facts_of(file), told)
+
+
+def without_texts(file: Path) -> bytes:
+    """The same pixels as a PNG that says nothing of what they show. Raises StorageError."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            pixels = image.convert("RGB")
+    except OSError as error:
+        raise storage_error(file, error) from error
+    content = BytesIO()
+    Image.frombytes(pixels.mode, pixels.size, pixels.tobytes()).save(content, "PNG", compress_level=1)
+    return content.getvalue()
 
 
 def facts_of(file: Path) -> Path:

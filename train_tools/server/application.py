@@ -19,7 +19,9 @@ from train_tools.server.api import (
     configs,
     curves,
     datasets,
+    desktop,
     downloads,
+    drafts,
     engines,
     failures,
     folders,
@@ -38,6 +40,7 @@ from train_tools.server.api import (
     runs,
     scores,
     settings,
+    uploads,
     versions,
 )
 from train_tools.server.security import API, Access, Gate
@@ -47,6 +50,7 @@ RESOURCES = (
     projects,
     versions,
     datasets,
+    uploads,
     captions,
     checks,
     buckets,
@@ -65,13 +69,15 @@ RESOURCES = (
     lora_tools,
     settings,
     machine,
-    folders,
+    desktop,
     presets,
     configs,
     base_models,
     captioners,
     downloads,
+    drafts,
     engines,
+    folders,
     health,
 )
 

@@ -101,7 +101,8 @@ class Bar extends Island {
 function options(select, names, current, none) {
   const listed = current === null || names.includes(current) ? names : [current, ...names];
   const wanted = current === null ? ["", ...listed] : listed;
-  if ([...select.options].map((each) => each.value).join("\n") !== wanted.join("\n")) select.replaceChildren(...wanted.map((name) => h("option", { value: name }, name || none)));
+  const shown = [...select.options].map((each) => each.value);
+  if (JSON.stringify(shown) !== JSON.stringify(wanted)) select.replaceChildren(...wanted.map((name) => h("option", { value: name }, name || none)));
   select.value = current ?? "";
 }
 

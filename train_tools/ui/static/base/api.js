@@ -6,14 +6,18 @@ const SEEN_MS = 1000;
 export const MANY_FILES_MS = 3000;
 const HIDDEN_MS = 10000;
 
-/** What the API refused, in its own words; `kind` is the error's type. */
+/** What the API refused, in its own words; `kind` is the error's type, `told` the whole answer. */
 export class Refusal extends Error {
-  constructor(message, kind, status) {
+  constructor(message, kind, status, told = {}) {
     super(message);
     this.kind = kind;
     this.status = status;
+    this.told = told;
   }
 }
+
+/** Where a resource lies, for links and for what is not JSON. */
+export const addressOf = (path) => new URL(path, API).href;
 
 /** The path of a version's resource; the parts may hold any letter. */
 export function versionPath(place, ...rest) {
@@ -21,28 +25,27 @@ export function versionPath(place, ...rest) {
   return parts.map(encodeURIComponent).join("/");
 }
 
-/**
- * The JSON answer, null when there is none. `body` is sent as JSON, a `file` as it is. Throws Refusal, also when
- * nobody answers.
- */
-export async function ask(path, { method = "GET", body, file, signal } = {}) {
-  const answer = await answerTo(path, { method, body, file, signal });
+/** The JSON answer, null when there is none. Throws Refusal, also when nobody answers. `keepalive`: even when the
+ * page is left meanwhile. */
+export async function ask(path, { method = "GET", body, signal, keepalive = false } = {}) {
+  const answer = await answerTo(path, { method, body, signal, keepalive });
   return answer.status === 204 ? null : answer.json();
 }
 
-async function answerTo(path, { method, body, file, signal }) {
-  const headers = body === undefined ? {} : { "content-type": "application/json" };
-  const sent = body === undefined ? file : JSON.stringify(body);
+async function answerTo(path, { method, body, signal, keepalive }) {
+  const isFile = body === undefined || body instanceof Blob;
+  const headers = isFile ? {} : { "content-type": "application/json" };
+  const sent = isFile ? body : JSON.stringify(body);
   let answer;
   try {
-    answer = await fetch(new URL(path, API), { method, headers, body: sent, signal });
+    answer = await fetch(new URL(path, API), { method, headers, body: sent, signal, keepalive });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Refusal("Train Tools does not answer. It may have been stopped; this page keeps trying.", "Away", 0);
   }
   if (answer.ok) return answer;
   const told = await answer.json().catch(() => ({}));
-  throw new Refusal(told.error?.message ?? `The answer was ${answer.status}.`, told.error?.type, answer.status);
+  throw new Refusal(told.error?.message ?? `The answer was ${answer.status}.`, told.error?.type, answer.status, told);
 }
 
 /**

@@ -124,7 +124,7 @@ export class Prompts {
   }
 
   readPicture(file) {
-    return this.sheet.attempt(this.keep, async () => this.take(await ask(this.look.of("previews", "settings", "picture"), { method: "POST", file })));
+    return this.sheet.attempt(this.keep, async () => this.take(await ask(this.look.of("previews", "settings", "picture"), { method: "POST", body: file })));
   }
 
   take({ settings, notes }) {

@@ -1,91 +1,156 @@
-// What would be trained on now: how much, where it lies, and the pictures with their captions.
-import { Feed, MANY_FILES_MS, versionPath } from "../base/api.js";
-import { h, Island, say } from "../base/island.js";
+// The dataset of a version: bringing pictures in, looking at them and at their captions, preparing them.
+import { ask, Feed, versionPath } from "../base/api.js";
+import { chartLook } from "../base/chart.js";
+import { h, Island, link, say, sheet } from "../base/island.js";
 import { places } from "../base/place.js";
-import { Viewer } from "../base/viewer.js";
-import { count, number, t } from "../base/words.js";
+import { number, t } from "../base/words.js";
+import { Bringing } from "./bringing.js";
+import { Captioners } from "./captioners.js";
+import { Checks } from "./checks.js";
+import { Gallery } from "./gallery.js";
+import { Jobs } from "./jobs.js";
+import { Notices } from "../base/notices.js";
+import { Preparing } from "./preparing.js";
+import { Regularisation } from "./regularisation.js";
 
-const STEP = 100;
+const look = await sheet("dataset.css", import.meta.url);
+const PARTS = { pictures: Gallery, prepare: Preparing, captioners: Captioners, checks: Checks, regularisation: Regularisation };
 
-class Pictures extends Island {
+const SUMMED_MS = 5000;
+
+class Dataset extends Island {
+  static sheets = [chartLook, look];
+
   begin() {
-    this.shown = [];
-    this.limit = STEP;
+    Object.assign(this, { facts: null, shown: "pictures" });
+    this.notices = new Notices();
+    this.jobs = new Jobs(this, this.notices);
+    this.bringing = new Bringing(this, this.notices, this.jobs);
+    this.bringing.wanted = () => this.open(true);
     this.summary = h("p.summary", { role: "status" });
-    this.folders = h("div.folders");
-    this.problems = h("div");
-    this.pictures = h("ul.thumbs", { "aria-label": "Training images" });
-    this.more = h("button", { type: "button", hidden: true, onclick: () => this.showMore() });
-    this.viewer = new Viewer(() => this.shown);
-    this.root.append(this.summary, this.folders, this.problems, this.pictures, this.more, this.viewer.dialog);
-    this.feed = new Feed(this, () => this.path(), (answer) => this.show(answer), (error) => this.fail(error), MANY_FILES_MS);
+    this.folder = h("code.folder", {});
+    this.problems = h("div", {});
+    this.ways = h("nav.ways", { "aria-label": t("dataset.parts.title") });
+    this.parts = Object.fromEntries(Object.entries(PARTS).map(([name, Part]) => [name, new Part(this)]));
+    this.empty = h("section.empty", { hidden: true });
+    this.body = h("div.body", {}, this.empty, Object.values(this.parts).map((part) => part.element));
+    this.root.append(this.head(), this.bringing.element, this.jobs.element, this.problems, this.ways, this.body, this.notices.element);
+    this.feed = new Feed(this, () => (places.complete ? versionPath(places.current, "dataset", "summary") : null), (answer) => this.show(answer), (error) => say(this.summary, error.message), SUMMED_MS);
+    this.jobs.addEventListener("ended", ({ detail }) => this.ended(detail));
+    this.jobs.addEventListener("listed", () => this.drawEmpty());
     this.on(places, "moved", () => this.move());
-    if (!places.complete) this.showNothing();
+    this.on(places, "arrived", () => this.arrive());
+    this.move();
   }
 
-  path() {
-    return places.complete ? `${versionPath(places.current, "dataset")}?limit=${this.limit}` : null;
+  head() {
+    this.bring = h("button", { type: "button", "aria-expanded": "false", onclick: () => this.open(this.bringing.element.hidden) }, t("dataset.bring.title"));
+    const copy = h("button.quiet", { type: "button", onclick: () => this.notices.trying(() => this.copy()) }, t("dataset.copy_path"));
+    return h("header.line", {}, h("div", {}, this.summary, h("p.where", {}, this.folder, copy)), this.bring);
   }
 
+  async copy() {
+    await navigator.clipboard.writeText(this.folder.textContent);
+    this.notices.tell(t("dataset.copied"));
+  }
+
+  /** Shows or hides the ways to bring pictures in. */
+  open(wanted) {
+    this.opened = wanted;
+    this.bringing.element.hidden = !wanted;
+    this.bring.setAttribute("aria-expanded", String(wanted));
+  }
+
+  /** Another version: everything anew. */
   move() {
-    this.limit = STEP;
+    this.facts = null;
+    this.opened = undefined;
+    this.open(false);
+    this.opened = undefined;
+    say(this.summary, places.complete ? "…" : t("bar.no_place"));
+    say(this.folder, "");
+    this.problems.replaceChildren();
+    this.jobs.move();
+    this.bringing.look();
     this.feed.known = null;
-    if (!places.complete) this.showNothing();
     this.feed.now();
+    for (const part of Object.values(this.parts)) part.move();
+    if (places.complete) this.lookForProblems().catch(() => {}); // the head says what keeps the version from being read
+    this.arrive();
   }
 
-  showNothing() {
-    say(this.summary, t("bar.no_place"));
-    for (const part of [this.folders, this.problems, this.pictures]) part.replaceChildren();
-    this.more.hidden = true;
+  /** The part that the address names. */
+  arrive() {
+    if (places.current.screen !== "dataset") return;
+    const asked = places.current.query.part;
+    this.shown = asked in PARTS ? asked : "pictures";
+    const way = (name) => link({ query: { ...places.current.query, part: name } }, "a", { "aria-current": name === this.shown ? "page" : false }, t(`dataset.parts.${name}`));
+    this.ways.replaceChildren(...Object.keys(PARTS).map(way));
+    this.draw();
   }
 
-  showMore() {
-    this.limit += STEP;
+  show(facts) {
+    this.facts = facts;
+    this.feed.seen_ms = Math.max(SUMMED_MS, facts.images); // the more there are, the more there is to look at
+    const missing = facts.images - facts.captions;
+    const told = [t("dataset.images", { n: facts.images }), t("dataset.per_epoch", { n: facts.images_per_epoch }), missing ? t("dataset.uncaptioned", { n: missing }) : t("dataset.all_captioned")];
+    say(this.summary, facts.images ? told.join(" · ") : t("dataset.none"));
+    say(this.folder, facts.folder);
+    if (this.opened === undefined) this.open(facts.images === 0 && facts.originals === 0);
+    this.draw();
+  }
+
+  /** What lies in the folders and will not be trained on. Looked for seldom: every file is read for it. */
+  async lookForProblems() {
+    const { problems } = await ask(`${versionPath(places.current, "dataset")}?limit=0`);
+    this.problems.replaceChildren(problemList(problems));
+  }
+
+  draw() {
+    const ready = places.complete;
+    this.ways.hidden = !ready;
+    this.drawEmpty();
+    for (const [name, part] of Object.entries(this.parts)) {
+      const wanted = ready && name === this.shown && !(this.isEmpty && name !== "prepare" && name !== "captioners");
+      if (wanted === !part.element.hidden) continue;
+      part.element.hidden = !wanted;
+      if (wanted) part.enter();
+    }
+  }
+
+  get isEmpty() {
+    return this.facts?.images === 0;
+  }
+
+  /** What comes next, while there are no training images. */
+  drawEmpty() {
+    const busy = this.jobs.current("import") || this.jobs.current("prepare");
+    this.empty.hidden = !this.isEmpty || this.shown === "prepare" || this.shown === "captioners";
+    if (this.empty.hidden) return;
+    const prepare = h("button.primary", { type: "button", disabled: Boolean(busy), onclick: () => this.notices.trying(() => this.prepare()) }, t("dataset.prepare_now", { n: this.facts.originals }));
+    const settings = link({ query: { part: "prepare" } }, "a", {}, t("dataset.settings_first"));
+    const next = [h("p", {}, t("dataset.unprepared", { n: this.facts.originals })), h("div.line.start", {}, prepare, settings)];
+    this.empty.replaceChildren(...(this.facts.originals ? next : [h("p.hint", {}, t("dataset.begin"))]));
+    this.empty.classList.toggle("next", this.facts.originals > 0);
+  }
+
+  async prepare() {
+    await ask(versionPath(places.current, "dataset", "prepare"), { method: "POST" });
+    this.jobs.feed.now();
+  }
+
+  ended(job) {
+    if (job.kind === "prepare" && job.state === "done") this.open(false);
     this.feed.now();
-  }
-
-  fail(error) {
-    say(this.summary, error.message);
-  }
-
-  show(dataset) {
-    const missing = dataset.images - dataset.captions;
-    const empty = "No training images yet. Bring pictures in below, then prepare them.";
-    const facts = [
-      count(dataset.images, "training image"),
-      `${number(dataset.images_per_epoch)} seen per epoch`,
-      missing ? `${missing} without a caption` : "all with captions",
-    ];
-    say(this.summary, dataset.images ? facts.join(" · ") : empty);
-    this.folders.replaceChildren(...dataset.folders.map((each) => folder(each, "")), ...dataset.regularisation.map((each) => folder(each, "regularisation, ")));
-    this.problems.replaceChildren(...problems(dataset.problems));
-    this.showPictures(dataset.shown);
-    const left = Math.min(STEP, dataset.images - dataset.shown.length);
-    this.more.hidden = left <= 0;
-    say(this.more, `Show ${left} more of ${number(dataset.images)}`);
-  }
-
-  showPictures(images) {
-    this.shown = images.map((image) => ({ ...image, caption: image.caption ? `${image.name}: ${image.caption}` : image.name }));
-    this.pictures.replaceChildren(...this.shown.map((image, at) => this.thumb(image, at)));
-  }
-
-  thumb(image, at) {
-    const picture = h("img", { src: image.thumb, alt: "", loading: "lazy", decoding: "async", width: 112, height: 112 });
-    return h("li", {}, h("button.thumb", { type: "button", title: image.caption, "aria-label": image.caption, onclick: () => this.viewer.open(at) }, picture));
+    this.notices.trying(() => this.lookForProblems());
+    for (const part of Object.values(this.parts)) if (!part.element.hidden) part.ended?.(job);
   }
 }
 
-function folder(each, kind) {
-  const copy = h("button.quiet", { type: "button", onclick: () => navigator.clipboard.writeText(each.path).then(() => say(copy, "Copied")) }, "Copy path");
-  return h("div.folder", {}, h("b", {}, each.name), ` ${kind}${count(each.images, "image")}, ${count(each.repeats, "repeat")} `, h("code", {}, each.path), " ", copy);
-}
-
-function problems(list) {
-  if (!list.length) return [];
+function problemList(list) {
+  if (!list.length) return "";
   const lines = list.map((each) => h("li", {}, `${each.source}: ${each.reason}`));
-  return [h("details.problems", {}, h("summary", {}, `${count(list.length, "thing")} will not be trained on`), h("ul", {}, lines))];
+  return h("details.problems", {}, h("summary", {}, t("dataset.not_trained", { n: list.length })), h("ul", {}, lines));
 }
 
-customElements.define("tt-dataset", Pictures);
+customElements.define("tt-dataset", Dataset);
