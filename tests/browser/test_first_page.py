@@ -4,10 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-import numpy
 import pytest
 from playwright.sync_api import Page, expect
-from safetensors.numpy import save_file
 
 from train_tools.app import App
 from train_tools.jobs.queue import Queue
@@ -109,28 +107,3 @@ def test_a_failed_job_shows_why_and_its_log_as_text(page: Page, house) -> None:
     expect(row.get_by_text("It failed at")).to_contain_text(MARKUP)
     expect(row.locator("pre")).to_contain_text(MARKUP)
     assert page.title() != "hacked"
-
-
-def test_the_matrix_shows_its_pictures_and_marks_the_missing(page: Page, house) -> None:
-    make_version(house.app, "seen")
-    grid = house.app.grids.submit("seen", "v1", {"network_dim": "2"})
-    for job in grid.jobs:
-        house.app.jobs.cancel(job)
-    run = next(house.app.store.versions("seen")[0].paths.trains.iterdir())
-    save_file({"weight": numpy.zeros(2)}, run / "seen-v1.safetensors", metadata={"ss_epoch": "5"})
-    base, first, _ = house.app.previews.matrix("seen", "v1").cells
-    for cell in (base, first):
-        cell.file.parent.mkdir(parents=True, exist_ok=True)
-        cell.file.write_bytes((DEMO / "dataset" / "zorb-01.png").read_bytes())
-    visit(page, house.page, "seen", "checkpoints")
-    table = page.get_by_role("table")
-    expect(table.get_by_role("columnheader", name="weight 0.5")).to_be_visible()
-    expect(table.get_by_role("rowheader", name="final, epoch 5")).to_be_visible()
-    expect(table.get_by_role("img", name="weight 1: not rendered")).to_be_visible()
-    table.get_by_role("button", name="base model, seed 1").press("Enter")
-    page.keyboard.press("ArrowDown")
-    shown = page.get_by_role("dialog").get_by_role("img", name=re.compile("final, epoch 5, seed 1, weight 0.5"))
-    expect(shown).to_have_js_property("complete", True)
-    expect(shown).not_to_have_js_property("naturalWidth", 0)
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_be_hidden()

@@ -29,6 +29,7 @@ from train_tools.app.health import Health
 from train_tools.app.inbox import Inbox
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
+from train_tools.app.matrices import Matrices
 from train_tools.app.preflights import Preflights, device_trained_on
 from train_tools.app.preparations import Preparations
 from train_tools.app.presets import PresetShelf
@@ -171,6 +172,7 @@ class App:
             self.grids,
             lambda chosen: signature_of(self.renderers[chosen.renderer]),
         )
+        self.matrices = Matrices(outputs, self.versions, self.jobs, self.grids, self.previews)
         self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews, self.settings.read)
         self.lora_tools = LoraTools(outputs, self.jobs)
 

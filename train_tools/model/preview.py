@@ -179,3 +179,6 @@ class PreviewMatrix:
     settings: PreviewSettings
     notes: tuple[str, ...] = ()
     """What was understood in another way than it was typed, in words."""
+    row_axes: tuple[str, ...] = ()
+    column_axes: tuple[str, ...] = ()
+    """Outermost first."""

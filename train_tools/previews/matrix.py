@@ -14,6 +14,7 @@ from train_tools.model.paths import VersionPaths
 from train_tools.model.preview import WEBUI, Cell, Picture, PreviewMatrix, PreviewSettings
 from train_tools.previews.arranged import Arranged, Entry
 from train_tools.previews.axes import (
+    AXES,
     BASE_MODEL,
     CHECKPOINT,
     LARGEST_SEED,
@@ -54,6 +55,7 @@ def matrix_of(
     renderer: str = "",
     hash_of: Callable[[Path], str] = file_sha256,
     samples: Sequence[TrainingSample] = (),
+    ranks: Mapping[Path, int] | None = None,
 ) -> PreviewMatrix:
     """The pictures of checkpoints, arranged as the settings say: else a row for each, the base models in the first
     rows, and columns by prompt, seed and weight.
@@ -61,7 +63,8 @@ def matrix_of(
     `bases` are shown also when no checkpoint was trained on them. A base model has one cell for each combination
     of settings, in the first of the lines that differ only in what it does not have: the same picture stands for
     all weights. `renderer` is part of each picture's key; `hash_of` tells the sha256 of VAEs and base models that
-    are axes. Raises OptionValueError as `checked_settings` does.
+    are axes; `ranks` put rows in another order by their checkpoints. Raises OptionValueError as `checked_settings`
+    does.
     """
     notes = tuple(
         f"{tag} was taken out of the prompt: a matrix itself says which LoRA." for tag in lora_tags_in(settings)
@@ -69,7 +72,7 @@ def matrix_of(
     settings = checked_settings(settings)
     shown = {base.sha256: base for base in (*bases, *(labelled.base for labelled in checkpoints))}
     checkpoints = [*checkpoints, *other_loras(version, settings, tuple(shown.values()), hash_of)]
-    varied = tuple(dict.fromkeys(name for labelled in checkpoints for name in labelled.options))
+    varied = tuple(dict.fromkeys(name for labelled in checkpoints for name in _own_options(labelled)))
     cast = _Cast(version, settings, renderer, hash_of)
     entries = [*cast.of_bases(tuple(shown.values())), *cast.of_loras(checkpoints), *cast.of_samples(samples)]
     return Arranged(
@@ -78,6 +81,7 @@ def matrix_of(
         entries,
         {labelled.checkpoint.run: labelled.label for labelled in checkpoints},
         _in_order(checkpoints, samples),
+        ranks,
     ).matrix(notes)
 
 
@@ -167,7 +171,7 @@ class _Cast:
         wanted, names = list(combinations(self._settings)), _names(checkpoints)
         for labelled in checkpoints:
             told = {
-                **labelled.options,
+                **_own_options(labelled),
                 RUN: labelled.checkpoint.run,
                 CHECKPOINT: names[labelled.checkpoint.path],
             }
@@ -224,6 +228,11 @@ class _Cast:
                 embeddings=tuple(embedding.signature for embedding in used),
                 renderer=self._renderer,
             )
+
+
+def _own_options(labelled: LabelledCheckpoint) -> Mapping[str, Any]:
+    """Without options of the training that are called like a setting of pictures: its seed is not theirs."""
+    return {name: value for name, value in labelled.options.items() if name not in AXES}
 
 
 def embeddings_of(settings: PreviewSettings) -> tuple[Embedding, ...]:
