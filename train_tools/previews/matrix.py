@@ -94,9 +94,10 @@ def picture_count(settings: PreviewSettings, checkpoints: int) -> int:
 
 def missing(matrix: PreviewMatrix) -> tuple[Cell, ...]:
     """The cells whose file is not a whole PNG, one for each picture, in the matrix's order."""
+    there = cache(_files_in)
     wanted: dict[str, Cell] = {}
     for cell in matrix.cells:
-        if not cell.sampled and not is_whole(cell.file):
+        if not cell.sampled and not (cell.file.name in there(cell.file.parent) and is_whole(cell.file)):
             wanted.setdefault(cell.picture.key, cell)
     return tuple(wanted.values())
 
@@ -115,6 +116,14 @@ def share(matrix: PreviewMatrix) -> None:
                 link_or_copy(source, cell.file)
             except OSError as error:
                 raise storage_error(cell.file, error) from error
+
+
+def _files_in(folder: Path) -> frozenset[str]:
+    """Most folders of a large matrix are not there yet: looking once costs less than once for each picture."""
+    try:
+        return frozenset(entry.name for entry in folder.iterdir())
+    except OSError:
+        return frozenset()
 
 
 def _in_order(checkpoints: Sequence[LabelledCheckpoint], samples: Sequence[TrainingSample]) -> list[str]:
@@ -167,8 +176,9 @@ class _Cast:
                 CHECKPOINT: names[labelled.checkpoint.path],
             }
             lora = labelled.sha256 or lora_hash(labelled.checkpoint.path)
+            images = _images_of(self._version, labelled)
             for combination in wanted:
-                yield from self._of_lora(labelled, lora, combination, told)
+                yield from self._of_lora(labelled, lora, images, combination, told)
 
     def of_samples(self, samples: Sequence[TrainingSample]) -> Iterator[Entry]:
         for sample in samples:
@@ -176,14 +186,19 @@ class _Cast:
             yield Entry(told | dict(sample.values), sample.picture, sample.file, None, sampled=True)
 
     def _of_lora(
-        self, labelled: LabelledCheckpoint, lora: str, combination: Combination, told: Mapping[str, Any]
+        self,
+        labelled: LabelledCheckpoint,
+        lora: str,
+        images: Path,
+        combination: Combination,
+        told: Mapping[str, Any],
     ) -> Iterator[Entry]:
         base = self._chosen(combination) if combination[BASE_MODEL] else labelled.base
         alone = not combination[WEIGHT]
-        images = self._version.base_images if alone else _images_of(self._version, labelled)
+        folder = self._version.base_images if alone else images
         checkpoint = None if alone else labelled.checkpoint.path
         for picture in self._pictures(combination, base, None if alone else lora):
-            yield Entry({**combination, **told}, picture, images / _file_name(picture), checkpoint)
+            yield Entry({**combination, **told}, picture, folder / _file_name(picture), checkpoint)
 
     def _chosen(self, combination: Combination) -> BaseModelFile:
         path = Path(combination[BASE_MODEL])
