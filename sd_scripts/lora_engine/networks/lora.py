@@ -209,6 +209,12 @@ class LoraNetwork:
         """The modules by name, of one part or of all."""
         return {name: one for name, one in self.modules.items() if part in (None, self._places[name].part)}
 
+    def learning(self, part: Part | None = None) -> Iterator[tuple[str, nn.Parameter, bool]]:
+        """Each weight with its layer's name and whether LoRA+ lets it learn faster."""
+        for name, module in self.modules_of(part).items():
+            yield name, module.down, False
+            yield name, module.up, True
+
     def parameters(self, part: Part | None = None) -> list[nn.Parameter]:
         """The trainable weights, of one part or of all."""
         return [weight for module in self.modules_of(part).values() for weight in (module.down, module.up)]
@@ -366,7 +372,7 @@ def _weights(name: str, leaves: Mapping[str, Tensor], path: Path) -> LoraWeights
 
 
 def _places(part: Part, root: nn.Module | None) -> Iterator[_Place]:
-    levels = _levels_of_sdxl(root) if part == "unet" and root is not None else ()
+    levels = levels_of_sdxl(root) if part == "unet" and root is not None else ()
     for path, module in root.named_modules() if root is not None else ():
         assert not isinstance(module, LoraModule), f"{path} already carries a LoRA; detach it first"
         kind = type(module).__name__
@@ -391,7 +397,7 @@ def _places(part: Part, root: nn.Module | None) -> Iterator[_Place]:
                 )
 
 
-def _levels_of_sdxl(unet: Any) -> tuple[bool, ...]:
+def levels_of_sdxl(unet: Any) -> tuple[bool, ...]:
     """Which levels of SDXL's U-Net have attention; nothing for other families, whose files use diffusers'
     names."""
     config = getattr(unet, "config", None)
