@@ -22,12 +22,14 @@ Draw = Callable[[Tensor, torch.Generator], object]
 def new_leaves(
     layer: Layer, name: str, wanted: Wanted, streams: Streams, dtype: torch.dtype = torch.float32
 ) -> dict[str, Tensor]:
-    """The tensors that training moves, where the layer is. OptionError when its method can't split the layer."""
+    """The tensors that training moves, where the layer is; hollow ones for a hollow layer. OptionError when its method can't split the layer."""
     weight, bias = layer.weight, layer.bias
     if wanted.method is None:
         shapes = norm_shapes(tuple(weight.shape), has_bias=bias is not None)
     else:
         shapes = tensor_shapes(wanted.method, wanted.rank.rank, tuple(weight.shape), has_bias=bias is not None)
+    if weight.is_meta:
+        return {leaf: torch.empty(shape, device="meta") for leaf, shape in shapes.items()}
     leaves = {leaf: torch.zeros(shape) for leaf, shape in shapes.items()}
     generator = streams.generator("init", name)
     for leaf, tensor in leaves.items():

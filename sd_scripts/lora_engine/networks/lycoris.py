@@ -344,10 +344,20 @@ def _applied(layer: Layer, x: Tensor, weight: Tensor, bias: Tensor | None) -> Te
         return F.linear(x, weight, bias)
     if isinstance(layer, nn.Conv2d):
         return F.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
-    weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+    return _normed(layer, x, weight, bias)
+
+
+def _normed(layer: nn.LayerNorm | nn.GroupNorm, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Weighted by hand: PyTorch's own group norm (2.13, on a CPU) crashes when its weight learns, its input does not
+    and lies in memory channels last."""
     if isinstance(layer, nn.LayerNorm):
-        return F.layer_norm(x, list(layer.normalized_shape), weight, bias, layer.eps)
-    return F.group_norm(x, layer.num_groups, weight, bias, layer.eps)
+        normed = F.layer_norm(x, list(layer.normalized_shape), eps=layer.eps)
+    else:
+        normed = F.group_norm(x, layer.num_groups, eps=layer.eps)
+        weight = weight.reshape(-1, *(1 for _ in x.shape[2:]))
+        bias = None if bias is None else bias.reshape(weight.shape)
+    added = normed * weight.to(normed.dtype)
+    return added if bias is None else added + bias.to(normed.dtype)
 
 
 def _placed(leaves: Leaves, layer: Layer, dtype: torch.dtype) -> dict[str, Tensor]:
