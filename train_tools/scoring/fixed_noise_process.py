@@ -22,7 +22,7 @@ from lora_engine.maths.losses import element_losses, sample_means
 from lora_engine.maths.noise import TIMESTEPS as SCHEDULE
 from lora_engine.maths.noise import NoiseSchedule
 from lora_engine.maths.streams import Streams
-from lora_engine.networks.lora import LoraNetwork
+from lora_engine.networks.shown import ShownLora
 from sd_contract.attempt import Attempt
 from sd_contract.base_models.base_model import BaseModel, inspect_trainable, with_vae
 from sd_contract.datasets import DatasetItem, Subset
@@ -62,21 +62,13 @@ class Measuring:
         self._model = load(base, device=device, dtype=dtype)
         self._device, self._dtype = device, dtype
         self._clip_skip = series.measurement.clip_skip
-        self._network: LoraNetwork | None = None
+        self._shown = ShownLora(self._model)
         is_v = base.v_prediction or series.measurement.v_prediction
         self._questions = questions(self._model, base, series.images, cache, is_v=is_v)
 
     def use(self, checkpoint: Path | None) -> None:
         """Raises CheckpointError for a file that is none for this model."""
-        if checkpoint is None:
-            if self._network is not None:
-                self._network.detach()
-        elif self._network is None:
-            self._network = LoraNetwork.from_file(checkpoint, self._model.unet, self._model.text_encoder)
-            self._network.multiplier = 1.0
-        else:
-            self._network.load(checkpoint)
-            self._network.multiplier = 1.0
+        self._shown.show(checkpoint)
 
     def losses(self, stopped: Callable[[], bool]) -> list[list[float | None]]:
         """By image, then by timestep; None where it is no number. Raises StoppedError."""

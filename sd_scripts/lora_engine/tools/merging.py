@@ -130,8 +130,8 @@ def refuse_other_kinds(loras: Sequence[Lora], what: str) -> None:
         other = next((layer for layer in lora.layers.values() if not layer.is_plain), None)
         if other is not None:
             raise CheckpointError(
-                f"{lora.path} is no plain LoRA ({other.name} holds {next(iter(other.leaves))}): {what} are plain "
-                "LoRAs only. It can be merged into a base model."
+                f"{lora.path} is no plain LoRA ({other.name} is {other.kind_name}): {what} are plain LoRAs only. "
+                "It can be merged into a base model."
             )
 
 
