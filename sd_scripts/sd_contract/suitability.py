@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sd_contract.base_models.base_model import BaseModel, agreed, inspect_trainable, with_vae
 from sd_contract.errors import OptionError
-from sd_contract.lycoris import lycoris_plan, refuse_misfitting_sizes
+from sd_contract.lycoris.plan import lycoris_plan, refuse_misfitting_sizes
 from sd_contract.networks import network_plan
 from sd_contract.options import Settings, network_arguments, option
 from sd_contract.tensors.tensor_files import verify_safetensors

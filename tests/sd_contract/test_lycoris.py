@@ -3,8 +3,8 @@
 import pytest
 
 from sd_contract.errors import OptionError
-from sd_contract.lycoris import Seat, lycoris_plan, refuse_misfitting_sizes
-from sd_contract.lycoris_tensors import blocks_of_butterfly, split, tensor_shapes
+from sd_contract.lycoris.plan import Seat, lycoris_plan, refuse_misfitting_sizes
+from sd_contract.lycoris.tensors import blocks_of_butterfly, split, tensor_shapes
 from sd_contract.networks import Rank
 from sd_contract.options import settings_from
 from sd_contract.options.lycoris import Lycoris

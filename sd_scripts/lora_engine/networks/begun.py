@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from lora_engine.maths.streams import Streams
 from lora_engine.networks.seats import Layer
-from sd_contract.lycoris import Wanted
-from sd_contract.lycoris_tensors import MID, SCALAR, norm_shapes, tensor_shapes
+from sd_contract.lycoris.plan import Wanted
+from sd_contract.lycoris.tensors import MID, SCALAR, norm_shapes, tensor_shapes
 from sd_contract.tensors.tensor_names import DOWN, UP
 
 Draw = Callable[[Tensor, torch.Generator], object]
@@ -22,7 +22,8 @@ Draw = Callable[[Tensor, torch.Generator], object]
 def new_leaves(
     layer: Layer, name: str, wanted: Wanted, streams: Streams, dtype: torch.dtype = torch.float32
 ) -> dict[str, Tensor]:
-    """The tensors that training moves, where the layer is; hollow ones for a hollow layer. OptionError when its method can't split the layer."""
+    """The tensors that training moves, where the layer is; hollow ones for a hollow layer. OptionError when its
+    method can't split the layer."""
     weight, bias = layer.weight, layer.bias
     if wanted.method is None:
         shapes = norm_shapes(tuple(weight.shape), has_bias=bias is not None)

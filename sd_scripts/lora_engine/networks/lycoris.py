@@ -1,7 +1,7 @@
 """Networks of LyCORIS (Yeh et al., arXiv 2309.14859) on a U-Net and a text encoder: attach, collect, save, load.
 
-Formulas are in `formulas`, first values in `begun`; which layers are changed how, the plan says. Why the package
-lycoris-lora is not used: doc/decisions/0012-lycoris.md."""
+Formulas are in `kinds`, first values in `begun`; which layers are changed how, the plan says. Why the package
+lycoris-lora is not used: doc/decisions/0013-lycoris.md."""
 
 from __future__ import annotations
 
@@ -17,23 +17,33 @@ from torch.utils.checkpoint import checkpoint
 from lora_engine.maths.streams import Streams
 from lora_engine.networks.begun import new_leaves
 from lora_engine.networks.dropout import Dropout
-from lora_engine.networks.formulas import (
-    CONSTANT,
-    ON_INPUT,
-    Leaves,
-    bias_change,
-    formula_of,
-    weight_change,
-)
+from lora_engine.networks.kinds import MAGNITUDE, MID, Leaves, bias_change_of, change_of, kind_of, weight_change
 from lora_engine.networks.seats import Layer, SeatedLayer, as_convolution, as_layer, seated_layers
+from lora_engine.networks.shown import read_layers
 from sd_contract.errors import CheckpointError
-from sd_contract.lycoris import LycorisPlan, Wanted
-from sd_contract.lycoris_tensors import MID, SCALAR
-from sd_contract.tensors.tensor_files import verify_safetensors
+from sd_contract.lycoris.plan import LycorisPlan, Wanted
+from sd_contract.lycoris.tensors import SCALAR
 from sd_contract.tensors.tensor_names import ALPHA, DOWN, UP, Part
 
 SCALED = (UP, "hada_w1_a", "lokr_w1", "lokr_w1_a", "a2.weight", "b2.weight")
 """Leaves that the scalar is multiplied into."""
+OF_SDXL = ("lora_te1_", "lora_unet_input_blocks_")
+POINT = "/"
+"""For the one in a leaf, which PyTorch does not allow in a parameter's name."""
+ON_INPUT = "on_input"
+CONSTANT = (ALPHA, ON_INPUT)
+"""Leaves that are numbers to read and never learn."""
+LIMITED: Mapping[str, tuple[str, ...]] = {
+    "LoRA": (DOWN, MID, UP),
+    "LoHa": ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"),
+    "LoKr": ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"),
+    "full": ("diff",),
+    "IA3": ("weight",),
+    "GLoRA": ("a2.weight", "b2.weight"),
+    "OFT": ("oft_blocks",),
+    "norm": (),
+}
+"""Leaves that are shrunk to shrink the change. They multiply each other, but for GLoRA's, which are added."""
 
 
 class LycorisLayer(nn.Module):
@@ -52,19 +62,20 @@ class LycorisLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.name = name
+        self.kind = kind_of(name, {leaf: one for leaf, one in {**leaves, **constants}.items() if leaf != SCALAR})
         self.base = base
         self.constants = constants
         self.dropout = dropout
         self.block = block
         self.multiplier = 1.0
         for leaf, tensor in leaves.items():
-            self.register_parameter(_registered(leaf), nn.Parameter(tensor))
+            self.register_parameter(leaf.replace(".", POINT), nn.Parameter(tensor))
 
     @property
     def learning(self) -> dict[str, nn.Parameter]:
         """The weights that training moves, the scalar among them."""
         own = self.named_parameters(recurse=False)
-        return {name.replace("/", "."): weight for name, weight in own}
+        return {name.replace(POINT, "."): weight for name, weight in own}
 
     @property
     def leaves(self) -> dict[str, Tensor]:
@@ -88,21 +99,19 @@ class LycorisLayer(nn.Module):
     def change(self) -> Tensor:
         """What is added to the layer's weight at strength 1."""
         with torch.autocast(self.base.weight.device.type, enabled=False):
-            return weight_change(self.leaves, self.base.weight.detach())
+            return self._change(self.leaves)
 
     @torch.no_grad()
     def limit_norm(self, longest: float) -> Tensor | None:
         """Shrinks the change to this length (kohya's scale_weight_norms): of rotations what makes them, with DoRA
         what its lengths are applied to. Returns the length it had; None for norms, which stay as they are."""
         leaves = self.leaves
-        formula = formula_of(leaves)
-        assert formula is not None
-        limited, degree = formula.limited_in(leaves)
+        limited = [leaf for leaf in LIMITED[self.kind.name] if leaf in leaves]
         if not limited:
             return None
-        plain = {name: leaf for name, leaf in leaves.items() if name != "dora_scale"}
-        turns = "oft_blocks" in leaves
-        measured = leaves["oft_blocks"] if turns else weight_change(plain, self.base.weight.detach())
+        degree = 1 if self.kind.name == "GLoRA" else len(limited)
+        plain = {name: leaf for name, leaf in leaves.items() if name != MAGNITUDE}
+        measured = leaves["oft_blocks"] if self.kind.name == "OFT" else self._change(plain)
         length: Tensor = torch.linalg.vector_norm(measured.float())
         known = length.clamp(min=longest / 2)
         root = (known.clamp(max=longest) / known) ** (1 / degree)
@@ -113,13 +122,15 @@ class LycorisLayer(nn.Module):
     def _added(self, x: Tensor) -> Tensor:
         """What the change makes of the input. It is computed again for the gradients instead of being kept."""
         leaves = self.leaves
-        if DOWN in leaves and "dora_scale" not in leaves:
+        if DOWN in leaves and MAGNITUDE not in leaves:
             return self._through_ranks(x, leaves)
-        if _is_costly(leaves):
-            change = checkpoint(self.change, use_reentrant=False, preserve_rng_state=False)
-        else:
-            change = self.change()
-        return _applied(self.base, x, change, bias_change(leaves))
+        change = checkpoint(self.change, use_reentrant=False, preserve_rng_state=False)
+        return _applied(self.base, x, change, bias_change_of(leaves))
+
+    def _change(self, leaves: Leaves) -> Tensor:
+        weight = self.base.weight.detach()
+        numbers = next(leaf.dtype for name, leaf in leaves.items() if name not in CONSTANT)
+        return weight_change(self.kind, leaves, weight.to(numbers))
 
     def _through_ranks(self, x: Tensor, leaves: Leaves) -> Tensor:
         """A product of narrow matrices, one after the other: the change itself is never made."""
@@ -149,7 +160,7 @@ class LycorisNetwork:
         self.dropout = dropout
         self.modules: dict[str, LycorisLayer] = {}
         self._seats = seated_layers(unet, text_encoder)
-        self._other_names = {seat.other_name: name for name, seat in self._seats.items() if seat.other_name}
+        self._is_sdxl = any(name.startswith(OF_SDXL) for name in self._seats)
         self._multiplier = 1.0
 
     @classmethod
@@ -280,42 +291,13 @@ class LycorisNetwork:
         self.modules[seat.name] = module
 
     def _read(self, path: Path) -> dict[str, dict[str, Tensor]]:
-        """The leaves of a file by the names used here, in the shapes that layers have here."""
-        read: dict[str, dict[str, Tensor]] = {}
-        for name, leaves in read_leaves(path).items():
-            own = self._other_names.get(name, name)
-            seat = self._seats.get(own)
-            read[own] = {leaf: as_layer(leaf, one, seat.layer) for leaf, one in leaves.items()} if seat else leaves
+        """The leaves of a file by layer, in the shapes that layers have here. CheckpointError as `read_layers`."""
+        read = read_layers(path, is_sdxl=self._is_sdxl)
+        for name, leaves in read.items():
+            if name in self._seats:
+                layer = self._seats[name].layer
+                read[name] = {leaf: as_layer(leaf, tensor, layer) for leaf, tensor in leaves.items()}
         return read
-
-
-def read_leaves(path: Path) -> dict[str, dict[str, Tensor]]:
-    """The tensors of a network's file by layer. CheckpointError when it is damaged or holds anything else."""
-    from safetensors.torch import load_file
-
-    verify_safetensors(path)
-    read: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in load_file(path).items():
-        name, _, leaf = key.partition(".")
-        read.setdefault(name, {})[leaf] = tensor
-    for name, leaves in read.items():
-        if formula_of(leaves) is None:
-            raise CheckpointError(
-                f"{path}: {name!r} holds {', '.join(leaves)}, which is of no network known here."
-            )
-    if not read:
-        raise CheckpointError(f"{path} holds no tensors.")
-    return read
-
-
-def _is_costly(leaves: Leaves) -> bool:
-    """Whether much is made on the way to the change, or the change itself is as large as the weight."""
-    return "diff" not in leaves and "w_norm" not in leaves
-
-
-def _registered(leaf: str) -> str:
-    """PyTorch allows no point in a parameter's name."""
-    return leaf.replace(".", "/")
 
 
 def _constants(wanted: Wanted) -> dict[str, Tensor]:
@@ -348,8 +330,8 @@ def _applied(layer: Layer, x: Tensor, weight: Tensor, bias: Tensor | None) -> Te
 
 
 def _normed(layer: nn.LayerNorm | nn.GroupNorm, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Weighted by hand: PyTorch's own group norm (2.13, on a CPU) crashes when its weight learns, its input does not
-    and lies in memory channels last."""
+    """Weighted by hand: PyTorch's own group norm (2.13, on a CPU) crashes when its weight learns and its input,
+    which lies in memory channels last, does not."""
     if isinstance(layer, nn.LayerNorm):
         normed = F.layer_norm(x, list(layer.normalized_shape), eps=layer.eps)
     else:
@@ -366,16 +348,16 @@ def _placed(leaves: Leaves, layer: Layer, dtype: torch.dtype) -> dict[str, Tenso
 
 def _check_fit(seat: SeatedLayer, leaves: Leaves, path: Path) -> None:
     weight = seat.layer.weight
+    hollow = {leaf: tensor.to("meta") if tensor.ndim else tensor for leaf, tensor in leaves.items()}
     try:
-        with torch.no_grad():
-            fits = weight_change({n: t.float() for n, t in leaves.items()}, weight.cpu()).shape == weight.shape
-    except (RuntimeError, KeyError, ZeroDivisionError):
-        fits = False
-    if not fits:
+        change_of(kind_of(seat.name, leaves), hollow, torch.empty_like(weight, device="meta", dtype=torch.float32))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except ValueError as error:
         raise CheckpointError(
-            f"{path}: {seat.name!r} does not fit a layer of shape {tuple(weight.shape)}. It is damaged, or was "
-            "trained on another kind of base model."
-        )
+            f"{path}: {seat.name!r} does not fit the layer here, whose shape is {tuple(weight.shape)}: {error}. "
+            "It was trained on another kind of base model."
+        ) from error
 
 
 def _check_alike(name: str, module: LycorisLayer, leaves: Leaves, path: Path) -> None:

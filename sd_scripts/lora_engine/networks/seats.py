@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lora_engine.networks.lora import levels_of_sdxl
 from sd_contract.base_models.layouts import clip_path, unet_path
-from sd_contract.lycoris import Kind, Seat
+from sd_contract.lycoris.plan import Kind, Seat
 from sd_contract.tensors.tensor_names import Part, lora_name
 
 Layer = nn.Linear | nn.Conv2d | nn.LayerNorm | nn.GroupNorm
@@ -30,7 +30,6 @@ class SeatedLayer:
     layer: Layer
     parent: nn.Module
     attribute: str
-    other_name: str = ""
     as_convolution: bool = False
     """Files keep this linear layer's tensors as those of a convolution of one pixel."""
 
@@ -73,7 +72,6 @@ def _layers(part: Part, root: nn.Module) -> Iterator[SeatedLayer]:
             layer=layer,
             parent=modules[parent],
             attribute=attribute,
-            other_name=lora_name(part, path) if levels else "",
             as_convolution=not levels and isinstance(layer, nn.Linear) and attribute in ("proj_in", "proj_out"),
         )
 

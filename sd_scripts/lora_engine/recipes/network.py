@@ -15,7 +15,7 @@ from lora_engine.networks.dropout import Dropout, DropoutShares
 from lora_engine.networks.lora import LoraNetwork
 from lora_engine.networks.lycoris import LycorisNetwork
 from sd_contract.errors import OptionError
-from sd_contract.lycoris import lycoris_plan
+from sd_contract.lycoris.plan import lycoris_plan
 from sd_contract.networks import NetworkPlan, block_of, dropout_of, network_plan
 from sd_contract.options import Settings, network_arguments
 from sd_contract.tensors.tensor_names import Part

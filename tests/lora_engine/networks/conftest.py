@@ -10,7 +10,7 @@ from lora_engine.maths.streams import Streams
 from lora_engine.networks.dropout import Dropout, DropoutShares
 from lora_engine.networks.lycoris import LycorisNetwork
 from sd_contract.base_models.base_model import inspect_trainable
-from sd_contract.lycoris import lycoris_plan
+from sd_contract.lycoris.plan import lycoris_plan
 from sd_contract.options import settings_from
 
 WAYS = {

@@ -98,7 +98,7 @@ def rotations(blocks, leaves, weight):
     q = blocks - blocks.transpose(-1, -2)
     length, longest = q.norm(), float(leaves["alpha"]) * weight.shape[0]
     if longest > 0 and length.item() > longest:
-        q = q * longest / (length + 1e-8)
+        q = q * longest / length
     one = torch.eye(q.shape[-1], dtype=q.dtype)
     return (one + q) @ torch.linalg.inv(one - q)
 

@@ -1,5 +1,5 @@
-"""Files of LyCORIS' networks: what their tensors are called, and that the programs that read them do with them what
-the training did. The programs are the package lycoris-lora, diffusers, and A1111's formulas."""
+"""Files of LyCORIS' networks: what their tensors are called, and that the programs that read them do with them
+what the training did: the package lycoris-lora, and diffusers where it can."""
 
 import logging
 
@@ -13,7 +13,7 @@ from lora_engine.families import TextStates
 from lora_engine.maths.streams import Streams
 from lora_engine.networks.lycoris import LycorisNetwork
 from sd_contract.errors import CheckpointError
-from sd_contract.lycoris_tensors import MID
+from sd_contract.lycoris.tensors import MID
 from tests.lora_engine.networks.conftest import WAYS, attach, plan, rank_for
 from tests.lora_engine.pipelines import pipeline_of
 
@@ -146,6 +146,32 @@ def test_a_preset_changes_so_many_layers_of_a_model_of_full_size(full_size, pres
     large.detach()
 
     assert counted == (sd1, text, sdxl)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "numbers"),
+    [
+        ((), 16_931_456),
+        (("use_tucker=True",), 9_923_712),
+        (("dora_wd=True",), 17_225_796),
+        (("algo=loha",), 2 * 16_931_456),
+        (("algo=lokr",), 795_040),
+        (("algo=full",), 859_320_644),
+        (("algo=ia3",), 318_404),
+        (("algo=glora",), 26_350_336),
+        (("algo=diag-oft",), 5_094_408),
+        (("algo=boft",), 26_988_816),
+        (("algo=dylora",), 16_931_456),
+    ],
+)
+def test_a_u_net_of_full_size_has_so_many_weights_to_train_at_rank_16(full_size, arguments, numbers):
+    network = LycorisNetwork.planned(
+        full_size[0], None, plan("preset=unet-only", *arguments, rank=16), streams=Streams(0)
+    )
+    counted = sum(weight.numel() for weight in network.parameters())
+    network.detach()
+
+    assert counted == numbers
 
 
 def test_norms_add_what_the_blocks_have_of_them(full_size):

@@ -8,7 +8,7 @@ import torch
 from torch.func import functional_call
 
 from lora_engine.families import TextStates
-from lora_engine.networks.formulas import BIASES, CONSTANT
+from lora_engine.networks.lycoris import CONSTANT
 from sd_contract.tensors.tensor_names import lora_name
 from tests.lora_engine.networks.conftest import WAYS, attach, plan, rank_for
 from tests.lora_engine.networks.references import change
@@ -31,7 +31,7 @@ def merged(part, root, layers):
         leaves = layers.get(lora_name(part, owner))
         if leaves is None:
             continue
-        bias = next((leaves[leaf] for leaf in BIASES if leaf in leaves), None)
+        bias = next((leaves[leaf] for leaf in ("diff_b", "b_norm") if leaf in leaves), None)
         if kind == "weight":
             found[path] = value + change(leaves, value)
         elif bias is not None:

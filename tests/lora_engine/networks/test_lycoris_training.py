@@ -1,5 +1,5 @@
-"""Networks of LyCORIS in the recipe: resuming, going on from files, what options do, and what one run leaves to the
-next."""
+"""Networks of LyCORIS in the recipe: resuming, going on from files, what options do, and what one run leaves to
+the next."""
 
 import json
 
@@ -13,6 +13,7 @@ from lora_engine.networks.lycoris import LycorisNetwork
 from lora_engine.output.reporting import Reporter
 from lora_engine.recipes.lora import train_lora
 from sd_contract.errors import CheckpointError, OptionError
+from sd_contract.loras.names import UNET, diffusers_name
 from sd_contract.tensors.tensor_files import verify_safetensors
 from tests.lora_engine.networks.conftest import WAYS, attach, plan, rank_for, stir
 from tests.lora_engine.pipelines import noise_of
@@ -243,13 +244,11 @@ def test_sdxl_files_with_diffusers_names_are_read(models, tmp_path):
     model = models("sdxl")
     network = attach(model, plan("algo=loha"))
     tensors = network.tensors()
-    other = {network._seats[name].other_name or name: name for name in network.modules}
-    named = {
-        f"{new}.{key.partition('.')[2]}": tensors[key]
-        for new, old in other.items()
-        for key in tensors
-        if key.startswith(f"{old}.")
-    }
+    named = {}
+    for key, tensor in tensors.items():
+        layer, _, leaf = key.partition(".")
+        other = UNET + diffusers_name(layer.removeprefix(UNET)) if layer.startswith(UNET) else layer
+        named[f"{other}.{leaf}"] = tensor
     save_file(named, tmp_path / "x.safetensors")
     network.detach()
 

@@ -1,5 +1,5 @@
 """What becomes of each layer in a network of LyCORIS: whether it is changed, by which method, at which rank. Which
-tensors a method has for a layer stands in `lycoris_tensors`."""
+tensors a method has for a layer stands in `tensors`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from sd_contract.base_models.base_model import BaseModel
 from sd_contract.errors import OptionError
-from sd_contract.lycoris_presets import Configuration, Preset, preset_of
-from sd_contract.lycoris_tensors import blocks_of_butterfly
+from sd_contract.lycoris.presets import Configuration, Preset, preset_of
+from sd_contract.lycoris.tensors import blocks_of_butterfly
 from sd_contract.networks import Rank
 from sd_contract.options import Settings, network_arguments
 from sd_contract.options.lycoris import Lycoris
