@@ -1,5 +1,5 @@
-"""Pictures of SD2 and SDXL models with a LoRA against those of diffusers' own pipelines, which load the same
-file."""
+"""Pictures of SD2 and SDXL models with a LoRA or a LoCon against those of diffusers' own pipelines, which load the
+same file."""
 
 from dataclasses import replace
 

@@ -19,7 +19,7 @@ from sd_contract.errors import ContractError
 from train_tools.errors import OptionValueError, TrainToolsError
 from train_tools.model.preview import Picture
 from train_tools.previews.renderer import RenderRequest, WantedPicture
-from train_tools.renderers.session import Painted, Painter, PictureError, main
+from train_tools.renderers.session import Painted, PictureError, main
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,8 @@ class DiffusersPainter:
         self._inversions: dict[str, Inversion] = {}
         self._texts: dict[tuple[Any, ...], list[TextStates]] = {}
         self._name = ""
-        self._one_by_one = False
+        self.one_by_one = False
+        """Whether even small pictures are painted alone."""
 
     def use(self, checkpoint: Path | None) -> None:
         self._texts.clear()
@@ -75,7 +76,7 @@ class DiffusersPainter:
         return (*size, *sampling, None if self._shown.stands_beside else picture.weight)
 
     def _most(self, picture: Picture) -> int:
-        if self._one_by_one:
+        if self.one_by_one:
             return 1
         pixels = picture.width_px * picture.height_px
         sizes = BATCHES["cpu" if self._device.type == "cpu" else "gpu"]
@@ -91,7 +92,7 @@ class DiffusersPainter:
             if len(pictures) == 1:
                 return [PictureError(str(error))]
         except torch.OutOfMemoryError as error:
-            self._one_by_one = True
+            self.one_by_one = True
             if len(pictures) == 1:
                 raise _no_memory_for(pictures[0]) from error
         return self._painted_alone(pictures, stopped)
@@ -174,7 +175,7 @@ class DiffusersPainter:
         return self._vaes[picture.vae]
 
 
-def open_painter(request: RenderRequest) -> Painter:
+def open_painter(request: RenderRequest) -> DiffusersPainter:
     """Loads the base model. BaseModelError when it can't be rendered with."""
     base = inspect_trainable(request.base.path)
     import torch

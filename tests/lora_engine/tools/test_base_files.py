@@ -68,7 +68,7 @@ def test_what_no_lora_changes_stays_to_the_last_bit(family, tiny_models, lora_of
     with safe_open(out, "pt") as file, safe_open(base, "pt") as old:
         told, said = file.metadata(), old.metadata()
     assert told["train_tools.base_model"] == said["train_tools.base_model"]
-    assert told["modelspec.merged_from"] == f"{base.stem},{lora.stem}"
+    assert told["modelspec.merged_from"] == f"{base.stem}, {lora.stem}"
 
 
 def test_each_weight_is_rounded_once(tiny_models, lora_of, tool, tmp_path):
