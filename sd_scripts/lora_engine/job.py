@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lora_engine.data.checks import picture_warnings, refuse_odd_buckets, refuse_unreadable_images
@@ -18,7 +18,7 @@ from sd_contract.errors import OptionError
 from sd_contract.options import Settings, read_settings, require
 from sd_contract.options.groups import SAMPLERS
 from sd_contract.sample_prompts import SamplePrompt, read_sample_prompts
-from sd_contract.steps import StepPlan, plan_steps
+from sd_contract.steps import StepPlan, plan_prompts, plan_steps
 from sd_contract.suitability import chosen_model, idle_options, refuse_misfitting_options
 
 
@@ -56,6 +56,10 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
     curves = curve_files(settings.logging)
     if curves is not None:
         ready_folder(curves.folder, "logging_dir")
+    if settings.concept.original_prompt:
+        raise OptionError(
+            "original_prompt is trained by train_leco.py, without images. Start that, or remove the option."
+        )
     config = read_datasets(settings)
     datasets = tuple(collect(dataset) for dataset in config.datasets)
     refuse_unreadable_images(datasets)
@@ -84,6 +88,55 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
         sample_prompts=sample_prompts(settings, base),
         curves=curves,
     )
+
+
+def read_prompt_job(arguments: Sequence[str]) -> Job:
+    """The job of a training on prompts alone, without images and of any family; looks and raises as `read_job`
+    does. The text encoders stay as they are, since what they say is all that there is to learn from."""
+    settings = read_settings(arguments)
+    if settings.network.network_train_text_encoder_only:
+        raise OptionError(
+            "network_train_text_encoder_only: training on prompts changes the U-Net alone. Remove it."
+        )
+    settings = replace(settings, network=replace(settings.network, network_train_unet_only=True))
+    refuse_several_processes(os.environ)
+    require(settings, ("pretrained_model_name_or_path", "output_dir", "original_prompt"))
+    output_folder = ready_folder(Path(str(settings.output.output_dir)), "output_dir")
+    refuse_unwritable_name(output_folder, settings)
+    curves = curve_files(settings.logging)
+    if curves is not None:
+        ready_folder(curves.folder, "logging_dir")
+    base, doubts = chosen_model(settings)
+    refuse_misfitting_options(settings, base)
+    refuse_odd_size(settings, base)
+    plan = plan_prompts(settings)
+    resumed = resumed_state(settings, plan)
+    return Job(
+        settings=settings,
+        seed=chosen_seed(settings, resumed),
+        output_folder=output_folder,
+        datasets=(),
+        base=base,
+        plan=plan,
+        warnings=(
+            *doubts,
+            *replaced_files(output_folder, settings, plan, resumed.manifest.checkpoints if resumed else ()),
+            *idle_options(settings, steps=plan.total_steps, epochs=plan.epochs),
+            *(changed_options(settings, resumed.manifest) if resumed else ()),
+        ),
+        resumed=resumed,
+        sample_prompts=sample_prompts(settings, base),
+        curves=curves,
+    )
+
+
+def refuse_odd_size(settings: Settings, base: BaseModel) -> None:
+    """OptionError for a `resolution` that the U-Net can't halve as often as it does."""
+    step = base.latent_factor * 2 ** (len(base.unet["block_out_channels"]) - 1)
+    if any(side % step for side in settings.resolution or ()):
+        raise OptionError(
+            f"resolution = {settings.dataset.resolution}: both sides have to be multiples of {step}."
+        )
 
 
 def sample_prompts(settings: Settings, base: BaseModel) -> tuple[SamplePrompt, ...]:

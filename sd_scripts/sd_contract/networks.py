@@ -14,6 +14,8 @@ from sd_contract.options.network_arguments import NetworkArguments, network_argu
 from sd_contract.options.settings import Settings
 
 Stage = Literal["down", "mid", "up"]
+ELEMENT_NAMES: Mapping[str, str] = {"Full": "", "CrossAttention": "attn2", "SelfAttention": "attn1"}
+"""What stands in the names of the layers that `network_element` leaves."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class NetworkPlan:
     blocks: Sequence[Rank] | None = None
     large_blocks: Sequence[Rank] | None = None
     rate_factors: Sequence[float] | None = None
+    only: str = ""
+    """What a layer's name has to hold."""
 
     @property
     def covers_convolutions(self) -> bool:
@@ -87,6 +91,8 @@ class NetworkPlan:
 
     def rank_of(self, name: str, *, large_kernel: bool) -> Rank | None:
         """The rank of a layer by its LoRA name; None when it carries no LoRA."""
+        if self.only not in name:
+            return None
         if not name.startswith("lora_unet_") or self.blocks is None:
             return self.large if large_kernel else self.rank
         block = block_of(name, self.layout)
@@ -107,8 +113,11 @@ def network_plan(settings: Settings, family: str) -> NetworkPlan:
     arguments, layout = network_arguments(settings.network), LAYOUTS[family]
     rank = Rank(settings.rank, settings.alpha)
     large = _rank(arguments.conv_dim, arguments.conv_alpha) if arguments.conv_dim else None
+    if large is None and settings.network.network_type == "c3lier":
+        large = rank
+    only = ELEMENT_NAMES[settings.network.network_element]
     if not arguments.differs_by_block:
-        return NetworkPlan(layout=layout, rank=rank, large=large)
+        return NetworkPlan(layout=layout, rank=rank, large=large, only=only)
     return NetworkPlan(
         layout=layout,
         rank=rank,
@@ -116,6 +125,7 @@ def network_plan(settings: Settings, family: str) -> NetworkPlan:
         blocks=_by_block("block", arguments.block_dims, arguments.block_alphas, rank, layout),
         large_blocks=_large_blocks(arguments, large, layout),
         rate_factors=_rate_factors(arguments, layout),
+        only=only,
     )
 
 

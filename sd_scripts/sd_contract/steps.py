@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from sd_contract.datasets import CollectedDataset
+from sd_contract.errors import OptionError
 from sd_contract.options.settings import Settings
 
 
@@ -36,6 +37,20 @@ def plan_batches(settings: Settings, batches_per_epoch: int) -> StepPlan:
         total_steps=total,
         epochs=ceil(total / per_epoch),
     )
+
+
+def plan_prompts(settings: Settings) -> StepPlan:
+    """The plan of a training without images: one epoch of `max_train_steps`. OptionError where epochs are
+    wanted."""
+    training = settings.training
+    if training.max_train_epochs:
+        raise OptionError(
+            f"max_train_epochs = {training.max_train_epochs}: without images there are no epochs. "
+            "Set max_train_steps."
+        )
+    total = training.max_train_steps
+    batches = total * training.gradient_accumulation_steps
+    return StepPlan(batches_per_epoch=batches, steps_per_epoch=total, total_steps=total, epochs=1)
 
 
 def warmup_steps(settings: Settings, total_steps: int) -> int:

@@ -7,16 +7,19 @@ import pytest
 from benchmarks.pocket.blueprint import Blueprint, build
 from benchmarks.pocket.single_file import save
 from train_tools.engines.bundled import BundledEngine
-from train_tools.errors import BaseModelNotUsableError
+from train_tools.errors import BaseModelNotUsableError, OptionValueError
 from train_tools.model.dataset import Dataset
 from train_tools.model.paths import RunPaths
 from train_tools.runs.engine import AttemptFiles, RunFiles
 
+EMPTY = Dataset(folders=(), regularisation=(), content="")
 
-def script_for(base_model, tmp_path):
+
+def script_for(base_model, tmp_path, options=()):
     files = AttemptFiles(output=tmp_path, states=tmp_path, cache=tmp_path, resume=None)
-    empty = Dataset(folders=(), regularisation=(), content="")
-    run = RunFiles(paths=RunPaths(tmp_path), options={}, base_model=base_model, dataset=empty, output_name="cat")
+    run = RunFiles(
+        paths=RunPaths(tmp_path), options=dict(options), base_model=base_model, dataset=EMPTY, output_name="cat"
+    )
     command = BundledEngine().launch(run, files).command
     return next(Path(word).name for word in command if word.endswith(".py"))
 
@@ -35,6 +38,16 @@ def test_the_script_is_that_of_the_base_models_family(tmp_path, family, script):
 
 def test_the_script_of_a_lost_model_tells_what_is_wrong(tmp_path):
     assert script_for(tmp_path / "gone.safetensors", tmp_path) == "train_network.py"
+
+
+def test_a_run_on_prompts_has_a_script_of_its_own_and_no_epochs(tmp_path):
+    options = {"original_prompt": ["a red circle"], "max_train_steps": 50, "save_every_n_steps": 20}
+    count = BundledEngine().count_steps(options, EMPTY)
+
+    assert script_for(tmp_path / "any.safetensors", tmp_path, options) == "train_leco.py"
+    assert (count.steps, count.epochs, count.checkpoints) == (50, 1, 3)
+    with pytest.raises(OptionValueError, match="without images there are no epochs"):
+        BundledEngine().count_steps({**options, "max_train_epochs": 2}, EMPTY)
 
 
 def test_a_folder_is_no_base_model_for_the_app(tmp_path):

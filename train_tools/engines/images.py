@@ -17,7 +17,7 @@ from sd_contract.images.buckets import place
 from sd_contract.images.image_sizes import Size, image_size
 from sd_contract.options import Settings, settings_from
 from sd_contract.output.checkpoints import SaveSchedule
-from sd_contract.steps import plan_steps
+from sd_contract.steps import plan_prompts, plan_steps
 from train_tools.errors import DatasetNotUsableError, OptionValueError
 from train_tools.model.dataset import CaptionPolicy, Dataset, DatasetFolder
 from train_tools.runs.engine import StepCount
@@ -33,6 +33,17 @@ def counted(options: Mapping[str, Any], dataset: Dataset) -> StepCount:
     """How long a run is. Raises OptionValueError or DatasetNotUsableError."""
     settings = settings_of(options)
     plan = plan_steps(settings, [_collected(settings, dataset)])
+    files = SaveSchedule(settings.output, plan).files_at_end
+    return StepCount(steps=plan.total_steps, epochs=plan.epochs, checkpoints=files)
+
+
+def counted_prompts(options: Mapping[str, Any]) -> StepCount:
+    """How long a run on prompts is, whatever images there are. Raises OptionValueError."""
+    settings = settings_of(options)
+    try:
+        plan = plan_prompts(settings)
+    except ContractError as error:
+        raise OptionValueError(str(error)) from error
     files = SaveSchedule(settings.output, plan).files_at_end
     return StepCount(steps=plan.total_steps, epochs=plan.epochs, checkpoints=files)
 

@@ -1,11 +1,8 @@
-"""What one step of LoRA training does: noise, prediction, loss, gradients, and the move of the weights.
+"""What one step of LoRA training on images does: noise, prediction, loss, gradients.
 
 Shapes: B batch, C channels, H and W latent cells, T tokens, D text width."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,37 +12,17 @@ from lora_engine.families import Family
 from lora_engine.job import Job
 from lora_engine.maths.losses import element_losses, huber_c, sample_means, timestep_weights
 from lora_engine.maths.noise import NoiseSchedule, NoiseSource
-from lora_engine.maths.optimizers import UsedRate, load_optimizer, make_optimizer, set_learning_rate, used_rates
 from lora_engine.maths.precision import Precision
-from lora_engine.maths.schedules import schedule_of
-from lora_engine.maths.streams import Streams
-from lora_engine.output.progress import Figures
 from lora_engine.recipes.inputs import Encoded, Pictures, Text
-from lora_engine.recipes.network import Tell, attach_network, merge_base_weights, parameter_groups
-from sd_contract.curves import LIMITED_LAYERS, LONGEST_LAYER, MEAN_LAYER, estimate_curve, rate_curve
-from sd_contract.networks import network_plan
-from sd_contract.options import optimizer_arguments
-from sd_contract.tensors.tensor_names import Part
+from lora_engine.recipes.network import Tell
+from lora_engine.recipes.network_learner import NetworkLearner
 
 
-class Learner:
-    """The LoRA and all that one step needs to improve it."""
+class Learner(NetworkLearner):
+    """The LoRA and all that one step on images needs to improve it."""
 
     def __init__(self, job: Job, model: Family, encoded: Encoded, precision: Precision, tell: Tell) -> None:
-        self.job = job
-        self.settings = job.settings
-        self.model = model
-        self.precision = precision
-        self.streams = Streams(job.seed)
-        merge_base_weights(self.settings, model)
-        self.network = attach_network(self.settings, model, self.streams, tell)
-        plan = network_plan(self.settings, job.base.family)
-        self.groups = parameter_groups(self.settings, self.network, plan)
-        self.optimizer = make_optimizer(
-            self.settings.optimizer.optimizer, self.groups, optimizer_arguments(self.settings.optimizer)
-        )
-        self.course = schedule_of(self.settings, job.plan.total_steps)
-        self.scaler = precision.scaler()
+        super().__init__(job, model, precision, tell)
         self.schedule = NoiseSchedule(precision.device, zero_terminal_snr=self.settings.noise.zero_terminal_snr)
         self.noise = NoiseSource(self.streams, self.settings.noise)
         self.pictures = Pictures(self.settings, encoded, self.streams)
@@ -53,44 +30,9 @@ class Learner:
         if precision.device.type == "cuda" and self._settle_text():
             model.text_encoder.to("cpu")
 
-    def learn(self, step: Step) -> Figures:
-        """Moves the LoRA once. Returns the step's mean loss and what else there is to tell of it, without waiting
-        for the device."""
-        set_learning_rate(self.optimizer, self.course.factor(step.number - 1))
-        losses = [self._backward(batch) for batch in step.batches]
-        self._move()
-        rates = used_rates(self.optimizer, step.number)
-        return Figures(
-            loss=torch.stack(losses).mean(),
-            learning_rate=rates[-1].known,
-            curves={**self._rate_curves(rates), **self._limit_norms()},
-        )
-
-    def state(self) -> dict[str, Any]:
-        """What `take_up` needs to go on from here."""
-        return {
-            "network": dict(self.network.weights()),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-        }
-
-    def take_up(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a state. KeyError or ValueError when it is not of this network and optimizer; nothing
-        promised about the learner then."""
-        weights, saved = self.network.weights(), state["network"]
-        if {name: weight.shape for name, weight in weights.items()} != {n: t.shape for n, t in saved.items()}:
-            raise ValueError(f"{len(saved)} weights in the state, {len(weights)} here, or of other shapes")
-        with torch.no_grad():
-            for name, weight in weights.items():
-                weight.copy_(saved[name])
-        load_optimizer(self.optimizer, state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether all weights of the LoRA are numbers; others must not be saved."""
-        finite = torch.stack([weight.isfinite().all() for weight in self.network.weights().values()])
-        return bool(finite.all())
+    def step_loss(self, step: Step) -> Tensor:
+        """Lets the gradients of a step's batches add up. Returns their mean loss, on the device."""
+        return torch.stack([self._backward(batch) for batch in step.batches]).mean()
 
     def sample_losses(self, batch: Batch) -> Tensor:
         """The weighted loss of each sample: B."""
@@ -130,8 +72,7 @@ class Learner:
         self._drop_out_at(batch.samples[0].number)
         self.network.multiplier = batch.dataset.network_multiplier
         loss = self.sample_losses(batch).mean()
-        accumulated = loss / self.settings.training.gradient_accumulation_steps
-        torch.autograd.backward(self.scaler.scale(accumulated))
+        self.add_gradients(loss)
         self.network.multiplier = 1.0
         self._drop_out_at(None)
         return loss.detach()
@@ -141,34 +82,7 @@ class Learner:
         if self.network.dropout is not None:
             self.network.dropout.position = position
 
-    def _move(self) -> None:
-        longest = self.settings.optimizer.max_grad_norm
-        if longest:
-            self.scaler.unscale_(self.optimizer)
-            trained = [parameter for group in self.groups for parameter in group.parameters]
-            torch.nn.utils.clip_grad_norm_(trained, longest)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
-
-    def _rate_curves(self, rates: Sequence[UsedRate]) -> dict[str, float | Tensor]:
-        named = [(name, rate) for group, rate in zip(self.groups, rates, strict=True) for name in group.names]
-        scaled = {estimate_curve(name): rate.scaled for name, rate in named if rate.scaled is not None}
-        return {**{rate_curve(name): rate.rate for name, rate in named}, **scaled}
-
-    def _limit_norms(self) -> dict[str, Tensor]:
-        """Shrinks what has grown too long; says how many layers had, and how long they are now."""
-        longest = self.settings.network.scale_weight_norms
-        if not longest:
-            return {}
-        before = self.network.limit_norms(longest)
-        now = before.clamp(max=longest)
-        return {LIMITED_LAYERS: (before > longest).sum(), LONGEST_LAYER: now.max(), MEAN_LAYER: now.mean()}
-
     @torch.no_grad()
     def _settle_text(self) -> bool:
         with self.precision.autocast():
             return self.text.settle(self.job.datasets)
-
-    def _trains(self, part: Part) -> bool:
-        return any(group.part == part for group in self.groups)

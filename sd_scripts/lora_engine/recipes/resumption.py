@@ -14,7 +14,7 @@ from lora_engine.maths.streams import Streams, generator_states, take_up_generat
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
 from lora_engine.output.states import MadeWith, read_tree
-from lora_engine.recipes.learner import Learner
+from lora_engine.recipes.network_learner import NetworkLearner
 from sd_contract.errors import StateError
 
 
@@ -24,13 +24,15 @@ def steps_to_do(job: Job, streams: Streams) -> Iterator[Step]:
     return islice(run_steps(job.datasets, job.plan, streams, accumulation), job.from_step, None)
 
 
-def state_of(learner: Learner, progress: Progress) -> dict[str, Any]:
+def state_of(learner: NetworkLearner, progress: Progress) -> dict[str, Any]:
     """Everything that changes from step to step. What a step draws depends on its number alone; the library's own
     generators are kept for an optimizer that draws from them."""
     return {**learner.state(), "generators": generator_states(), "losses": progress.window}
 
 
-def restore(job: Job, device: torch.device, learner: Learner, progress: Progress, reporter: Reporter) -> None:
+def restore(
+    job: Job, device: torch.device, learner: NetworkLearner, progress: Progress, reporter: Reporter
+) -> None:
     """Takes up the state that the job goes on from, if any. StateError when it is of another network or
     optimizer."""
     if job.resumed is None:

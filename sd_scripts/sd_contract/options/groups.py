@@ -13,6 +13,9 @@ from sd_contract.errors import OptionError
 TIMESTEPS = 1000
 LORA, LYCORIS, DYLORA = NETWORKS = ("networks.lora", "lycoris.kohya", "networks.dylora")
 
+NETWORK_TYPES = ("lierla", "c3lier")
+ELEMENTS = ("Full", "CrossAttention", "SelfAttention")
+
 
 def option(
     kind: str,
@@ -80,6 +83,15 @@ class NetworkOptions:
     base_weights: tuple[str, ...] = option("strings", (), "LoRA files that are merged into the base model first")
     base_weights_multiplier: tuple[float, ...] | None = option(
         "floats", None, "how strongly each of base_weights is merged; 1 where none is given"
+    )
+    network_type: str = option(
+        "str",
+        "lierla",
+        "lierla: attention layers; c3lier: convolutions too, with the same rank",
+        choices=NETWORK_TYPES,
+    )
+    network_element: str = option(
+        "str", "Full", "which attention layers of the U-Net alone get a LoRA; Full is all layers", choices=ELEMENTS
     )
     network_train_unet_only: bool = option("bool", False, "leave the text encoder as it is")
     network_train_text_encoder_only: bool = option("bool", False, "leave the U-Net as it is")
@@ -475,6 +487,67 @@ class StateOptions:
     )
 
 
+METHODS = ILECO, LECO, SLIDER = ("ileco", "leco", "slider")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConceptOptions:
+    """What train_leco.py changes without any image: what the model makes of words."""
+
+    leco_method: str = option("str", ILECO, "how a concept is changed", choices=METHODS)
+    original_prompt: tuple[str, ...] = option(
+        "strings", (), "words of the concept that train_leco.py changes; several are trained in turn"
+    )
+    target_prompt: tuple[str, ...] = option(
+        "strings", (), "what they are to mean instead: one for each or one for all; unset erases the concept"
+    )
+    neutral_prompt: str | None = option(
+        "str", None, "leco: what is left in the concept's place; unset is target_prompt"
+    )
+    positive_prompt: tuple[str, ...] = option(
+        "strings", (), "slider: what weight 1 gives more of; one for each original_prompt or one for all"
+    )
+    negative_prompt: tuple[str, ...] = option(
+        "strings", (), "slider: what weight -1 gives more of; as many as positive_prompt"
+    )
+    prompt_guidance: float | None = option(
+        "float",
+        None,
+        "how far the target is exaggerated; unset is 0 for ileco, 1 for leco and slider",
+        minimum=0,
+    )
+    fixed_noise: bool = option("bool", False, "ileco: learn from the same noise at every step, as TrainTrain does")
+    denoise_steps: int = option(
+        "int", 20, "leco and slider: steps of the sampling that pictures to learn from are taken out of", minimum=2
+    )
+    denoise_guidance: float = option("float", 3.0, "leco and slider: guidance of that sampling", minimum=0)
+
+    def __post_init__(self) -> None:
+        if len(self.positive_prompt) != len(self.negative_prompt):
+            raise OptionError(
+                f"positive_prompt has {len(self.positive_prompt)} prompts, negative_prompt "
+                f"{len(self.negative_prompt)}. Give as many of each: they are pairs."
+            )
+        for name in ("target_prompt", "positive_prompt"):
+            count = len(getattr(self, name))
+            if count not in (0, 1, len(self.original_prompt)):
+                raise OptionError(
+                    f"{name} has {count} prompts for {len(self.original_prompt)} of original_prompt. "
+                    "Give one for each, or one for all."
+                )
+        if self.leco_method == SLIDER and self.original_prompt and not self.positive_prompt:
+            raise OptionError(
+                "leco_method = slider goes from one prompt to another. Set positive_prompt and negative_prompt."
+            )
+
+    @property
+    def guidance(self) -> float:
+        """`prompt_guidance`, or what each method begins with."""
+        return (
+            (0.0 if self.leco_method == ILECO else 1.0) if self.prompt_guidance is None else self.prompt_guidance
+        )
+
+
 GROUPS: dict[str, type] = {
     "model": ModelOptions,
     "network": NetworkOptions,
@@ -491,4 +564,5 @@ GROUPS: dict[str, type] = {
     "state": StateOptions,
     "samples": SampleOptions,
     "logging": LoggingOptions,
+    "concept": ConceptOptions,
 }

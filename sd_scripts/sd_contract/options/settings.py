@@ -17,6 +17,7 @@ from sd_contract.options.groups import (
     AugmentationOptions,
     BucketOptions,
     CaptionOptions,
+    ConceptOptions,
     DatasetOptions,
     LoggingOptions,
     LossOptions,
@@ -67,6 +68,7 @@ class Settings:
     metadata: MetadataOptions = field(default_factory=MetadataOptions)
     state: StateOptions = field(default_factory=StateOptions)
     logging: LoggingOptions = field(default_factory=LoggingOptions)
+    concept: ConceptOptions = field(default_factory=ConceptOptions)
 
     def __post_init__(self) -> None:
         network, output = self.network, self.output
@@ -93,6 +95,11 @@ class Settings:
             parse_resolution(self.dataset.resolution)
         optimizer_arguments(self.optimizer)
         network_arguments(network)
+        if network.network_element != "Full" and network_arguments(network).lycoris is not None:
+            raise OptionError(
+                f"network_element = {network.network_element} is for networks.lora. LyCORIS takes a preset: "
+                'network_args = ["preset=attn-only"].'
+            )
         if network.dim_from_weights and not network.network_weights:
             raise OptionError("dim_from_weights takes ranks from network_weights, which is not set. Set it too.")
         if self.training.full_bf16 and self.training.mixed_precision != "bf16":

@@ -129,6 +129,13 @@ class RunFacts:
     session_id: int
     started_at: float
 
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height that are trained at."""
+        if self.datasets:
+            return self.datasets[0].dataset.resolution
+        return self.settings.resolution or (self.base.resolution, self.base.resolution)
+
 
 def verify(path: Path) -> Header:
     """The header of a whole checkpoint file; CheckpointError says what is wrong with any other."""
@@ -161,7 +168,7 @@ def training_metadata(facts: RunFacts, *, epoch: int, step: int, saved_at: float
 
 def model_spec(facts: RunFacts, *, saved_at: float) -> dict[str, str]:
     """The `modelspec.` keys (SAI model specification 1.0.1) of a LoRA file. They tell the size trained at."""
-    width, height = facts.datasets[0].dataset.resolution
+    width, height = facts.size_px
     name = facts.settings.output.output_name or "last"
     clip_skip = facts.settings.model.clip_skip
     return {
@@ -243,6 +250,7 @@ def _option_values(facts: RunFacts) -> dict[str, object]:
         "network_dim": settings.rank,
         "network_alpha": settings.alpha,
         **_network_arguments(settings),
+        **_concept(settings),
         "debiased_estimation": _value(settings, "debiased_estimation_loss"),
     }
 
@@ -258,6 +266,15 @@ def _network_arguments(settings: Settings) -> dict[str, object]:
         return {}
     pairs = (str(argument).partition("=") for argument in arguments)
     return {"network_args": {name.strip(): value.strip() for name, _, value in pairs}}
+
+
+def _concept(settings: Settings) -> dict[str, object]:
+    """What words were given another meaning; nothing of this in the file of a training on images."""
+    options = settings.concept
+    if not options.original_prompt:
+        return {}
+    values = {field.name: getattr(options, field.name) for field in fields(options)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def _run_values(facts: RunFacts) -> dict[str, object]:
