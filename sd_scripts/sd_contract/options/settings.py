@@ -216,7 +216,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
 def require(settings: Settings, names: Iterable[str]) -> None:
     """OptionError for the first of these options that has no value."""
     for name in names:
-        if settings.get(name) in (None, ""):
+        if settings.get(name) in (None, "", ()):
             raise OptionError(
                 f"option {name!r} is missing: {option(name).help}. "
                 f"Give --{name} on the command line or {name} in the config file."
