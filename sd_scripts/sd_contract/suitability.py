@@ -17,6 +17,8 @@ OVERRULED: Mapping[str, str] = {
     "sample_every_n_steps": "sample_every_n_epochs",
     "text_encoder_lr": "network_train_unet_only",
     "unet_lr": "network_train_text_encoder_only",
+    "lr_scheduler": "lr_scheduler_type",
+    "lr_warmup_steps": "lr_scheduler_type",
 }
 """Options and those beside which they do nothing."""
 IDLE_WITHOUT: Mapping[str, str] = {

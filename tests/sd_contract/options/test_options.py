@@ -3,7 +3,7 @@ import pytest
 from sd_contract.errors import OptionError
 from sd_contract.options import OPTIONS, check, kohya_options, option, parse, supported
 
-OWN = {"state_dir", "state_every_n_steps", "state_every_n_minutes"}
+OWN = {"state_dir", "state_every_n_steps", "state_every_n_minutes", "ema_decay"}
 
 
 def message(name, value, where="run.toml"):
