@@ -28,10 +28,13 @@ IDLE_WITHOUT: Mapping[str, str] = {
     "noise_offset_random_strength": "noise_offset",
     "ip_noise_gamma_random_strength": "ip_noise_gamma",
     "multires_noise_discount": "multires_noise_iterations",
+    "validate_every_n_steps": "validation_split",
+    "validate_every_n_epochs": "validation_split",
+    "max_validation_steps": "validation_split",
 }
 """Options and those without which they do nothing."""
-BY_STEPS = ("save_every_n_steps", "sample_every_n_steps", "state_every_n_steps")
-BY_EPOCHS = ("save_every_n_epochs", "sample_every_n_epochs")
+BY_STEPS = ("save_every_n_steps", "sample_every_n_steps", "state_every_n_steps", "validate_every_n_steps")
+BY_EPOCHS = ("save_every_n_epochs", "sample_every_n_epochs", "validate_every_n_epochs")
 
 
 def chosen_model(settings: Settings, script: str = "") -> tuple[BaseModel, tuple[str, ...]]:
@@ -74,8 +77,10 @@ def model_warnings(settings: Settings, base: BaseModel) -> list[str]:
         warnings.append("an SD1 model is trained towards velocity; few SD1 models predict it")
     if base.zero_terminal_snr and not settings.values().get("zero_terminal_snr"):
         warnings.append(f"{base.path.name} says it was trained on pure noise too; set zero_terminal_snr")
-    if len(settings.optimizer.text_encoder_lr or ()) > 1:
-        warnings.append("only the first value of text_encoder_lr is used")
+    encoders = 2 if base.family == "sdxl" else 1
+    if len(settings.optimizer.text_encoder_lr or ()) > encoders:
+        first = "first value of text_encoder_lr is" if encoders == 1 else "first two values of text_encoder_lr are"
+        warnings.append(f"only the {first} used")
     return warnings
 
 

@@ -32,7 +32,7 @@ from train_tools.previews.subjects import lora_hash
 from train_tools.runs.record import RunRecord, read_record
 from train_tools.scoring import votes
 from train_tools.scoring.kind import KIND, score_job
-from train_tools.scoring.loss_curves import images_of_a_step, loss_curve
+from train_tools.scoring.loss_curves import images_of_a_step, loss_curve, validation_losses
 from train_tools.scoring.main_effects import RunOfGrid, main_effects
 from train_tools.scoring.measured import Measured, Measurement, kept
 from train_tools.scoring.registry import chosen_scorers
@@ -161,7 +161,10 @@ class Scores:
             if run.record.is_file():
                 told = read_record(run)
                 points = loss_curve(run.folder, told.run.options)
-                curves.append(LossCurve(run=name, label=told.label, points=points))
+                images = images_of_a_step(told.run.options)
+                measured = validation_losses(run.folder)
+                validation = tuple((float(step * images), measured[step]) for step in sorted(measured))
+                curves.append(LossCurve(run=name, label=told.label, points=points, validation=validation))
         return tuple(curves)
 
     def _rows(self, version: VersionPaths, grid: str) -> list[_Row]:

@@ -143,6 +143,8 @@ class LossCurve:
     label: str
     points: tuple[tuple[float, float], ...]
     """(images seen, mean loss since the point before)."""
+    validation: tuple[tuple[float, float], ...] = ()
+    """(images seen, loss on those that are not trained on)."""
 
 
 class Preference(StrEnum):

@@ -98,6 +98,8 @@ _NO_WHOLE_MODEL = (
     "memory and can be merged into a model afterwards"
 )
 NOT_OFFERED: Mapping[str, str] = {
+    "blocks_to_swap": "an SD U-Net has few blocks of unequal size, so swapping them frees little; fp8_base and "
+    "gradient_checkpointing save more",
     **dict.fromkeys(("ema", "use_ema", "ema_unet", "ema_model", "use_ema_for_unet"), _EMA),
     **dict.fromkeys(
         (

@@ -32,6 +32,7 @@ from lora_engine.output.states import MadeWith, States
 from lora_engine.recipes.inputs import encode_images, refuse_broken_latents
 from lora_engine.recipes.learner import Learner
 from lora_engine.recipes.resumption import restore, state_of, steps_to_do
+from lora_engine.recipes.validation import Validation
 from sd_contract.attempt import Outcome
 from sd_contract.curves import told_options
 from sd_contract.options import Settings, optimizer_arguments
@@ -90,6 +91,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     )
     painter = Painter(model, vae, precision, learner.as_saved)
     samples = Samples(job.output_folder, job.settings, job.sample_prompts, painter, reporter)
+    validation = Validation(job, learner, progress)
     if job.from_step == 0:
         samples.at_first()
     for step in steps_to_do(job, learner.streams):
@@ -105,6 +107,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
         checkpoints.after(step)
         states.after(step)
         samples.after(step.number, step.epoch, ends_epoch=step.ends_epoch)
+        validation.after(step)
         if stopping:
             break
     progress.close()
@@ -149,6 +152,7 @@ def announce(job: Job, device: torch.device, reporter: Reporter) -> None:
         f"accelerator device: {device}",
         "running training",
         f"  num train images * repeats: {sum(one.samples_of(is_reg=False) for one in job.datasets)}",
+        f"  num validation images * repeats: {sum(one.samples for one in job.validation)}",
         f"  num reg images: {sum(one.samples_of(is_reg=True) for one in job.datasets)}",
         f"  num batches per epoch: {job.plan.batches_per_epoch}",
         f"  num epochs: {job.plan.epochs}",
@@ -207,6 +211,7 @@ def run_facts(job: Job, started_at: float, cache_folder: Path | None) -> RunFact
         base_hashes=hashes_of(job.base.path, cache_folder),
         vae_hashes=hashes_of(job.base.vae_path, cache_folder) if job.base.vae_path else None,
         datasets=job.datasets,
+        validation=job.validation,
         optimizer=optimizer_name(job.settings.optimizer.optimizer, arguments),
         session_id=job.resumed.manifest.session_id if job.resumed else secrets.randbits(32),
         started_at=job.resumed.manifest.started_at if job.resumed else started_at,

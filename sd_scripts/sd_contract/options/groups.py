@@ -216,6 +216,18 @@ class TrainingOptions:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class MemoryOptions:
+    """How the base model is kept."""
+
+    fp8_base: bool = option(
+        "bool", False, "keep the base model's layers in 8 bits; needs mixed_precision and networks.lora"
+    )
+    fp8_base_unet: bool = option("bool", False, "the same for the U-Net alone")
+    lowram: bool = option("bool", False, "accepted; weights always go straight to the device, one at a time")
+    highvram: bool = option("bool", False, "accepted; nothing is tidied away that is still needed")
+
+
 OPTIMIZERS = tuple(KNOWN)
 SCHEDULERS = (
     *("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "cosine_with_min_lr"),
@@ -367,6 +379,18 @@ class LossOptions:
     )
     debiased_estimation_loss: bool = option("bool", False, "weigh the timesteps by the debiased estimation rule")
     prior_loss_weight: float = option("float", 1.0, "weight of regularisation images", minimum=0)
+    prior_preservation_weight: float | None = option(
+        "float",
+        None,
+        "keep what the base model makes of the class, without regularisation images: weight of it; usual is 1",
+        minimum=0,
+    )
+    masked_prior_weight: float | None = option(
+        "float",
+        None,
+        "with masks, keep what the base model makes of what they leave out: weight of that; usual is 1",
+        minimum=0,
+    )
 
     def __post_init__(self) -> None:
         if self.loss_type in ("huber", "smooth_l1") and not self.huber_c * self.huber_scale:
@@ -374,6 +398,23 @@ class LossOptions:
                 f"huber_c = {self.huber_c:g}, huber_scale = {self.huber_scale:g}: "
                 f"with {self.loss_type} both must be above 0."
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationOptions:
+    """Images that are not trained on: how the loss goes there."""
+
+    validation_split: float = option(
+        "float", 0.0, "share of each folder's images that is not trained on; the loss is measured there", minimum=0
+    )
+    validation_seed: int | None = option(
+        "int", None, "which images these are, and the noise they are measured with; unset is 0", minimum=0
+    )
+    validate_every_n_steps: int | None = option("int", None, "also measure after each n-th step", minimum=1)
+    validate_every_n_epochs: int | None = option(
+        "int", None, "measure after each n-th epoch; unset is each", minimum=1
+    )
+    max_validation_steps: int | None = option("int", None, "batches that are measured; unset is all", minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -503,8 +544,10 @@ GROUPS: dict[str, type] = {
     "augmentation": AugmentationOptions,
     "training": TrainingOptions,
     "optimizer": OptimizerOptions,
+    "memory": MemoryOptions,
     "noise": NoiseOptions,
     "loss": LossOptions,
+    "validation": ValidationOptions,
     "output": OutputOptions,
     "metadata": MetadataOptions,
     "state": StateOptions,

@@ -20,6 +20,7 @@ from sd_contract.options.groups import (
     DatasetOptions,
     LoggingOptions,
     LossOptions,
+    MemoryOptions,
     MetadataOptions,
     ModelOptions,
     NetworkOptions,
@@ -29,6 +30,7 @@ from sd_contract.options.groups import (
     SampleOptions,
     StateOptions,
     TrainingOptions,
+    ValidationOptions,
 )
 from sd_contract.options.network_arguments import network_arguments
 from sd_contract.options.optimizers import ONE_RATE, SCHEDULE_FREE, optimizer_arguments
@@ -62,8 +64,10 @@ class Settings:
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    memory: MemoryOptions = field(default_factory=MemoryOptions)
     noise: NoiseOptions = field(default_factory=NoiseOptions)
     loss: LossOptions = field(default_factory=LossOptions)
+    validation: ValidationOptions = field(default_factory=ValidationOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
     samples: SampleOptions = field(default_factory=SampleOptions)
     metadata: MetadataOptions = field(default_factory=MetadataOptions)
@@ -107,6 +111,15 @@ class Settings:
                 f"ema_decay keeps an average of the LoRA, and {self.optimizer.optimizer} does so itself. "
                 "Leave one of them out."
             )
+        eight_bits = self.memory.fp8_base or self.memory.fp8_base_unet
+        if eight_bits and self.training.mixed_precision == "no":
+            raise OptionError(
+                'fp8_base computes in the format of mixed_precision, which is "no". Set it to "bf16".'
+            )
+        if eight_bits and network.network_module != "networks.lora":
+            raise OptionError(
+                f"fp8_base keeps layers in a form that {network.network_module} can't read. Leave one of them out."
+            )
         self._refuse_unequal_rates()
         name = output.output_name
         if name and (Path(name).name != name or "\\" in name):
@@ -116,7 +129,7 @@ class Settings:
         name, arguments = self.optimizer.optimizer, network_arguments(self.network)
         if name not in ONE_RATE:
             return
-        rates = {rate for rate in map(self.learning_rate_of, self.trained_parts) if rate}
+        rates = {self.learning_rate_of(part, encoder) for part in self.trained_parts for encoder in (1, 2)} - {0}
         ratios = (
             arguments.loraplus_lr_ratio,
             arguments.loraplus_unet_lr_ratio,
@@ -138,11 +151,14 @@ class Settings:
             return ("text_encoder",)
         return ("text_encoder", "unet")
 
-    def learning_rate_of(self, part: Part) -> float:
-        """A part's own rate, else the common one. Of several text-encoder rates the first holds, as in kohya's."""
+    def learning_rate_of(self, part: Part, encoder: int = 1) -> float:
+        """A part's own rate, else the common one. SDXL's second text encoder may have a rate of its own; where one
+        is given, it is that of both."""
         options = self.optimizer
-        own = (options.text_encoder_lr or (None,))[0] if part == "text_encoder" else options.unet_lr
-        return options.learning_rate if own is None else own
+        if part == "unet":
+            return options.learning_rate if options.unet_lr is None else options.unet_lr
+        rates = options.text_encoder_lr or (options.learning_rate,)
+        return rates[min(encoder, len(rates)) - 1]
 
     def get(self, name: str) -> Value:
         """The value of the option of that name."""

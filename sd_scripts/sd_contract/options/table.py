@@ -92,7 +92,7 @@ def supported(name: str) -> bool:
 
 
 def option(name: str, where: str = "") -> OptionSpec:
-    """The option of that name; OptionError when it is unknown or not supported yet. `where` names the
+    """The option of that name; OptionError when it is unknown or not supported. `where` names the
     source."""
     if name in _BY_NAME:
         return _BY_NAME[name]
@@ -100,8 +100,8 @@ def option(name: str, where: str = "") -> OptionSpec:
         raise OptionError(f"{_prefix(where)}option {name!r} has a meaning only on the trainer's command line.")
     if name in kohya_options():
         raise OptionError(
-            f"{_prefix(where)}option {name!r} is not supported by the bundled engine yet. "
-            "Remove it, or train with kohya's sd-scripts."
+            f"{_prefix(where)}option {name!r} is not supported by the bundled engine. "
+            "sd_scripts/README.md says why. Remove it, or train with kohya's sd-scripts."
         )
     raise OptionError(f"{_prefix(where)}unknown option {name!r}. {_advice(name)}")
 

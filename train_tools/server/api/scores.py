@@ -106,6 +106,7 @@ class CurveAnswer(Answer):
     run: str
     label: str
     points: tuple[tuple[float, float], ...]
+    validation: tuple[tuple[float, float], ...] = ()
     """(images seen, mean loss since the point before)."""
 
 
@@ -143,7 +144,7 @@ def vote(project: str, version: str, grid: str, wish: VoteWish, app: TheApp) -> 
 @router.get("/losses", response_model=CurvesAnswer)
 def losses(project: str, version: str, grid: str, request: Request, app: TheApp) -> Response:
     curves = tuple(
-        CurveAnswer(run=each.run, label=each.label, points=each.points)
+        CurveAnswer(run=each.run, label=each.label, points=each.points, validation=each.validation)
         for each in app.scores.losses(project, version, grid)
     )
     return fresh(request, CurvesAnswer(curves=curves))
