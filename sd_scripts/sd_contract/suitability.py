@@ -28,6 +28,7 @@ IDLE_WITHOUT: Mapping[str, str] = {
     "noise_offset_random_strength": "noise_offset",
     "ip_noise_gamma_random_strength": "ip_noise_gamma",
     "multires_noise_discount": "multires_noise_iterations",
+    "sigmoid_scale": "timestep_sampling",
     "validate_every_n_steps": "validation_split",
     "validate_every_n_epochs": "validation_split",
     "max_validation_steps": "validation_split",

@@ -121,6 +121,7 @@ def test_cached_and_uncached_latents_differ_but_not_the_other_draws(train, plain
         ("--mixed_precision", "bf16", "--fp8_base_unet"),
         ("--prior_preservation_weight", "5"),
         ("--ema_decay", "0.9"),
+        ("--timestep_sampling", "sigmoid"),
         ("--text_encoder_lr", "1e-4"),
     ],
 )

@@ -315,6 +315,9 @@ class OptimizerOptions:
         return "Lion" if self.use_lion_optimizer else self.optimizer_type
 
 
+SHAPES = ("uniform", "sigmoid")
+
+
 @dataclass(frozen=True, kw_only=True)
 class NoiseOptions:
     """What the noise looks like that is added to the images, and how much of it."""
@@ -339,6 +342,10 @@ class NoiseOptions:
     zero_terminal_snr: bool = option("bool", False, "let the last timestep be pure noise; for v-prediction models")
     min_timestep: int | None = option("int", None, "smallest timestep drawn; unset is 0", minimum=0)
     max_timestep: int | None = option("int", None, "timesteps drawn are below this; unset is 1000", minimum=1)
+    timestep_sampling: str = option(
+        "str", "uniform", "how timesteps are drawn: all alike, or those in the middle more often", choices=SHAPES
+    )
+    sigmoid_scale: float = option("float", 1.0, "how far sigmoid sampling spreads; below 1 less", minimum=0)
 
     def __post_init__(self) -> None:
         if self.adaptive_noise_scale and not self.noise_offset:

@@ -4,7 +4,7 @@ from sd_contract.errors import OptionError
 from sd_contract.options import OPTIONS, check, kohya_options, option, parse, supported
 
 OWN = {"state_dir", "state_every_n_steps", "state_every_n_minutes", "ema_decay"}
-OWN |= {"prior_preservation_weight", "masked_prior_weight"}
+OWN |= {"prior_preservation_weight", "masked_prior_weight", "timestep_sampling", "sigmoid_scale"}
 
 
 def message(name, value, where="run.toml"):
