@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sd_contract.base_models.base_model import BaseModel, agreed, inspect_trainable, with_vae
 from sd_contract.errors import OptionError
+from sd_contract.lycoris.plan import lycoris_plan, refuse_misfitting_sizes
 from sd_contract.networks import network_plan
-from sd_contract.options import Settings, option
+from sd_contract.options import Settings, network_arguments, option
 from sd_contract.tensors.tensor_files import verify_safetensors
 
 OVERRULED: Mapping[str, str] = {
@@ -89,6 +90,8 @@ def refuse_misfitting_options(settings: Settings, base: BaseModel) -> None:
     """ContractError for options that this base model can't be trained with, and for LoRA files to begin with that
     can't be read."""
     network_plan(settings, base.family)
+    if network_arguments(settings.network).lycoris is not None:
+        refuse_misfitting_sizes(lycoris_plan(settings), base)
     loss, is_v = settings.loss, base.v_prediction
     if loss.scale_v_pred_loss_like_noise_pred and not is_v:
         raise OptionError("scale_v_pred_loss_like_noise_pred is for v-prediction models; this one predicts noise.")

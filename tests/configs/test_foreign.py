@@ -286,13 +286,27 @@ def test_the_attention_of_kohya_ss_had_two_spellings(written, option):
 
 
 def test_networks_that_can_not_be_trained_are_told():
-    config = import_text("x.json", json.dumps({"LoRA_type": "LyCORIS/LoKr", "factor": 8, "use_tucker": True}))
+    config = import_text("x.json", json.dumps({"LoRA_type": "LoRA-FA", "factor": 8}))
     assert "network_module" not in config.options
-    assert fates(config) == {
-        "LoRA_type": Fate.NOT_SUPPORTED,
-        "factor": Fate.NOT_SUPPORTED,
-        "use_tucker": Fate.NOT_SUPPORTED,
-    }
+    assert fates(config) == {"LoRA_type": Fate.NOT_SUPPORTED, "factor": Fate.WITHOUT_EFFECT}
+
+
+def test_networks_of_lycoris_come_with_the_arguments_that_mean_something_to_them():
+    said = {"LoRA_type": "LyCORIS/LoKr", "factor": 8, "use_cp": True, "train_norm": False, "constrain": 0.1}
+    config = kohya_ss(**said, LyCORIS_preset="attn-mlp", conv_dim=4, bypass_mode=True)
+
+    assert config.options["network_module"] == "lycoris.kohya"
+    arguments = {"algo=lokr", "factor=8", "use_tucker=True", "preset=attn-mlp", "conv_dim=4"}
+    assert arguments <= set(config.options["network_args"])
+    told = fates(config)
+    assert {told[key] for key in ("train_norm", "constrain", "bypass_mode")} == {Fate.WITHOUT_EFFECT}
+    assert config.notes == ()
+
+
+def test_kohyas_dylora_has_a_module_of_its_own():
+    config = kohya_ss(LoRA_type="Kohya DyLoRA", unit=4)
+    assert config.options["network_module"] == "networks.dylora"
+    assert "unit=4" in config.options["network_args"]
 
 
 def test_what_is_typed_behind_the_command_line_comes_last():

@@ -259,6 +259,13 @@ def test_d_adapted_adan_finds_the_size_of_its_steps_and_is_limited_in_it():
     assert used_rates(optimizer, 100)[-1].known > 1e-4
 
 
+@pytest.mark.parametrize("name", ["Muon", "AdaMuon"])
+def test_what_moves_matrices_refuses_other_weights(name):
+    group = ParameterGroup(part="unet", parameters=[Parameter(torch.zeros(3))], learning_rate=0.02)
+    with pytest.raises(OptionError, match="moves matrices, and this network has weights that are none"):
+        make_optimizer(name, [group], {})
+
+
 def test_eight_bits_without_a_gpu_are_an_error_that_names_the_way_out():
     with pytest.raises(OptionError, match=r'"AdamW8bit" needs an NVIDIA GPU, and none was found\. Use "AdamW"'):
         refuse_missing_device("AdamW8bit", torch.device("cpu"))

@@ -71,6 +71,20 @@ class Settings:
         return (*shown, address, self._caption_key, self._webui_password)
 
     @property
+    def page_password(self) -> str:
+        """The hash of the password that opens the page; empty when there is none."""
+        return self._secrets.page_password
+
+    def set_page_password(self, hashed: str) -> None:
+        """Keeps a hash in this user's own folder; an empty one forgets it."""
+        self._secrets.set_page_password(hashed)
+
+    @property
+    def page_password_from_environment(self) -> str:
+        """As it was typed into TRAIN_TOOLS_PASSWORD; empty when it was not."""
+        return self._secrets.page_password_from_environment
+
+    @property
     def _caption_key(self) -> Setting:
         """What may be shown of the key: that there is one, and for whom."""
         here = self._secrets.has_caption_key_from_environment

@@ -322,10 +322,8 @@ def _accepted(
 
 
 def _network_check(options: Mapping[str, Any]) -> Callable[[tuple[str, ...]], object]:
-    """Other networks have other arguments, which only they know."""
-    if options.get("network_module", NETWORK_MODULE) != NETWORK_MODULE:
-        return lambda texts: None
-    return lambda texts: network_arguments(NetworkOptions(network_args=texts))
+    module = options.get("network_module", NETWORK_MODULE)
+    return lambda texts: network_arguments(NetworkOptions(network_module=module, network_args=texts))
 
 
 def _optimizer_check(options: Mapping[str, Any]) -> Callable[[tuple[str, ...]], object]:

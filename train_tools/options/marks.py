@@ -25,7 +25,7 @@ OPTIMIZER_PACKAGES = (
 """Packages of optimizers and schedulers that kohya's scripts name themselves or their documentation does."""
 
 CODE: Mapping[str, KnownCode] = {
-    "network_module": KnownCode(names=("networks.lora", "lycoris.kohya")),
+    "network_module": KnownCode(names=("networks.lora", "lycoris.kohya", "networks.dylora")),
     "optimizer_type": KnownCode(names=OPTIMIZER_PACKAGES, plain=True),
     "lr_scheduler_type": KnownCode(names=OPTIMIZER_PACKAGES, plain=True),
     "dataset_class": KnownCode(),

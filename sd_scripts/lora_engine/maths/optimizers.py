@@ -48,6 +48,8 @@ def make_optimizer(name: str, groups: Iterable[ParameterGroup], arguments: Mappi
         }
         for group in groups
     ]
+    if known.for_groups.get("use_muon") and any(one.ndim < 2 for group in table for one in group["params"]):
+        raise OptionError(f"{name} moves matrices, and this network has weights that are none. Use AdamW.")
     try:
         made: Optimizer = load_class(name)(table, **wanted)
     except (TypeError, ValueError) as error:

@@ -17,8 +17,8 @@ from lora_engine.job import Job
 from lora_engine.maths.losses import element_losses, huber_c, sample_means, timestep_weights
 from lora_engine.maths.noise import NoiseSchedule
 from lora_engine.maths.precision import Precision
-from lora_engine.networks.lora import LoraNetwork
 from lora_engine.recipes.inputs import Draws
+from lora_engine.recipes.network import Network
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
@@ -26,7 +26,7 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 class Denoising:
     """The model with its LoRA, asked to see the noise, or the velocity, in noisy latents."""
 
-    def __init__(self, job: Job, model: Family, network: LoraNetwork, precision: Precision) -> None:
+    def __init__(self, job: Job, model: Family, network: Network, precision: Precision) -> None:
         self._options = job.settings.loss
         self._is_v = job.base.v_prediction
         self._model = model

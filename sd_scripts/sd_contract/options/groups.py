@@ -14,6 +14,7 @@ from sd_contract.errors import OptionError
 from sd_contract.options.known_optimizers import ALIASES, KNOWN
 
 TIMESTEPS = 1000
+LORA, LYCORIS, DYLORA = NETWORKS = ("networks.lora", "lycoris.kohya", "networks.dylora")
 
 
 def option(
@@ -69,7 +70,7 @@ class ModelOptions:
 class NetworkOptions:
     """The LoRA that is trained."""
 
-    network_module: str = option("str", "networks.lora", "kind of network", choices=("networks.lora",))
+    network_module: str = option("str", LORA, "kind of network", choices=NETWORKS)
     network_dim: int | None = option("int", None, "rank of the LoRA; unset is 4", minimum=1)
     network_alpha: float = option("float", 1.0, "the LoRA is scaled by alpha / rank; 0 is the rank", minimum=0)
     network_args: tuple[str, ...] = option(

@@ -60,7 +60,11 @@ def test_kohyas_other_options_are_not_called_unknown():
         ("text_encoder_lr", ["1"], 'text_encoder_lr = ["1"]: a number or a list of numbers is wanted.'),
         ("network_dim", 0, "network_dim = 0 is too small. 1 or more is allowed."),
         ("save_precision", "float8", 'save_precision = "float8" can\'t be used. Allowed: float, fp16, bf16.'),
-        ("network_module", "os", 'network_module = "os" can\'t be used. Allowed: networks.lora.'),
+        (
+            "network_module",
+            "os",
+            'network_module = "os" can\'t be used. Allowed: networks.lora, lycoris.kohya, networks.dylora.',
+        ),
     ],
 )
 def test_nothing_is_coerced(name, value, wanted):

@@ -88,7 +88,7 @@ def test_a_wrong_type_names_the_file(config):
         ('unet_lr = "1e-4"', 'unet_lr = "1e-4": a number, without quotes is wanted.'),
         ("network_dim = 8.0", "network_dim = 8.0: a whole number, without quotes is wanted."),
         ('save_precision = "float8"', 'save_precision = "float8" can\'t be used. Allowed: float, fp16, bf16.'),
-        ('network_module = ""', 'network_module = "" can\'t be used. Allowed: networks.lora.'),
+        ('network_module = ""', 'network_module = "" can\'t be used. Allowed: networks.lora, lycoris'),
         ("deepspeed = true", "option 'deepspeed' is not supported by the bundled engine."),
         ("[train]\nseed = 1\n[train]\nsdpa = true", "is not TOML"),
         ("shuffle_caption = True", "is not TOML"),

@@ -66,6 +66,8 @@ class JobAnswer(Answer):
     total_steps: int
     progress: float
     """0..1"""
+    steps_per_s: float | None
+    """By this attempt's own pace; null before there is one."""
     seconds_left: int | None
     loss: float | None
     message: str
@@ -166,7 +168,8 @@ def forget(id: JobNumber, app: TheApp) -> None:
 
 
 def job_answer(job: Job) -> JobAnswer:
-    left = job.seconds_left(time.time())
+    now = time.time()
+    left, pace = job.seconds_left(now), job.steps_per_s(now)
     return JobAnswer(
         id=job.id,
         kind=job.kind,
@@ -182,6 +185,7 @@ def job_answer(job: Job) -> JobAnswer:
         step=job.step,
         total_steps=job.total_steps,
         progress=round(job.progress, 4),
+        steps_per_s=None if pace is None else float(f"{pace:.2g}"),
         seconds_left=None if left is None else round(left),
         loss=job.loss,
         message=job.message,
