@@ -96,7 +96,9 @@ export class Which {
 
   showLosses(curves) {
     this.curves.hidden = curves.every((curve) => curve.points.length === 0);
-    this.chart.show(curves.filter((curve) => curve.points.length).map((curve) => ({ name: curve.label, points: curve.points })));
+    const seen = curves.filter((curve) => curve.points.length);
+    const kept = seen.filter((curve) => curve.validation.length).map((curve) => ({ name: t("checkpoints.which.validation", { label: curve.label }), points: curve.validation }));
+    this.chart.show([...seen.map((curve) => ({ name: curve.label, points: curve.points })), ...kept]);
   }
 }
 
