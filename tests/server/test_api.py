@@ -139,7 +139,9 @@ def test_runs_are_counted_and_planned_with_rules(api: httpx.Client, app: App) ->
         "extra": "--unet_lr=1e-4,2e-4 --text_encoder_lr==unet_lr/2 --shuffle_caption",
         "rules": {"exclude": ["network_dim=32 and unet_lr=2e-4"]},
     }
-    assert api.post(f"{VERSION}/plan/count", json=body).json() == {"runs": 5, "exact": True}
+    counted = api.post(f"{VERSION}/plan/count", json=body).json()
+    assert (counted["runs"], counted["exact"], counted["faults"]) == (5, True, [])
+    assert counted["axes"]["network_dim"] == {"values": ["8", "16", "32"], "total": 3}
     plan = api.post(f"{VERSION}/plan", json=body).json()
     assert (plan["runs"], plan["total"], plan["notes"]) == (5, 5, [])
     assert "network_dim=8 unet_lr=0.0001" in [entry["label"] for entry in plan["planned"]]

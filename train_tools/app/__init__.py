@@ -18,8 +18,10 @@ from train_tools.app.checks import Checks
 from train_tools.app.configs import Configs
 from train_tools.app.contents import contents_of
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
+from train_tools.app.desktop import Desktop
 from train_tools.app.diagnostics import Diagnostics
 from train_tools.app.downloads import Downloads
+from train_tools.app.drafts import Drafts
 from train_tools.app.engines import Engines
 from train_tools.app.folders import Folders
 from train_tools.app.grids import Grids
@@ -27,6 +29,7 @@ from train_tools.app.health import Health
 from train_tools.app.inbox import Inbox
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
+from train_tools.app.matrices import Matrices
 from train_tools.app.preflights import Preflights, device_trained_on
 from train_tools.app.preparations import Preparations
 from train_tools.app.presets import PresetShelf
@@ -49,7 +52,7 @@ from train_tools.follow_ups.desktop import DesktopJob
 from train_tools.follow_ups.followed import Followed, Wishes
 from train_tools.follow_ups.news import DESKTOP, WEBHOOK
 from train_tools.follow_ups.webhook import WebhookJob
-from train_tools.grids.runs import BASE_MODEL
+from train_tools.grids.labels import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
 from train_tools.model.job import JobState
@@ -119,7 +122,8 @@ class App:
         self.checks = Checks(self.versions, self.captions, self.base_models, self.engines)
         self.regularisation = Regularisation(outputs, self.versions, self.captions, self.jobs)
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
-        self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
+        readings = Readings(outputs, self.versions, self.engines)
+        self.configs = Configs(self.versions, self.engines, readings, self.base_models.meant_by)
         self.presets = PresetShelf(Presets(outputs), self.versions, self.engines, self.base_models.family_of)
         self.health = Health(
             outputs,
@@ -143,13 +147,22 @@ class App:
             self.store,
             self.versions,
             self.jobs,
-            Readings(outputs, self.versions, self.engines),
+            readings,
             Preflights(
                 self.base_models.family_of, device_trained_on, self.health.compiling, self.checks.before_run
             ),
         )
         self.runs = Runs(outputs, self.store, self.jobs)
-        self.checkpoints = Checkpoints(outputs, self.versions, self.runs, self.jobs, self.settings.read)
+        self.drafts = Drafts(self.versions, self.runs, readings)
+        self.checkpoints = Checkpoints(
+            outputs,
+            self.versions,
+            self.runs,
+            self.jobs,
+            self.settings.read,
+            lambda project, version, grid: self.scores.table(project, version, grid),
+        )
+        self.desktop = Desktop(outputs, self.versions, self.checkpoints)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(
@@ -159,7 +172,8 @@ class App:
             self.grids,
             lambda chosen: signature_of(self.renderers[chosen.renderer]),
         )
-        self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews)
+        self.matrices = Matrices(outputs, self.versions, self.jobs, self.grids, self.previews)
+        self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews, self.settings.read)
         self.lora_tools = LoraTools(outputs, self.jobs)
 
     @property
@@ -222,7 +236,7 @@ class App:
             self._preview_job("auto", PREVIEW),
             self._preview_job("cpu", PREVIEW_NOW),
             CaptionJob(self.outputs),
-            ScoreJob(self.outputs, self.scores.series_of),
+            ScoreJob(self.outputs, self.scores.missing_of),
             CopyJob(self.settings.read),
             RegularisationJob(self.renderers[BUNDLED], self._busy_with),
         )

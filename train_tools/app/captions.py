@@ -18,7 +18,7 @@ from train_tools.captions.operations import operation_of
 from train_tools.captions.table import NEARLY_ALWAYS, prune_proposals, tag_table
 from train_tools.captions.tokens import LENGTHS, TokenCounter, token_problems
 from train_tools.errors import InUseError, NotFoundError, TrainToolsError
-from train_tools.grids.runs import BASE_MODEL
+from train_tools.grids.labels import BASE_MODEL
 from train_tools.model.base_model import StyleOfModel
 from train_tools.model.captions import (
     CaptionCheck,

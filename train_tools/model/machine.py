@@ -1,9 +1,10 @@
-"""What is to become of the machine when the queue is done."""
+"""What is to become of the machine when the queue is done, and what it shows on its desktop."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 
 class Then(StrEnum):
@@ -20,6 +21,16 @@ class AfterQueue:
     """Until the machine is shut down; None as long as something is to be done."""
     problem: str = ""
     """Why the machine could not be shut down, or can't be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownPlace:
+    """A folder or file that was to be shown in the file manager."""
+
+    path: Path
+    shown: bool
+    reason: str = ""
+    """Why it was not."""
 
 
 @dataclass(frozen=True, kw_only=True)

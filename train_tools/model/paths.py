@@ -133,6 +133,11 @@ class VersionPaths:
         return self.folder / "version.toml"
 
     @property
+    def draft(self) -> Path:
+        """What was typed into its form and not submitted."""
+        return self.folder / "draft.json"
+
+    @property
     def origin(self) -> Path:
         """The user's pictures as they came; never changed, never trained on."""
         return self.folder / "dataset" / "origin"

@@ -126,6 +126,17 @@ class WebuiSettings:
             raise OptionValueError(f"{self.timeout_s} s can't be waited for a WebUI: 1 to 86400 are allowed.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings:
+    """Models that look at previews. Each is a repository or the whole path of a folder, empty for the usual
+    one."""
+
+    clip: str = ""
+    dino: str = ""
+    tagger: str = "wd-v3"
+    """A captioner that writes tags, alone or with its model: `wd-v3=REPOSITORY`."""
+
+
 def _is_whole(folder: str) -> bool:
     try:
         return Path(folder).expanduser().is_absolute()
@@ -143,6 +154,7 @@ class UserSettings:
     models: ModelSettings = field(default_factory=ModelSettings)
     captions: CaptionEndpointSettings = field(default_factory=CaptionEndpointSettings)
     webui: WebuiSettings = field(default_factory=WebuiSettings)
+    scores: ScoreSettings = field(default_factory=ScoreSettings)
     page: PageSettings = field(default_factory=PageSettings)
 
 

@@ -34,6 +34,9 @@ HELP: Mapping[str, str] = {
     "webui.user": "who it is asked as, where it was started with --api-auth",
     "webui.timeout_s": "how long it may take without coming on; the first picture loads the model",
     "webui.unload": "asks it to free the card before each training",
+    "scores.clip": "the CLIP model that looks at previews: a repository or a folder; empty = the usual one",
+    "scores.dino": "the DINOv2 model that looks at previews, in the same way",
+    "scores.tagger": "the tagger that looks at previews, alone or as wd-v3=MODEL",
     "page.folders": "where the page may pick paths, besides your home, the outputs and the base models",
 }
 """Every setting in the order they are shown, with what it does."""

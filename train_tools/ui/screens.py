@@ -9,6 +9,6 @@ ISLANDS = {
     "dataset": "tt-dataset",
     "train": "tt-train",
     "queue": "tt-queue",
-    "checkpoints": "tt-previews",
+    "checkpoints": "tt-checkpoints",
 }
 """Screens that one element fills; also to be had without the shell, at `alone/<screen>`."""

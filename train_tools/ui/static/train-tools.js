@@ -5,7 +5,7 @@ import "./projects/projects.js";
 import "./dataset/dataset.js";
 import "./train/train.js";
 import "./queue/queue.js";
-import "./checkpoints/previews.js";
+import "./checkpoints/checkpoints.js";
 
 const turn = () => (document.documentElement.dataset.screen = places.current.screen);
 places.addEventListener("turned", turn);

@@ -25,19 +25,20 @@ export function versionPath(place, ...rest) {
   return parts.map(encodeURIComponent).join("/");
 }
 
-/** The JSON answer, null when there is none. Throws Refusal, also when nobody answers. */
-export async function ask(path, { method = "GET", body, signal } = {}) {
-  const answer = await answerTo(path, { method, body, signal });
+/** The JSON answer, null when there is none. Throws Refusal, also when nobody answers. `keepalive`: even when the
+ * page is left meanwhile. */
+export async function ask(path, { method = "GET", body, signal, keepalive = false } = {}) {
+  const answer = await answerTo(path, { method, body, signal, keepalive });
   return answer.status === 204 ? null : answer.json();
 }
 
-async function answerTo(path, { method, body, signal }) {
+async function answerTo(path, { method, body, signal, keepalive }) {
   const isFile = body === undefined || body instanceof Blob;
   const headers = isFile ? {} : { "content-type": "application/json" };
   const sent = isFile ? body : JSON.stringify(body);
   let answer;
   try {
-    answer = await fetch(new URL(path, API), { method, headers, body: sent, signal });
+    answer = await fetch(new URL(path, API), { method, headers, body: sent, signal, keepalive });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Refusal("Train Tools does not answer. It may have been stopped; this page keeps trying.", "Away", 0);

@@ -1,4 +1,4 @@
-"""The process that measures losses: what it asks, and how it ends when it is stopped or can't begin. That it tells
+"""The process that measures: what it asks, and how it ends when it is stopped or can't begin. That it tells
 good from bad is tested with real runs in `tests/app/test_scores.py`."""
 
 from __future__ import annotations
@@ -23,12 +23,17 @@ from sd_contract.attempt import EVENTS_VARIABLE, Attempt, read_result
 from sd_contract.base_models.base_model import inspect_trainable
 from sd_contract.errors import DatasetError
 from tests.lora_engine.lessons import POCKET
-from train_tools.scoring.fixed_noise_process import STEP_PX, Measuring, _item, timesteps_of
+from tests.scoring import tiny
 from train_tools.scoring.measured import Measured, Measurement, keep, kept
+from train_tools.scoring.measuring_process.fixed_noise import STEP_PX, Measuring, _item, timesteps_of
+from train_tools.scoring.measuring_process.tagging import tags_of
+from train_tools.scoring.measuring_process.viewing import Gaze, Viewer, plain_words
 from train_tools.scoring.request import (
     CaptionedImage,
+    Missing,
     ScoreRequest,
     Series,
+    Shown,
     Wanted,
     read_request,
     write_request,
@@ -46,7 +51,12 @@ def request_of_one(tmp_path: Path) -> ScoreRequest:
         images=(CaptionedImage(image=str(tmp_path / "猫.png"), caption="a cat"),),
         wanted=(Wanted(checkpoint=None, file=str(file_of(Measured(tmp_path / "scores"), measurement, ""))),),
     )
-    return ScoreRequest(series=(series,), cache=str(tmp_path / "cache"), device="cpu")
+    return ScoreRequest(
+        missing=Missing(series=(series,)),
+        cache=str(tmp_path / "cache"),
+        weights=str(tmp_path / "weights"),
+        device="cpu",
+    )
 
 
 def process(folder: Path, request: ScoreRequest, *, stopped: bool = False) -> Attempt:
@@ -58,7 +68,7 @@ def process(folder: Path, request: ScoreRequest, *, stopped: bool = False) -> At
         [
             sys.executable,
             "-m",
-            "train_tools.scoring.fixed_noise_process",
+            "train_tools.scoring.measuring_process",
             write_request(attempt.folder, request),
         ],
         env={**os.environ, EVENTS_VARIABLE: str(attempt.events)},
@@ -104,12 +114,12 @@ def test_an_image_that_is_gone_is_named(tmp_path):
 def test_stopped_before_it_begins_it_measures_nothing(tmp_path, request_of_one):
     attempt = process(tmp_path, request_of_one, stopped=True)
     assert read_result(attempt).outcome == "cancelled"
-    assert kept(Path(request_of_one.series[0].wanted[0].file)) is None
+    assert kept(Path(request_of_one.missing.series[0].wanted[0].file)) is None
 
 
 def test_a_base_model_that_is_gone_is_named(tmp_path, request_of_one):
-    series = replace(request_of_one.series[0], base_model=str(tmp_path / "gone.safetensors"))
-    result = read_result(process(tmp_path, replace(request_of_one, series=(series,))))
+    series = replace(request_of_one.missing.series[0], base_model=str(tmp_path / "gone.safetensors"))
+    result = read_result(process(tmp_path, replace(request_of_one, missing=Missing(series=(series,)))))
     assert result.outcome == "failed"
     assert "gone.safetensors does not exist" in result.message
 
@@ -130,7 +140,7 @@ def test_numbers_are_known_by_the_content_of_what_they_were_measured_on(tmp_path
 def test_models_of_every_family_are_measured_and_are_themselves_again_afterwards(tmp_path, request_of_one, family):
     base = tmp_path / f"{family}.safetensors"
     save(build(Blueprint.of_width(8, family), seed=1), base, title=family)
-    series = replace(request_of_one.series[0], base_model=str(base))
+    series = replace(request_of_one.missing.series[0], base_model=str(base))
     measuring = Measuring(series, tmp_path / "cache", torch.device("cpu"))
     measuring.use(None)
     before = measuring.losses(lambda: False)
@@ -151,3 +161,23 @@ def random_lora(base: Path, file: Path) -> Path:
             module.up.normal_(generator=torch.Generator().manual_seed(3))
     save_file(network.tensors(torch.float32), file)
     return file
+
+
+def test_prompts_are_read_by_models_as_people_say_them():
+    assert plain_words(r"(red_rose:1.2), [a \(wide\)] field BREAK ((sky))") == "red_rose, a (wide) field sky"
+    assert tags_of("Red_Rose, , (blue sky:0.8), ^_^") == ["red rose", "blue sky", "^_^"]
+
+
+def test_a_picture_is_compared_with_each_training_image_and_with_its_prompt(tmp_path):
+    """By hand: the mean cosine to the training images, those to one another, and the cosine to the text."""
+    files = {name: tmp_path / f"{name}.png" for name in ("red", "green", "blue")}
+    for name, file in files.items():
+        Image.new("RGB", (40, 24), name).save(file)
+    viewer = Viewer("clip", tiny.clip(tmp_path / "clip"), torch.device("cpu"))
+    red, green, blue = (viewer.picture(Image.open(file)) for file in files.values())
+    gaze = Gaze(viewer, [str(files["red"]), str(files["green"]), str(tmp_path / "gone.png")])
+    (row,) = gaze.rows([Shown(file=str(files["blue"]), prompt="(a cat:1.1)"), Shown(file="gone", prompt="")])
+    assert row["likeness"] == pytest.approx(float(blue @ red + blue @ green) / 2, abs=1e-6)
+    assert row["adherence"] == pytest.approx(float(blue @ viewer.text("a cat")), abs=1e-6)
+    assert gaze.among_training == pytest.approx(float(red @ green), abs=1e-6)
+    assert float(viewer.text("a cat") @ viewer.text("a dog " * 100)) < 0.9999

@@ -1,4 +1,4 @@
-"""Measures losses with fixed noise: `python -m train_tools.scoring.fixed_noise_process request.json`.
+"""Measures losses with fixed noise.
 
 The base model is loaded once for all checkpoints of a series. Each image meets one timestep of each quarter of the
 schedule, with noise of its own; which, its place among the images decides, so that every checkpoint is asked the
@@ -7,7 +7,6 @@ same questions. Shapes: B timesteps of one image, C channels, H and W latent cel
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +21,16 @@ from lora_engine.maths.losses import element_losses, sample_means
 from lora_engine.maths.noise import TIMESTEPS as SCHEDULE
 from lora_engine.maths.noise import NoiseSchedule
 from lora_engine.maths.streams import Streams
-from lora_engine.networks.lora import LoraNetwork
-from sd_contract.attempt import Attempt
+from lora_engine.networks.shown import ShownLora
 from sd_contract.base_models.base_model import BaseModel, inspect_trainable, with_vae
 from sd_contract.datasets import DatasetItem, Subset
 from sd_contract.errors import ContractError
 from sd_contract.images.buckets import CELL, BucketRule, place
 from sd_contract.images.image_sizes import image_size
-from train_tools.jobs.errand import Progress, StoppedError, do
+from train_tools.jobs.errand import StoppedError
 from train_tools.scoring.measured import keep, kept
-from train_tools.scoring.request import CaptionedImage, Series, Wanted, read_request
+from train_tools.scoring.measuring_process.course import Course
+from train_tools.scoring.request import CaptionedImage, Series, Wanted
 from train_tools.scoring.scorers.fixed_noise import TIMESTEPS
 
 STEP_PX = 64
@@ -62,21 +61,13 @@ class Measuring:
         self._model = load(base, device=device, dtype=dtype)
         self._device, self._dtype = device, dtype
         self._clip_skip = series.measurement.clip_skip
-        self._network: LoraNetwork | None = None
+        self._shown = ShownLora(self._model)
         is_v = base.v_prediction or series.measurement.v_prediction
         self._questions = questions(self._model, base, series.images, cache, is_v=is_v)
 
     def use(self, checkpoint: Path | None) -> None:
         """Raises CheckpointError for a file that is none for this model."""
-        if checkpoint is None:
-            if self._network is not None:
-                self._network.detach()
-        elif self._network is None:
-            self._network = LoraNetwork.from_file(checkpoint, self._model.unet, self._model.text_encoder)
-            self._network.multiplier = 1.0
-        else:
-            self._network.load(checkpoint)
-            self._network.multiplier = 1.0
+        self._shown.show(checkpoint)
 
     def losses(self, stopped: Callable[[], bool]) -> list[list[float | None]]:
         """By image, then by timestep; None where it is no number. Raises StoppedError."""
@@ -138,36 +129,24 @@ def timesteps_of(number: int) -> Tensor:
     return torch.tensor([part * place + chance.randrange(part) for place in range(TIMESTEPS)])
 
 
-def work(attempt: Attempt, progress: Progress) -> str:
-    request = read_request(Path(sys.argv[1]))
-    left = [series for series in request.series if _missing(series)]
-    total, done, problems = sum(len(_missing(series)) for series in left), 0, 0
-    for series in left:
-        if attempt.stop_requested:
-            raise StoppedError
-        progress.phase("loading the base model")
-        measuring = Measuring(series, Path(request.cache), chosen_device(request.device))
-        progress.phase("measuring losses")
-        for wanted in _missing(series):
-            if attempt.stop_requested:
-                raise StoppedError
-            problems += not _measure(measuring, wanted, attempt)
-            done += 1
-            progress(done, total)
-    bad = f" {problems} checkpoints could not be measured." if problems else ""
-    return f"{done - problems} losses measured.{bad}" if total else "Everything was measured already."
+def measure_losses(series: Series, cache: Path, device: torch.device, course: Course) -> int:
+    """Measures what is missing of a series; returns how many could not be. Raises StoppedError."""
+    course.phase("loading the base model")
+    measuring = Measuring(series, cache, device)
+    course.phase("measuring losses")
+    problems = 0
+    for wanted in missing_of(series):
+        course.begin()
+        problems += not _measure(measuring, wanted, course)
+        course.done()
+    return problems
 
 
-def chosen_device(name: str) -> torch.device:
-    """ "auto" is the first GPU, else the CPU."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-
-
-def _missing(series: Series) -> list[Wanted]:
+def missing_of(series: Series) -> list[Wanted]:
     return [wanted for wanted in series.wanted if kept(Path(wanted.file)) is None]
 
 
-def _measure(measuring: Measuring, wanted: Wanted, attempt: Attempt) -> bool:
+def _measure(measuring: Measuring, wanted: Wanted, course: Course) -> bool:
     """Whether it could be. What can't is told in the file, so that it is not tried again and again."""
     checkpoint = Path(wanted.checkpoint) if wanted.checkpoint else None
     try:
@@ -175,7 +154,7 @@ def _measure(measuring: Measuring, wanted: Wanted, attempt: Attempt) -> bool:
     except ContractError as error:
         keep(Path(wanted.file), {"problem": str(error)})
         return False
-    losses = measuring.losses(lambda: attempt.stop_requested)
+    losses = measuring.losses(lambda: course.stopped)
     keep(Path(wanted.file), {"checkpoint": wanted.checkpoint, "losses": losses, **measuring.facts})
     return True
 
@@ -201,7 +180,3 @@ def _item(image: CaptionedImage, side: int) -> DatasetItem:
         size=size,
         placement=place(size, rule),
     )
-
-
-if __name__ == "__main__":
-    do(work, told_every_s=0.2)
