@@ -63,6 +63,8 @@ def test_a_number_format_is_one_that_the_card_has(desk, on, device, precision, l
     ("options", "cure"),
     [
         ({"optimizer_type": "AdamW8bit"}, "Set optimizer_type=AdamW."),
+        ({"optimizer_type": "PagedAdamW32bit"}, "Set optimizer_type=AdamW."),
+        ({"optimizer_type": "PagedLion8bit"}, "Set optimizer_type=Lion."),
         ({"xformers": "true"}, "Take xformers out"),
     ],
 )

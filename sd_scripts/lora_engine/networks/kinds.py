@@ -56,15 +56,20 @@ def change_of(kind: Kind, leaves: Leaves, weight: Tensor) -> Tensor:
     """What is to be added to the weight, in its shape. ValueError, saying why, when the leaves are made for
     another shape or do not fit each other."""
     try:
-        change = kind.change(leaves, weight)
-        if change.shape[0] != weight.shape[0]:
-            raise ValueError(f"it has {change.shape[0]} outputs")
-        change = change.reshape(weight.shape)
-        return change if MAGNITUDE not in leaves else _decomposed(weight + change, leaves[MAGNITUDE]) - weight
+        return weight_change(kind, leaves, weight)
     except KeyError as error:
         raise ValueError(f"it lacks {error.args[0]}") from error
     except (RuntimeError, IndexError) as error:
         raise ValueError("its tensors do not fit") from error
+
+
+def weight_change(kind: Kind, leaves: Leaves, weight: Tensor) -> Tensor:
+    """`change_of` for leaves that are known to fit, whatever else may go wrong."""
+    change = kind.change(leaves, weight)
+    if change.shape[0] != weight.shape[0]:
+        raise ValueError(f"it has {change.shape[0]} outputs")
+    change = change.reshape(weight.shape)
+    return change if MAGNITUDE not in leaves else _decomposed(weight + change, leaves[MAGNITUDE]) - weight
 
 
 def bias_change_of(leaves: Leaves) -> Tensor | None:
@@ -144,8 +149,18 @@ def _generalised(leaves: Leaves, weight: Tensor) -> Tensor:
 
 
 def _rotation(leaves: Leaves, weight: Tensor) -> Tensor:
-    """OFT (Qiu et al., arXiv 2306.07280): blocks of outputs are turned by Cayley's (I + Q) / (I - Q) with
-    Q = B - B^T, whose length alpha times the outputs limits where it is above 0; then perhaps rescaled."""
+    """OFT (Qiu et al., arXiv 2306.07280): blocks of outputs are turned, then perhaps rescaled. BOFT (Liu et al.,
+    arXiv 2311.06243) turns in several stages, in each of them outputs twice as far apart."""
+    turns = _turns(leaves, weight)
+    turned = _butterfly(turns, weight) if turns.ndim == 4 else _turned(turns.mT, weight)
+    if "rescale" in leaves:
+        turned = turned * leaves["rescale"].reshape(-1, *[1] * (weight.ndim - 1))
+    return turned - weight
+
+
+def _turns(leaves: Leaves, weight: Tensor) -> Tensor:
+    """Cayley's (I + Q) / (I - Q) with Q = B - B^T, whose length alpha times the outputs limits where it is above
+    0."""
     blocks = leaves["oft_blocks"]
     skew = blocks - blocks.mT
     limit = float(leaves[ALPHA]) * weight.shape[0] if ALPHA in leaves else 0.0
@@ -153,12 +168,21 @@ def _rotation(leaves: Leaves, weight: Tensor) -> Tensor:
         norm = skew.norm().clamp(min=TINY)
         skew = skew * (norm.clamp(max=limit) / norm)
     one = torch.eye(blocks.shape[-1], device=blocks.device, dtype=blocks.dtype)
-    turn = (one + skew) @ torch.linalg.inv(one - skew)
-    in_blocks = weight.reshape(*blocks.shape[:2], *weight.shape[1:])
-    turned = torch.einsum("knm,kn...->km...", turn, in_blocks).flatten(0, 1)
-    if "rescale" in leaves:
-        turned = turned * leaves["rescale"].reshape(-1, *[1] * (weight.ndim - 1))
-    return turned - weight
+    turns: Tensor = (one + skew) @ torch.linalg.inv(one - skew)
+    return turns
+
+
+def _turned(turns: Tensor, weight: Tensor) -> Tensor:
+    in_blocks = weight.reshape(*turns.shape[:2], *weight.shape[1:])
+    return torch.einsum("kmn,kn...->km...", turns, in_blocks).flatten(0, 1)
+
+
+def _butterfly(stages: Tensor, weight: Tensor) -> Tensor:
+    for number, turns in enumerate(stages):
+        near, others = 2**number * (turns.shape[-1] // 2), weight.shape[1:]
+        mixed = _turned(turns, weight.reshape(-1, 2, near, *others).transpose(1, 2).flatten(0, 2))
+        weight = mixed.reshape(-1, near, 2, *others).transpose(1, 2).flatten(0, 2)
+    return weight
 
 
 def _decomposed(weight: Tensor, magnitude: Tensor) -> Tensor:

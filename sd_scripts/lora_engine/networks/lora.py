@@ -234,6 +234,12 @@ class LoraNetwork:
         """The modules by name, of one part or of all."""
         return {name: one for name, one in self.modules.items() if part in (None, self._places[name].part)}
 
+    def learning(self, part: Part | None = None) -> Iterator[tuple[str, nn.Parameter, bool]]:
+        """Each weight with its layer's name and whether LoRA+ lets it learn faster."""
+        for name, module in self.modules_of(part).items():
+            yield name, module.down, False
+            yield name, module.up, True
+
     def parameters(self, part: Part | None = None) -> list[nn.Parameter]:
         """The trainable weights, of one part or of all."""
         return [weight for module in self.modules_of(part).values() for weight in (module.down, module.up)]
