@@ -18,7 +18,7 @@ class Settings extends Island {
   static sheets = [look];
 
   begin() {
-    this.groups = new Map();
+    Object.assign(this, { groups: new Map(), shown: null, folders: null });
     this.note = h("p.error", { role: "alert" });
     this.ways = h("nav.parts", { "aria-label": t("settings.parts"), onclick: () => ((this.shown = null), this.arrive()) });
     this.cards = h("div.cards", {});

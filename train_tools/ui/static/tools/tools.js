@@ -25,6 +25,7 @@ class Tools extends Island {
   static sheets = [chartLook, look];
 
   begin() {
+    this.shown = null;
     this.notices = new Notices();
     this.ways = h("nav.ways", { "aria-label": t("screens.tools") });
     this.recent = new Recent(this, (file) => this.inspect(file));
