@@ -234,6 +234,14 @@ def test_what_is_done_already_is_not_looked_at(desk, monkeypatch):
     assert not any(finding.check == "rank" for finding in desk.look(network_dim="64").findings)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_told"), [("algo=lokr", False), ("algo=full", False), ("algo=loha", True)]
+)
+def test_a_rank_is_not_too_high_where_it_is_no_width(desk, arguments, is_told):
+    findings = desk.look(network_module="lycoris.kohya", network_dim="10000", network_args=arguments).findings
+    assert any(finding.check == "rank" for finding in findings) is is_told
+
+
 def test_looking_changes_nothing(desk, tmp_path):
     def files() -> dict[Path, float]:
         projects = desk.app.outputs.projects
