@@ -18,7 +18,7 @@ export class ToolForm {
     this.button = h("button.primary", { disabled: true }, t("tools.start"));
     const named = h("label.field.wide", {}, h("span", {}, t("tools.name")), h("span.path", {}, this.file, h("code", {}, ".safetensors")));
     const fields = h("div.fields", {}, this.inputs.map((input) => input.drawn(change)), named);
-    this.element = h("form", { hidden: true, "aria-label": t(`tools.names.${name}`), onsubmit: (event) => this.submit(event) }, h("p.hint", {}, t(`tools.hints.${name}`)), fields, h("div.foot", {}, this.plan, this.replacing, this.button));
+    this.element = h("form", { "aria-label": t(`tools.names.${name}`), onsubmit: (event) => this.submit(event) }, h("p.hint", {}, t(`tools.hints.${name}`)), fields, h("div.foot", {}, this.plan, this.replacing, this.button));
     this.draw();
   }
 

@@ -16,7 +16,7 @@ export class Inspect {
     this.found = h("div.found", { "aria-live": "polite" });
     const look = h("button.primary", {}, t("tools.inspect"));
     this.path.element.append(look);
-    this.element = h("form", { hidden: true, "aria-label": t("tools.names.inspect"), onsubmit: (event) => (event.preventDefault(), this.look()) }, h("p.hint", {}, t("tools.hints.inspect")), h("div.field.wide", {}, h("span", {}, t("tools.inputs.file")), this.path.element), this.refused, this.found);
+    this.element = h("form", { "aria-label": t("tools.names.inspect"), onsubmit: (event) => (event.preventDefault(), this.look()) }, h("p.hint", {}, t("tools.hints.inspect")), h("div.field.wide", {}, h("span", {}, t("tools.inputs.file")), this.path.element), this.refused, this.found);
   }
 
   fill({ file = "" }) {

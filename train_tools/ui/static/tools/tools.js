@@ -30,9 +30,10 @@ class Tools extends Island {
     this.ways = h("nav.ways", { "aria-label": t("screens.tools") });
     this.recent = new Recent(this, (file) => this.inspect(file));
     const kept = (wish) => this.shown && places.current.screen === "tools" && places.note({ tool: this.shown, wish: wish === null ? null : JSON.stringify(wish) });
-    const told = { notices: this.notices, kept, ordered: () => this.recent.feed.now() };
-    this.forms = { ...Object.fromEntries(Object.entries(INPUTS).map(([name, inputs]) => [name, new ToolForm(name, inputs(), told)])), inspect: new Inspect({ kept }) };
-    this.root.append(this.ways, h("div.main", {}, Object.values(this.forms).map((form) => form.element)), this.recent.element, this.notices.element);
+    this.told = { notices: this.notices, kept, ordered: () => this.recent.feed.now() };
+    this.forms = new Map();
+    this.main = h("div.main", {});
+    this.root.append(this.ways, this.main, this.recent.element, this.notices.element);
     this.on(places, "arrived", () => this.arrive());
     this.arrive();
   }
@@ -45,9 +46,16 @@ class Tools extends Island {
     if (named === this.shown) return;
     this.shown = named;
     this.ways.replaceChildren(...TOOLS.map((each) => link({ screen: "tools", query: { tool: each } }, "a", { "aria-current": each === named ? "page" : false }, t(`tools.names.${each}`))));
-    for (const [name, form] of Object.entries(this.forms)) form.element.hidden = name !== named;
-    if (wish) this.forms[named].fill(read(wish));
-    else this.forms[named].keep();
+    const form = this.form(named);
+    this.main.replaceChildren(form.element);
+    if (wish) form.fill(read(wish));
+    else form.keep();
+  }
+
+  /** Made when it is first wanted; what was typed into it stays while the page is open. */
+  form(name) {
+    if (!this.forms.has(name)) this.forms.set(name, name === "inspect" ? new Inspect(this.told) : new ToolForm(name, INPUTS[name](), this.told));
+    return this.forms.get(name);
   }
 
   inspect(file) {
