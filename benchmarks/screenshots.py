@@ -2,8 +2,8 @@
 
     python -m benchmarks.screenshots [doc/images]
 
-Opens the demo in `outputs` beside the program, serves it, and looks at it in Chromium. Nothing is trained. Paths are
-to be seen on the pictures: run it in a clone that lies where anybody's might, such as /home/me/train-tools.
+Opens the demo in `outputs` beside the program, serves it, and looks at it in Chromium. Nothing is trained. Paths
+are to be seen on the pictures: run it in a clone that lies where anybody's might, such as /home/me/train-tools.
 """
 
 from __future__ import annotations
