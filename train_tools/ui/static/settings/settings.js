@@ -27,6 +27,9 @@ class Settings extends Island {
     this.own = [new ThisBrowser(), this.trainers, new Health()].map((each) => each.element);
     this.root.append(h("div.sides", {}, this.ways, h("div.main", {}, this.note, this.cards)));
     this.on(places, "arrived", () => this.arrive());
+    const sight = new IntersectionObserver(() => this.arrive());
+    sight.observe(this);
+    this.leaving.signal.addEventListener("abort", () => sight.disconnect());
     this.feed = new Feed(this, () => "settings", (answer) => this.show(answer), (error) => say(this.note, error.message), MANY_FILES_MS);
   }
 
@@ -57,16 +60,16 @@ class Settings extends Island {
     this.downloads.folders(folders.filter((each) => !each.problem).map((each) => each.folder));
   }
 
-  /** Goes to the part that the address names. */
+  /** Goes to the part that the address names, once it can be seen: Gradio shows the page when it is whole. */
   arrive() {
     const named = places.current.screen === "settings" ? places.current.query.part : null;
     const cards = [...this.cards.children];
     this.ways.replaceChildren(...cards.map((each) => link({ screen: "settings", query: { part: each.dataset.part } }, "a", { "aria-current": each.dataset.part === named ? "true" : false }, each.getAttribute("aria-label"))));
     const card = cards.find((each) => each.dataset.part === named);
     if (!card || named === this.shown) return;
-    this.shown = named;
     card.scrollIntoView();
     card.focus({ preventScroll: true });
+    if (this.root.activeElement === card) this.shown = named;
   }
 }
 
