@@ -26,6 +26,7 @@ settings.load_profile("house")
 
 def pytest_configure() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # inherited by every process a test starts
+    os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no models")  # those of whoever tests change nothing
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background; children would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

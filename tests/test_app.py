@@ -22,6 +22,7 @@ from train_tools.errors import (
 )
 from train_tools.files import read_toml
 from train_tools.grids.cells import Count
+from train_tools.model.draft import Draft
 from train_tools.model.job import JobState
 from train_tools.model.paths import AttemptPaths
 from train_tools.model.plan import Turn
@@ -65,7 +66,7 @@ def wanted(**options: str) -> dict[str, str]:
 
 
 def submit(app: App, grid: str | None = None, **options: str):
-    return app.grids.submit(PROJECT, VERSION, wanted(**options), grid)
+    return app.grids.submit(PROJECT, VERSION, Draft(assignments=wanted(**options), grid=grid))
 
 
 def train(app: App) -> None:
@@ -195,7 +196,7 @@ def test_a_grid_can_not_be_named_out_of_its_folder(app, name):
 def test_a_grid_that_is_submitted_again_runs_what_is_new_in_it(app):
     first = submit(app, grid="ночь 1", network_dim="8,16")
     assert (first.grid, len(first.jobs)) == ("ночь 1", 2)
-    again = app.grids.submit(PROJECT, VERSION, {"train_batch_size": "1,2"}, "ночь 1")
+    again = app.grids.submit(PROJECT, VERSION, Draft(assignments={"train_batch_size": "1,2"}, grid="ночь 1"))
     assert (len(again.jobs), len(again.already)) == (2, 2)
     assert app.grids.names(PROJECT, VERSION) == ("ночь 1",)
 
@@ -206,7 +207,7 @@ def test_a_grid_file_is_edited_and_submitted_again(app):
     file.write_text(
         file.read_text(encoding="utf-8").replace("[\n    8,\n    16,\n]", '"8:32:*2"'), encoding="utf-8"
     )
-    again = app.grids.submit(PROJECT, VERSION, grid="mine")
+    again = app.grids.submit(PROJECT, VERSION, Draft(grid="mine"))
     assert (len(first.jobs), len(again.jobs), len(again.already)) == (2, 1, 2)
 
 

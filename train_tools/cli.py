@@ -128,13 +128,17 @@ def rescan(as_json: AsJson = False) -> None:
 @commands.command()
 @told
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback is for you to guard.")] = (
-        "127.0.0.1"
-    ),
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; where other machines reach it, a password must be set.")
+    ] = "127.0.0.1",
+    listen: Annotated[bool, typer.Option("--listen", help="Listen on all addresses, as --host 0.0.0.0.")] = False,
     port: Annotated[int, typer.Option(help="Port of the page; 0 takes a free one.")] = 7870,
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A further name this machine is called by.")
     ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Let other machines in with the token alone, without a password.")
+    ] = False,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     cpu_slots: CpuSlots = None,
 ) -> None:
@@ -148,13 +152,42 @@ def serve(
     app.jobs.slots()
     run_service(
         app,
-        host=host,
+        host="0.0.0.0" if listen else host,
         port=port,
+        insecure=insecure,
         hosts=tuple(allow_host or ()),
         open_browser=open_browser,
         mount=mount_page,
         say=lambda address: say(f"Train Tools is at {address}"),
     )
+
+
+@commands.command()
+@told
+def password(
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Forget the password; the token alone opens then.")
+    ] = False,
+    from_stdin: Annotated[
+        bool, typer.Option("--stdin", help="Read it from standard input instead of asking.")
+    ] = False,
+) -> None:
+    """Set the password that opens the page from other machines. Kept as a hash, in your own state folder."""
+    from train_tools.server.password import hashed
+    from train_tools.terminal import say
+
+    settings = the_app().settings
+    if remove:
+        settings.set_page_password("")
+        say("The password is forgotten. Whoever signed in with it is signed out once the service starts anew.")
+        return
+    typed = sys.stdin.readline().rstrip("\r\n") if from_stdin else _typed_twice()
+    settings.set_page_password(hashed(typed))
+    say("The password is set, from the next start of the service on: `train-tools serve --listen`.")
+
+
+def _typed_twice() -> str:
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
 def main() -> NoReturn:

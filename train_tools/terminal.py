@@ -170,6 +170,7 @@ def plan_object(plan: Plan) -> dict[str, Any]:
                 "epochs": entry.epochs,
                 "checkpoints": entry.checkpoints,
                 "done": entry.done,
+                "left_out": entry.left_out,
             }
             for entry in plan.runs
         ],
@@ -195,7 +196,7 @@ def print_plan(plan: Plan) -> None:
         ("", "run", "steps", "epochs", "checkpoints"),
         [
             (
-                Text("done", style="green") if entry.done else str(number),
+                Text("done", style="green") if entry.done else "left out" if entry.left_out else str(number),
                 entry.run.label,
                 f"{entry.steps:,}",
                 str(entry.epochs),

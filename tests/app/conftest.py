@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.faults.stand_in import stand_in_app
 from train_tools.app import App
+from train_tools.model.draft import Draft
 
 POCKET = Path(__file__).parents[2] / "projects_template" / "demo" / "pocket-sd1.safetensors"
 PROJECT, VERSION = "it's [red] кот", "v1"
@@ -34,7 +35,7 @@ def draw_version(app: App, pictures: Path) -> None:
 def submit(app: App, grid: str | None = None, **options: str) -> tuple[int, ...]:
     """Queues runs and returns their jobs."""
     wanted = {"pretrained_model_name_or_path": str(POCKET), "network_dim": "8", **options}
-    return app.grids.submit(PROJECT, VERSION, wanted, grid).jobs
+    return app.grids.submit(PROJECT, VERSION, Draft(assignments=wanted, grid=grid)).jobs
 
 
 def train(app: App) -> None:

@@ -25,6 +25,7 @@ from train_tools.errors import (
     TrainToolsError,
 )
 from train_tools.files import read_toml
+from train_tools.model.draft import Draft
 from train_tools.model.job import JobState
 from train_tools.model.paths import AttemptPaths
 from train_tools.runs.record import read_record
@@ -46,12 +47,12 @@ def kohya(app: App, checkout: Path) -> App:
 
 def plan(app: App, engine: str | None = "kohya", **options: str) -> Any:
     wanted = {"pretrained_model_name_or_path": str(POCKET), **options}
-    return app.grids.plan(PROJECT, VERSION, wanted, engine=engine)
+    return app.grids.plan(PROJECT, VERSION, Draft(assignments=wanted, engine=engine))
 
 
 def queue(app: App, **options: str) -> tuple[int, ...]:
     wanted = {"pretrained_model_name_or_path": str(POCKET), "max_train_epochs": "2", **options}
-    return app.grids.submit(PROJECT, VERSION, wanted, engine="kohya").jobs
+    return app.grids.submit(PROJECT, VERSION, Draft(assignments=wanted, engine="kohya")).jobs
 
 
 def checkpoints(app: App) -> list[tuple[str, int]]:
@@ -217,9 +218,9 @@ def test_a_version_remembers_the_trainer_of_its_last_grid_and_a_grid_its_own(koh
     assert read_toml(record)["trainer"] == {"engine": "kohya"}
     submit(kohya, grid="mine", seed="2")
     assert kohya.grids.record(PROJECT, VERSION, "mine").grid.engine == "kohya"
-    kohya.grids.submit(PROJECT, VERSION, {"seed": "3"}, "ours", engine="bundled")
+    kohya.grids.submit(PROJECT, VERSION, Draft(assignments={"seed": "3"}, grid="ours", engine="bundled"))
     assert plan(kohya, engine=None).engine == "bundled"
-    assert kohya.grids.plan(PROJECT, VERSION, grid="mine").engine == "kohya"
+    assert kohya.grids.plan(PROJECT, VERSION, Draft(grid="mine")).engine == "kohya"
     assert read_toml(record)["trainer"] == {"engine": "bundled"}
 
 
@@ -247,7 +248,7 @@ def test_a_grid_is_trained_through_the_queue(kohya):
     runs = [read_record(kohya.versions.paths(PROJECT, VERSION).run(name)) for name in run_names(kohya)]
     assert {record.run.spec.engine for record in runs} == {"kohya"}
     assert {record.made_with.engine_commit for record in runs} == {COMMIT}
-    assert kohya.grids.submit(PROJECT, VERSION, engine="kohya").jobs == ()
+    assert kohya.grids.submit(PROJECT, VERSION, Draft(engine="kohya")).jobs == ()
 
 
 def run_names(app: App) -> list[str]:
@@ -257,7 +258,7 @@ def run_names(app: App) -> list[str]:
 def test_the_queue_tells_the_runs_of_two_trainers_apart(kohya):
     [theirs] = queue(kohya, network_dim="8")
     wanted = {"pretrained_model_name_or_path": str(POCKET), "network_dim": "8"}
-    [ours] = kohya.grids.submit(PROJECT, VERSION, wanted, engine="bundled").jobs
+    [ours] = kohya.grids.submit(PROJECT, VERSION, Draft(assignments=wanted, engine="bundled")).jobs
     assert kohya.jobs.get(theirs).title.startswith(f"{PROJECT} / {VERSION} (kohya): ")
     assert kohya.jobs.get(ours).title.startswith(f"{PROJECT} / {VERSION}")
     assert "bundled" not in kohya.jobs.get(ours).title

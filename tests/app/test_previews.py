@@ -153,14 +153,6 @@ def test_what_the_trainer_painted_stands_in_the_row_of_its_moment(app: App) -> N
     shutil.rmtree(folder)
 
 
-def test_checkpoints_come_in_pages(app: App) -> None:
-    page = app.previews.page(PROJECT, VERSION, None, first=0, count=1)
-    assert page.checkpoints == 4
-    assert len(page.matrix.rows) == 1 + 2, "a run's checkpoints stay together"
-    rest = app.previews.page(PROJECT, VERSION, None, first=2, count=10)
-    assert [row.run for row in rest.matrix.rows[1:]] == ["network_dim=16"] * 2
-
-
 def test_a_lora_from_elsewhere_is_rendered_too(app: App, tmp_path: Path) -> None:
     foreign = write_lora(tmp_path / "theirs.safetensors")
     app.previews.change(PROJECT, VERSION, lambda settings: replace(settings, other_loras=(str(foreign),)))

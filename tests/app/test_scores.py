@@ -15,6 +15,7 @@ from tests.lora_engine.lessons import POCKET, ZORBS, School, subset
 from tests.renderers.scene import write_lora
 from train_tools.app import App, open_app
 from train_tools.errors import ChangedMeanwhileError, NotFoundError, OptionValueError
+from train_tools.model.draft import Draft
 from train_tools.model.job import JobState
 from train_tools.model.preview import PreviewSettings
 from train_tools.model.score import Preference, Remark, ScoreTable
@@ -51,7 +52,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, school: School) -> Iterator[Ap
         app.versions.import_images(PROJECT, VERSION, [ZORBS])
         app.versions.prepare(PROJECT, VERSION)
         wanted = {"pretrained_model_name_or_path": str(POCKET), "learning_rate": "1e-3,2e-3,3e-3"}
-        for job in app.grids.submit(PROJECT, VERSION, wanted, "rates").jobs:
+        for job in app.grids.submit(PROJECT, VERSION, Draft(assignments=wanted, grid="rates")).jobs:
             app.jobs.cancel(job)
         paths = app.versions.paths(PROJECT, VERSION)
         runs = app.grids.record(PROJECT, VERSION, "rates").runs

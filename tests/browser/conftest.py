@@ -119,7 +119,7 @@ def page(chrome: Browser, house: House) -> Iterator[Page]:
     page.on("console", said)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(house.address)
-    page.get_by_role("tab", name="Dataset").wait_for()
+    page.get_by_role("link", name="Dataset").wait_for()
     yield page
     context.close()
     assert not complaints

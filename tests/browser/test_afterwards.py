@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 def test_a_shutdown_is_asked_for_twice_counted_down_and_revoked(page: Page, house) -> None:
     (job,) = house.app.jobs.queue.add([NewJob(kind="train", title="the last one", folder="last")])
-    page.get_by_role("tab", name="Queue").click()
+    page.get_by_role("link", name="Queue", exact=True).click()
     page.get_by_role("button", name="Shut this machine down when the queue is done").click()
     assert house.app.machine.after_queue.then == "nothing"
     page.get_by_role("button", name="Really shut it down").click()

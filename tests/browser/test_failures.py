@@ -23,7 +23,7 @@ def test_a_failed_training_says_its_exit_code_what_happened_and_what_to_do(page:
     paths.log.write_text("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB\n")
     write_exit(paths, Exit(code=1))
     queue.finish(job.id, job.attempt, Verdict(state=JobState.FAILED, message="The trainer ended."))
-    page.get_by_role("tab", name="Queue").click()
+    page.get_by_role("link", name="Queue", exact=True).click()
     row = page.locator(f"[data-job='{job.id}']")
     expect(row).to_contain_text("Exit code 1. The memory of the graphics card ran out.")
     expect(row).to_contain_text("batch size 1")
@@ -40,7 +40,7 @@ def test_a_training_that_ran_out_of_memory_is_queued_with_less_by_a_click(page: 
     paths.log.write_text("CUDA out of memory. Tried to allocate 2 GiB\n")
     write_exit(paths, Exit(code=1))
     queue.finish(job.id, job.attempt, Verdict(state=JobState.FAILED, message="The trainer ended."))
-    page.get_by_role("tab", name="Queue").click()
+    page.get_by_role("link", name="Queue", exact=True).click()
     page.get_by_role("button", name=f"Retry {job.title} with less memory").click()
     expect(page.get_by_text("train_batch_size=1")).to_be_visible()
     [made] = [each for each in house.app.jobs.all() if each.title.endswith("gradient_accumulation_steps=4")]

@@ -6,7 +6,7 @@ import pytest
 
 from train_tools.checkpoints.keeping import those_to_go
 from train_tools.errors import NotFoundError, OptionValueError
-from train_tools.model.checkpoint import Checkpoint, Keep, MarkedCheckpoint, Marks
+from train_tools.model.checkpoint import Checkpoint, Keep, KeepBy, MarkedCheckpoint, Marks
 
 
 def marked(name: str, rating: int = 0, *, pinned: bool = False) -> MarkedCheckpoint:
@@ -42,6 +42,26 @@ def test_the_best_by_score_stay_whatever_their_stars():
     scores = {"r/cat-1": 0.9, "r/cat-2": 0.1, "r/cat": 0.5}
     assert staying(Keep(best=1, scores=scores, finals=False)) == ["cat-1", "cat-3"]
     assert staying(Keep(best=2, scores=scores, finals=False)) == ["cat-1", "cat-3", "cat"]
+
+
+def trained(run: str, step: int) -> MarkedCheckpoint:
+    file = Path(f"/{run}/cat-{step}.safetensors")
+    checkpoint = Checkpoint(run=run, path=file, size_bytes=1, modified=0, epoch=1, step=step, final=False)
+    return MarkedCheckpoint(checkpoint=checkpoint, marks=Marks())
+
+
+def test_those_that_were_trained_for_longest_stay_of_all_or_of_each_run():
+    both = [trained("r", 1), trained("r", 2), trained("s", 3), trained("s", 4)]
+    assert staying(Keep(best=2, by=KeepBy.STEP, finals=False), both) == ["cat-3", "cat-4"]
+    assert staying(Keep(best=1, by=KeepBy.STEP, each_run=True, finals=False), both) == ["cat-2", "cat-4"]
+
+
+@pytest.mark.parametrize(
+    "wish", [{"by": KeepBy.SCORE}, {"each_run": True}, {"best": 1, "by": KeepBy.STEP, "scores": {"r/cat": 1.0}}]
+)
+def test_a_wish_that_says_only_half_is_refused(wish):
+    with pytest.raises(OptionValueError):
+        Keep(**wish)
 
 
 def test_those_that_share_the_last_place_stay_together():

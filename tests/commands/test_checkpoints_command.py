@@ -81,6 +81,7 @@ def test_keep_says_first_and_moves_then_and_a_token_brings_back(say, tmp_path):
         scores.write_text(text)
         refused(say(*asked), "RUN/NAME")
     refused(say("checkpoints", "keep", *VERSION, "--no-finals"), "which are to stay")
+    refused(say("checkpoints", "keep", *VERSION, "--by", "step"), "How many of the best by step")
 
 
 def test_metadata_are_edited_and_undone(say):

@@ -129,6 +129,7 @@ def test_a_preset_of_one_trainer():
         "mixed_precision": "bf16",
         "save_precision": "bf16",
         "gradient_checkpointing": True,
+        "ema_decay": 0.999,
         "cache_latents": True,
         "enable_bucket": True,
         "resolution": "1024",
@@ -139,7 +140,7 @@ def test_a_preset_of_one_trainer():
         "save_every_n_epochs": 2,
     }
     became = fates(config)
-    assert became["ema"] is became["lora_decompose"] is Fate.NOT_SUPPORTED
+    assert became["lora_decompose"] is Fate.NOT_SUPPORTED
     assert became["text_encoder.stop_training_after"] is Fate.NOT_SUPPORTED
     assert became["wholly_new_key"] is Fate.UNKNOWN
     assert any("mix the sizes 1024, 768" in note for note in config.notes)
@@ -285,13 +286,27 @@ def test_the_attention_of_kohya_ss_had_two_spellings(written, option):
 
 
 def test_networks_that_can_not_be_trained_are_told():
-    config = import_text("x.json", json.dumps({"LoRA_type": "LyCORIS/LoKr", "factor": 8, "use_tucker": True}))
+    config = import_text("x.json", json.dumps({"LoRA_type": "LoRA-FA", "factor": 8}))
     assert "network_module" not in config.options
-    assert fates(config) == {
-        "LoRA_type": Fate.NOT_SUPPORTED,
-        "factor": Fate.NOT_SUPPORTED,
-        "use_tucker": Fate.NOT_SUPPORTED,
-    }
+    assert fates(config) == {"LoRA_type": Fate.NOT_SUPPORTED, "factor": Fate.WITHOUT_EFFECT}
+
+
+def test_networks_of_lycoris_come_with_the_arguments_that_mean_something_to_them():
+    said = {"LoRA_type": "LyCORIS/LoKr", "factor": 8, "use_cp": True, "train_norm": False, "constrain": 0.1}
+    config = kohya_ss(**said, LyCORIS_preset="attn-mlp", conv_dim=4, bypass_mode=True)
+
+    assert config.options["network_module"] == "lycoris.kohya"
+    arguments = {"algo=lokr", "factor=8", "use_tucker=True", "preset=attn-mlp", "conv_dim=4"}
+    assert arguments <= set(config.options["network_args"])
+    told = fates(config)
+    assert {told[key] for key in ("train_norm", "constrain", "bypass_mode")} == {Fate.WITHOUT_EFFECT}
+    assert config.notes == ()
+
+
+def test_kohyas_dylora_has_a_module_of_its_own():
+    config = kohya_ss(LoRA_type="Kohya DyLoRA", unit=4)
+    assert config.options["network_module"] == "networks.dylora"
+    assert "unit=4" in config.options["network_args"]
 
 
 def test_what_is_typed_behind_the_command_line_comes_last():

@@ -172,7 +172,7 @@ def test_a_training_that_was_counted_in_steps_is_so_again(write_lora):
     ("key", "text", "fate"),
     [
         ("ss_network_module", "os.system", Fate.REFUSED),
-        ("ss_network_module", "lycoris.kohya", Fate.NOT_SUPPORTED),
+        ("ss_network_module", "networks.oft", Fate.NOT_SUPPORTED),
         ("ss_optimizer", "some.module.Evil(run=__import__('os').system('x'))", Fate.NOT_SUPPORTED),
         ("ss_optimizer", "torch.optim.adamw.AdamW(((", Fate.NOT_SUPPORTED),
         ("ss_optimizer", "", Fate.NOT_SUPPORTED),

@@ -37,7 +37,7 @@ ROOMS = {
     "preflight": {"memory", "runs", "options", "model", "sd_contract"},
     "follow_ups": {"jobs", "machine", "previews", "runs", "settings", "model", "sd_contract"},
     "previews": {"jobs", "projects", "options", "model", "sd_contract"},
-    "scoring": {"datasets", "jobs", "runs", "model", "sd_contract"},
+    "scoring": {"captioners", "base_models", "datasets", "jobs", "runs", "model", "sd_contract"},
     "tools": {"jobs", "model", "sd_contract"},
     "engines": {"runs", "failures", "options", "model", "sd_contract"},
     "renderers": {"previews", "jobs", "settings", "model", "sd_contract"},

@@ -1,5 +1,5 @@
-"""A stand-in for the driver's program, answering from files: `used`, `use`, `held`, `cards` and `holders` are what
-it says."""
+"""A stand-in for the driver's program, answering from files: what it says is in `used`, `use`, `load`, `held`,
+`cards` and `holders`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ name = (
     "list" if "-L" in words
     else "used" if "--query-gpu=memory.used" in words
     else "use" if "--query-gpu=memory.total,memory.used" in words
+    else "load" if "utilization.gpu" in question
     else "cards" if "compute_cap" in question
     else "cards-of-old" if "--query-gpu=uuid" in question
     else "holders" if "gpu_uuid" in question

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from lora_engine.families import load
-from lora_engine.families.prompts import Inversion, encode_prompts, read_inversion, together
+from lora_engine.families.prompts import Inversion, encode_prompts, read_inversion
+from lora_engine.output.pictures import together
 from sd_contract.base_models.base_model import inspect_trainable
 from sd_contract.errors import CheckpointError
 
@@ -63,8 +64,10 @@ def test_stress_makes_a_word_weigh_more_and_keeps_the_mean(model):
 
 
 def test_prompts_of_different_length_are_not_put_into_one_batch(model):
-    assert len(together(encode_prompts(model, ["a", "b"]))) == 1
-    assert [len(text) for text in together(encode_prompts(model, ["a", "b BREAK c"]))] == [1, 1]
+    pictures = [encode_prompts(model, ["a", "b"])] * 3
+    assert [len(text) for text in together(pictures)] == [6]
+    pictures = [encode_prompts(model, ["a", "b BREAK c"])] * 3
+    assert [len(text) for text in together(pictures)] == [3, 3]
 
 
 def test_an_inversion_takes_its_words_place_with_all_its_vectors(model):

@@ -12,7 +12,7 @@ from tests.engines.conformance import POCKET
 from train_tools.memory.blocks import Block, text_blocks, unet_blocks
 from train_tools.memory.estimate import CONTEXT_BYTES, MemoryEstimate, memory_of
 from train_tools.memory.numbers import FULL
-from train_tools.memory.sizes import inspected
+from train_tools.memory.sizes import Sizes, inspected
 from train_tools.runs.costs import checkpoint_bytes
 
 GIB = 2**30
@@ -143,7 +143,7 @@ def test_the_lever_is_what_takes_most_off(sd1, options, says):
 
 
 def test_where_nothing_takes_much_off_there_is_no_lever(sd1):
-    told = {**BF16, **UNET_ONLY, **CHECKPOINTING, "network_dim": 4, "train_batch_size": 1}
+    told = {**BF16, **UNET_ONLY, **CHECKPOINTING, "network_dim": 4, "train_batch_size": 1, "fp8_base": True}
     assert parts_at(told, sd1).lever == ""
 
 
@@ -171,3 +171,20 @@ def test_a_model_that_was_replaced_is_read_again(sd1, tmp_path):
     path.unlink()
     path.symlink_to(sd1)
     assert memory_of({}, path).bytes > 3 * small
+
+
+@pytest.mark.parametrize(
+    ("arguments", "learning"),
+    [
+        (("preset=unet-only",), 4_232_864),
+        (("preset=attn-mlp", "algo=loha"), 2 * 2_359_296),
+        (("preset=unet-transformer-only", "algo=full"), 267_139_520),
+    ],
+)
+def test_a_network_of_lycoris_has_about_the_weights_that_are_trained(sd1, arguments, learning):
+    """Counted by putting the network on a U-Net and a text encoder of full size."""
+    options = {"network_module": "lycoris.kohya", "network_dim": 4, "network_args": arguments}
+    sizes = Sizes(options, inspected(sd1), engine="bundled", on_gpu=True)
+
+    assert checkpoint_bytes(options, sd1) == sizes.weight_bytes
+    assert sizes.weight_bytes / 4 == pytest.approx(learning, rel=0.05)

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from tests.app.conftest import POCKET, PROJECT, VERSION, draw_version
 from tests.engines.kohya_checkout import lay_out
 from train_tools.app import App, open_app
+from train_tools.model.draft import Draft
 from train_tools.model.finding import Finding, Level
 from train_tools.model.preflight import Preflight
 
@@ -37,7 +38,7 @@ class Desk:
 
     def look(self, engine: str = "bundled", **options: str) -> Preflight:
         wanted = {"pretrained_model_name_or_path": str(POCKET), **USUAL, **options}
-        return self.app.grids.preflight(PROJECT, VERSION, wanted, engine=engine)
+        return self.app.grids.preflight(PROJECT, VERSION, Draft(assignments=wanted, engine=engine))
 
     def found(self, words: str, engine: str = "bundled", **options: str) -> Finding:
         """The one finding that says so."""

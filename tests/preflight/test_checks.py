@@ -63,6 +63,8 @@ def test_a_number_format_is_one_that_the_card_has(desk, on, device, precision, l
     ("options", "cure"),
     [
         ({"optimizer_type": "AdamW8bit"}, "Set optimizer_type=AdamW."),
+        ({"optimizer_type": "PagedAdamW32bit"}, "Set optimizer_type=AdamW."),
+        ({"optimizer_type": "PagedLion8bit"}, "Set optimizer_type=Lion."),
         ({"xformers": "true"}, "Take xformers out"),
     ],
 )
@@ -230,6 +232,14 @@ def test_warnings_come_with_the_submission(desk):
 def test_what_is_done_already_is_not_looked_at(desk, monkeypatch):
     monkeypatch.setattr("train_tools.app.readings.is_trained", lambda paths: True)
     assert not any(finding.check == "rank" for finding in desk.look(network_dim="64").findings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_told"), [("algo=lokr", False), ("algo=full", False), ("algo=loha", True)]
+)
+def test_a_rank_is_not_too_high_where_it_is_no_width(desk, arguments, is_told):
+    findings = desk.look(network_module="lycoris.kohya", network_dim="10000", network_args=arguments).findings
+    assert any(finding.check == "rank" for finding in findings) is is_told
 
 
 def test_looking_changes_nothing(desk, tmp_path):

@@ -12,6 +12,7 @@ from benchmarks.pocket.blueprint import Blueprint, build
 from benchmarks.pocket.single_file import save
 from tests.app.conftest import POCKET, PROJECT, VERSION
 from tests.preflight.conftest import USUAL
+from train_tools.model.draft import Draft
 from train_tools.model.finding import Level
 
 BOTH = pytest.mark.parametrize("engine", ["bundled", "kohya"])
@@ -249,7 +250,7 @@ def test_a_text_encoder_that_is_read_once_and_trained(desk, tmp_path):
 def test_files_that_would_be_replaced(desk, engine):
     """Were overwritten. A run's folder is its own; files of strangers in it are found before."""
     wanted = {"pretrained_model_name_or_path": str(POCKET), **USUAL}
-    plan = desk.app.grids.plan(PROJECT, VERSION, wanted, engine=engine)
+    plan = desk.app.grids.plan(PROJECT, VERSION, Draft(assignments=wanted, engine=engine))
     folder = desk.app.versions.paths(PROJECT, VERSION).run(plan.runs[0].run.name).folder
     folder.mkdir(parents=True)
     (folder / "mine.safetensors").write_bytes(b"precious")

@@ -16,7 +16,7 @@ from sd_contract.tensors.tensor_files import verify_safetensors
 from train_tools.model.preview import Picture
 from train_tools.previews.renderer import Launch, RenderRequest
 from train_tools.renderers.diffusers import DiffusersRenderer
-from train_tools.renderers.session import main
+from train_tools.renderers.session import OneByOne, main
 
 
 class StandInRenderer:
@@ -47,4 +47,4 @@ class StandInPainter:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], StandInPainter))
+    sys.exit(main(sys.argv[1:], lambda request: OneByOne(StandInPainter(request))))

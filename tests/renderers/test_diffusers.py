@@ -35,7 +35,7 @@ from train_tools.previews.samplers import SAMPLERS
 from train_tools.renderers.diffusers import DiffusersRenderer
 
 LARGEST_DIFFERENCE = 1
-"""Of 255 levels. Measured: 0 in every pixel."""
+"""Of 255 levels. Measured: 1, in a batch of four."""
 
 PICTURE = Picture(
     base="",

@@ -1,5 +1,5 @@
-"""Pictures of SD2 and SDXL models with a LoRA against those of diffusers' own pipelines, which load the same
-file."""
+"""Pictures of SD2 and SDXL models with a LoRA or a LoCon against those of diffusers' own pipelines, which load the
+same file."""
 
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ from lora_engine.maths.streams import Streams
 from lora_engine.networks.lora import LoraNetwork
 from lora_engine.output.pictures import new_scheduler
 from sd_contract.base_models.base_model import inspect_trainable
+from sd_contract.networks import LAYOUTS, NetworkPlan, Rank
 from sd_contract.tensors.tensor_files import file_sha256
 from tests.lora_engine.pipelines import pipeline_of
 from tests.renderers.scene import pixels_of, render
@@ -42,8 +43,10 @@ PICTURE = Picture(
 )
 
 
-def lora_for(model, path):
-    network = LoraNetwork.attach(model.unet, model.text_encoder, rank=4, alpha=2, streams=Streams(1))
+def lora_for(model, path, conv=None):
+    """A LoRA with random weights, or with ranks for convolutions a LoCon."""
+    plan = NetworkPlan(layout=LAYOUTS[model.base.family], rank=Rank(4, 2), large=conv and Rank(*conv))
+    network = LoraNetwork.planned(model.unet, model.text_encoder, plan, streams=Streams(1))
     random = torch.Generator().manual_seed(1)
     tensors = network.tensors()
     network.detach()
@@ -88,12 +91,20 @@ def diffusers_picture(model, lora):
     return np.asarray(images[0]).astype(int)
 
 
-@pytest.mark.parametrize(("family", "kind"), [("sd2", "v_prediction"), ("sdxl", "epsilon")])
-def test_a_picture_equals_that_of_the_diffusers_pipeline_on_the_same_file(tmp_path, family, kind):
+@pytest.mark.parametrize(
+    ("family", "kind", "conv"),
+    [
+        ("sd1", "epsilon", (3, 1.0)),
+        ("sd2", "v_prediction", None),
+        ("sdxl", "epsilon", None),
+        ("sdxl", "epsilon", (3, 1.0)),
+    ],
+)
+def test_a_picture_equals_that_of_the_diffusers_pipeline_on_the_same_file(tmp_path, family, kind, conv):
     base = tmp_path / f"{family}.safetensors"
     save(build(Blueprint.of_width(8, family).predicting(kind), seed=1), base, title=family)
     model = load(inspect_trainable(base))
-    lora = lora_for(model, tmp_path / "zorb.safetensors")
+    lora = lora_for(model, tmp_path / "zorb.safetensors", conv)
     with_lora = WantedPicture(picture=PICTURE, file=tmp_path / "lora.png", checkpoint=lora)
     alone = WantedPicture(picture=replace(PICTURE, weight=0.0), file=tmp_path / "base.png", checkpoint=None)
     file = BaseModelFile(path=base, sha256=file_sha256(base))

@@ -31,6 +31,17 @@ def test_the_mean_over_the_other_options_is_told_by_value():
     assert (rate.best, rate.spread) == (1e-3, pytest.approx(0.295))
     assert (rate.noise, rate.confidence) == (None, 0.0)
     assert "can't be told" in rate.evidence
+    assert rate.errors == (None, None)
+
+
+def test_of_each_value_the_best_checkpoint_is_named():
+    (rate,) = [each for each in main_effects(GRID) if each.option == "learning_rate"]
+    assert [(each.value, each.name, each.score) for each in rate.best_checkpoints] == [
+        (1e-4, "late", 0.32),
+        (1e-3, "late", 0.61),
+    ]
+    (dim,) = main_effects([run(0.30, "validation", network_dim=8), run(0.20, "validation", network_dim=16)])
+    assert [each.score for each in dim.best_checkpoints] == [0.30, 0.20], "of losses the lowest"
 
 
 def test_with_another_seed_chance_is_told_from_effects():
@@ -38,6 +49,8 @@ def test_with_another_seed_chance_is_told_from_effects():
     assert (first.option, second.option) == ("learning_rate", "network_dim")
     assert first.confidence > 0.4 > 0.2 > second.confidence
     assert first.noise == pytest.approx(0.0212, abs=0.003)
+    deviation = 0.03 / 2**0.5
+    assert first.errors == pytest.approx((deviation / 2**0.5, deviation / 2**0.5)), "two cells each"
 
 
 def test_a_cell_that_was_repeated_does_not_pull_the_means():

@@ -1,5 +1,6 @@
 """A service on a free port, with one project, as programs and browsers meet it."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ from PIL import Image
 from train_tools.app import App, open_app
 from train_tools.model.preparation import Preparation
 from train_tools.server.application import guarded
+from train_tools.server.password import hashed
 from train_tools.server.security import API, Access, Gate
 from train_tools.server.service import listening
 
 TOKEN = "a-token-for-tests-only"
+PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
@@ -40,12 +43,12 @@ def app(tmp_path: Path) -> App:
     return app
 
 
-@pytest.fixture
-def gate(app: App) -> Iterator[tuple[Gate, str]]:
-    """The running service and its address."""
+@contextlib.contextmanager
+def served(app: App, password: str = "") -> Iterator[tuple[Gate, str]]:
+    """The running service and its address; `password` is the hash of one that opens it."""
     with listening("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
-        gate = guarded(app, Access(token=TOKEN, port=port))
+        gate = guarded(app, Access(token=TOKEN, port=port, password=password))
         service = uvicorn.Server(uvicorn.Config(gate, log_level="critical", server_header=False))
         thread = threading.Thread(target=service.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -54,6 +57,12 @@ def gate(app: App) -> Iterator[tuple[Gate, str]]:
         yield gate, f"http://127.0.0.1:{port}"
         service.should_exit = True
         thread.join()
+
+
+@pytest.fixture
+def gate(app: App) -> Iterator[tuple[Gate, str]]:
+    with served(app) as gate:
+        yield gate
 
 
 @pytest.fixture
@@ -67,4 +76,11 @@ def stranger(gate: tuple[Gate, str]) -> Iterator[httpx.Client]:
 def api(gate: tuple[Gate, str]) -> Iterator[httpx.Client]:
     """Asks the API with the token."""
     with httpx.Client(base_url=gate[1] + API, headers={"X-Train-Tools-Token": TOKEN}) as client:
+        yield client
+
+
+@pytest.fixture
+def visitor(app: App) -> Iterator[httpx.Client]:
+    """A browser without the token, at a page that the password of `PASSWORD` opens."""
+    with served(app, hashed(PASSWORD)) as (_, address), httpx.Client(base_url=address) as client:
         yield client

@@ -80,6 +80,13 @@ def test_the_dataset_says_what_would_be_trained_on_and_where_it_lies(api: httpx.
     assert [image["caption"] for image in answer["shown"]] == ["a blue wall", "a red wall"]
 
 
+def test_the_dataset_is_summed_up_without_reading_it_all(api: httpx.Client, app: App) -> None:
+    (app.versions.paths("zorb", "v1").processed / "256_zorb" / "00000-0-blue.txt").unlink()
+    answer = api.get(f"{VERSION}/dataset/summary").json()
+    assert answer.pop("folder") == api.get(f"{VERSION}/dataset").json()["folder"]
+    assert answer == {"images": 2, "captions": 1, "images_per_epoch": 512, "originals": 2}
+
+
 def test_the_dataset_is_shown_in_parts(api: httpx.Client) -> None:
     part = api.get(f"{VERSION}/dataset", params={"offset": 1, "limit": 1}).json()
     assert (part["shown_from"], len(part["shown"]), part["images"]) == (1, 1, 2)
@@ -132,7 +139,9 @@ def test_runs_are_counted_and_planned_with_rules(api: httpx.Client, app: App) ->
         "extra": "--unet_lr=1e-4,2e-4 --text_encoder_lr==unet_lr/2 --shuffle_caption",
         "rules": {"exclude": ["network_dim=32 and unet_lr=2e-4"]},
     }
-    assert api.post(f"{VERSION}/plan/count", json=body).json() == {"runs": 5, "exact": True}
+    counted = api.post(f"{VERSION}/plan/count", json=body).json()
+    assert (counted["runs"], counted["exact"], counted["faults"]) == (5, True, [])
+    assert counted["axes"]["network_dim"] == {"values": ["8", "16", "32"], "total": 3}
     plan = api.post(f"{VERSION}/plan", json=body).json()
     assert (plan["runs"], plan["total"], plan["notes"]) == (5, 5, [])
     assert "network_dim=8 unet_lr=0.0001" in [entry["label"] for entry in plan["planned"]]
@@ -178,6 +187,20 @@ def waiting(app: App, *titles: str) -> list[int]:
     return app.jobs.queue.add(
         [NewJob(kind="train", title=title, folder=f"projects/zorb/{title}") for title in titles]
     )
+
+
+def test_jobs_of_some_states_are_listed_alone(api: httpx.Client, app: App) -> None:
+    first, second = app.jobs.queue.add(
+        [NewJob(kind="train", title=name, folder=f"states/{name}") for name in ("a", "b")]
+    )
+    app.jobs.cancel(second)
+
+    def listed(query: str) -> list[int]:
+        return [job["id"] for job in api.get(f"/jobs?{query}").json()["jobs"]]
+
+    assert listed("state=cancelled") == [second]
+    assert listed("state=queued&state=cancelled") == [first, second]
+    assert api.get("/jobs?state=asleep").status_code == 422
 
 
 def test_waiting_jobs_are_moved_and_told_their_places(api: httpx.Client, app: App) -> None:

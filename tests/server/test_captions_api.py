@@ -135,3 +135,24 @@ def test_captions_of_an_old_encoding_are_converted_once_it_is_said(
     assert (shown["caption"], "cp1251" in shown["problem"]) == (None, True)
     assert api.post(f"{AT}/convert", json={"encoding": "cp1251"}).json()["changed"] == 1
     assert page(api)["shown"][0]["caption"] == "синяя стена"
+
+
+def test_images_are_put_in_order_and_their_names_told_alone(api: httpx.Client) -> None:
+    assert [each["name"] for each in page(api, order="length")["shown"]] == ["00001-0-red.png", "00000-0-blue.png"]
+    backwards = page(api, order="caption", backwards=True)
+    names = api.get(f"{AT}/names", params={"order": "caption", "backwards": True}).json()
+    assert [name.rpartition("/")[2] for name in names["images"]] == ["00001-0-red.png", "00000-0-blue.png"]
+    assert names["listing"] == backwards["listing"] != page(api)["listing"]
+    assert api.get(AT, params={"order": "smell"}).status_code == 422
+
+
+def test_tags_of_chosen_images_are_counted(api: httpx.Client, blue: dict) -> None:
+    edit(api, kind="add", put="sky")
+    edit(api, kind="add", put="sea", images=[blue["image"]])
+    asked = api.post(f"{AT}/tags", json={"images": [blue["image"]]}).json()
+    assert (asked["images"], [each["tag"] for each in asked["shown"]]) == (1, ["sea", "sky"])
+
+
+def test_a_caption_is_counted_while_it_is_typed(api: httpx.Client) -> None:
+    answer = api.post(f"{AT}/tokens", json={"caption": "a red wall, a blue wall"})
+    assert answer.raise_for_status().json() == {"tokens": 7}

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.renderers.scene import write_lora
 from train_tools.app import App
@@ -43,7 +44,7 @@ def test_a_matrix_tells_its_lines_by_axis_and_what_rendering_would_cost(api: htt
     assert [row["base"] for row in matrix["rows"]] == [True, False, False]
     said = {value["axis"]: value["text"] for value in matrix["columns"][0]["values"]}
     assert said == {"prompt": "<b>a</b>", "seed": "4", "weight": "0.5"}
-    assert (matrix["missing"], matrix["checkpoints"], len(matrix["cells"])) == (2, 2, 5)
+    assert (matrix["missing"], matrix["shown"], len(matrix["cells"])) == (2, 2, 5)
     assert api.get(f"{VERSION}/grids/{grid}/missing").json() == {"pictures": 2, "seconds": None}
     assert any("CFG 10" in line for line in matrix["told_once"])
 
@@ -77,3 +78,45 @@ def test_a_run_that_has_saved_nothing_can_not_be_rendered_now(api: httpx.Client,
     queued = api.post(f"{VERSION}/previews/now/{run.name}")
     assert queued.status_code == 201 and app.jobs.get(queued.json()["jobs"][0]).kind == "preview-now"
     assert api.post(f"{VERSION}/previews/now/none").status_code == 404
+
+
+def test_a_look_orders_filters_and_turns_the_matrix_and_keeps_nothing(api: httpx.Client, grid: str) -> None:
+    def told(**look: str | int) -> list[str]:
+        answer = api.get(f"{VERSION}/grids/{grid}/matrix", params=look)
+        assert answer.status_code == 200, answer.text
+        return [answer.json()["checkpoints"][row["checkpoint"]]["name"] for row in answer.json()["rows"][1:]]
+
+    assert told() == ["zorb-v1-000001", "zorb-v1-000002"]
+    assert told(sort="name", descending="true") == ["zorb-v1-000002", "zorb-v1-000001"]
+    assert told(text="000002") == ["zorb-v1-000002"]
+    assert told(rated=1) == []
+    turned = api.get(
+        f"{VERSION}/grids/{grid}/matrix", params={"rows": "weight", "columns": "run,checkpoint"}
+    ).json()
+    assert [axis["name"] for axis in turned["row_axes"]] == ["weight"]
+    assert api.get(f"{VERSION}/previews/settings").json()["settings"]["rows"] == []
+    for wrong in ({"rows": "nothing"}, {"rated": 9}, {"run": "none"}, {"sort": "colour"}):
+        assert api.get(f"{VERSION}/grids/{grid}/matrix", params=wrong).status_code in (400, 404, 422), wrong
+
+
+def test_one_picture_is_asked_for_by_its_key(api: httpx.Client, app: App, grid: str) -> None:
+    cells = api.get(f"{VERSION}/grids/{grid}/matrix").json()["cells"]
+    assert [cell["fate"] for cell in cells] == [None, None, None, "missing", "missing"]
+    answer = api.post(f"{VERSION}/grids/{grid}/render", json={"pictures": [cells[3]["key"]]})
+    (job,) = answer.json()["jobs"]
+    matrix = api.get(f"{VERSION}/grids/{grid}/matrix").json()
+    assert [cell["fate"] for cell in matrix["cells"]][3:] == ["queued", "missing"]
+    assert matrix["cells"][3]["job"] == job and [each["id"] for each in matrix["jobs"]] == [job]
+    assert api.post(f"{VERSION}/grids/{grid}/render", json={"pictures": [cells[0]["key"]]}).status_code == 404
+
+
+def test_settings_are_read_from_a_pictures_content(api: httpx.Client, grid: str, tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("parameters", "a dog\nSteps: 12, Sampler: Euler, Seed: 3, Size: 64x128")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=texts)
+    asked = f"{VERSION}/previews/settings/picture"
+    answer = api.post(asked, content=(tmp_path / "a.png").read_bytes())
+    assert (answer.json()["settings"]["prompts"], answer.json()["settings"]["steps"]) == (["a dog"], 12)
+    assert api.post(asked, content=b"%!PS-Adobe-3.0").status_code == 400
+    choices = api.get(f"{VERSION}/previews/choices").json()
+    assert "Euler a" in choices["samplers"] and choices["renderers"] == ["bundled", "webui"]

@@ -51,3 +51,15 @@ def test_every_setting_of_the_preparation_can_be_changed(api: httpx.Client) -> N
     changed = api.patch(f"{VERSION}/settings/preparation", json={"split": True, "focal_edges": 0.25})
     assert (changed.json()["preparation"]["split"], changed.json()["preparation"]["focal_edges"]) == (True, 0.25)
     assert refused(api.patch(f"{VERSION}/settings/preparation", json={"splitt": True}), 422)
+
+
+def test_every_setting_tells_what_it_may_be(api: httpx.Client) -> None:
+    settings = {each["name"]: each for each in api.get("/preparation-settings").json()["settings"]}
+    stored = api.get(f"{VERSION}/settings").json()["preparation"]
+    assert settings.keys() == stored.keys()
+    assert settings["resize"]["choices"] == ["cover", "keep", "pad", "frames"]
+    assert (settings["width_px"]["kind"], settings["width_px"]["least"], settings["width_px"]["most"]) == (
+        "int",
+        64,
+        4096,
+    )

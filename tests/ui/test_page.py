@@ -89,7 +89,7 @@ def test_no_file_of_the_machine_can_be_read_through_gradio(visitor: httpx.Client
 
 
 def test_every_kind_of_answer_carries_the_headers(visitor: httpx.Client) -> None:
-    addresses = [*NEEDED, f"{PREFIX}/islands/train.js", f"{PREFIX}/nothing", f"{PREFIX}/gradio_api/file=x"]
+    addresses = [*NEEDED, f"{PREFIX}/islands/train/train.js", f"{PREFIX}/nothing", f"{PREFIX}/gradio_api/file=x"]
     for address in addresses:
         headers = visitor.get(address).headers
         assert headers["x-content-type-options"] == "nosniff", address
@@ -117,7 +117,7 @@ def test_another_sites_page_can_not_ask_gradio(visitor: httpx.Client) -> None:
 
 
 def test_the_page_names_no_other_host(visitor: httpx.Client) -> None:
-    for file in STATIC.iterdir():
+    for file in filter(Path.is_file, STATIC.rglob("*")):
         hosts = set(re.findall(r"https?://([\w.-]+)", file.read_text(encoding="utf-8")))
         assert hosts <= {"www.w3.org"}, file.name  # a namespace, never asked
     assert "fonts.g" not in visitor.get(f"{PREFIX}/").text + visitor.get(f"{PREFIX}/theme.css").text
@@ -127,3 +127,21 @@ def test_data_never_becomes_markup_in_the_islands() -> None:
     for file in STATIC.glob("*.js"):
         text = file.read_text(encoding="utf-8")
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", text)
+
+
+@pytest.mark.parametrize(
+    "place", ["", "queue", "p/cat/v1/checkpoints?run=a", "p/%D0%BA%D0%BE%D1%82/v1/train", "p/a/projects"]
+)
+def test_every_place_is_the_one_page(visitor: httpx.Client, place: str) -> None:
+    page = visitor.get(f"{PREFIX}/{place}")
+    assert page.status_code == 200
+    assert f'<head><base href="{PREFIX}/">' in page.text
+    assert "tt-bar" in page.text
+
+
+def test_an_island_has_a_page_of_its_own(visitor: httpx.Client) -> None:
+    page = visitor.get(f"{PREFIX}/alone/queue?project=cat")
+    assert page.status_code == 200
+    assert "<tt-queue></tt-queue>" in page.text and "gradio" not in page.text
+    assert visitor.get(f"{PREFIX}/alone/nothing").status_code == 404
+    assert visitor.get(f"{PREFIX}/nothing/at/all").status_code == 404

@@ -16,14 +16,20 @@ from train_tools.app.captions import Captions
 from train_tools.app.checkpoints import Checkpoints
 from train_tools.app.checks import Checks
 from train_tools.app.configs import Configs
+from train_tools.app.contents import contents_of
 from train_tools.app.datasets import DATASET_KINDS, DatasetJob, Datasets
+from train_tools.app.desktop import Desktop
 from train_tools.app.diagnostics import Diagnostics
 from train_tools.app.downloads import Downloads
+from train_tools.app.drafts import Drafts
 from train_tools.app.engines import Engines
+from train_tools.app.folders import Folders
 from train_tools.app.grids import Grids
 from train_tools.app.health import Health
+from train_tools.app.inbox import Inbox
 from train_tools.app.jobs import Jobs
 from train_tools.app.machine import Machine
+from train_tools.app.matrices import Matrices
 from train_tools.app.preflights import Preflights, device_trained_on
 from train_tools.app.preparations import Preparations
 from train_tools.app.presets import PresetShelf
@@ -46,18 +52,19 @@ from train_tools.follow_ups.desktop import DesktopJob
 from train_tools.follow_ups.followed import Followed, Wishes
 from train_tools.follow_ups.news import DESKTOP, WEBHOOK
 from train_tools.follow_ups.webhook import WebhookJob
-from train_tools.grids.runs import BASE_MODEL
+from train_tools.grids.labels import BASE_MODEL
 from train_tools.jobs.kind import JobKind
 from train_tools.jobs.lease import state_folder
 from train_tools.model.job import JobState
 from train_tools.model.paths import OutputsPaths, VersionPaths
 from train_tools.model.preview import BUNDLED, WEBUI
-from train_tools.model.project import Project, Version
+from train_tools.model.project import Contents, Project, Version
 from train_tools.previews.kind import KIND as PREVIEW
 from train_tools.previews.kind import PREVIEW_NOW, PreviewJob
 from train_tools.previews.renderer import Renderer, signature_of
+from train_tools.projects import finished_demo
 from train_tools.projects.store import ProjectStore
-from train_tools.projects.template import Demo, read_demo
+from train_tools.projects.template import Demo, read_demo, template_folder
 from train_tools.regularisation.kind import KIND as REGULARISATION
 from train_tools.regularisation.kind import RegularisationJob
 from train_tools.renderers.diffusers import DiffusersRenderer
@@ -91,7 +98,8 @@ class App:
         self.engines = Engines(engines, outputs, self.state_folder)
         self._secrets = Secrets(self.state_folder)
         self.settings = Settings(outputs, self._secrets)
-        self.machine = Machine(self.settings, lambda: self.jobs.queue)
+        self.folders = Folders(outputs, self.settings.read)
+        self.machine = Machine(outputs, self.settings, lambda: self.jobs.queue)
         self.jobs = Jobs(
             outputs,
             self._kinds,
@@ -105,6 +113,7 @@ class App:
         )
         self.preparations = Preparations(self.versions, outputs.base_models)
         self.datasets = Datasets(outputs, self.versions, self.jobs)
+        self.inbox = Inbox(outputs, self.versions, self.datasets)
         self.base_models = BaseModels(
             outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
         )
@@ -113,7 +122,8 @@ class App:
         self.checks = Checks(self.versions, self.captions, self.base_models, self.engines)
         self.regularisation = Regularisation(outputs, self.versions, self.captions, self.jobs)
         self.downloads = Downloads(outputs, lambda: self.base_models.folders)
-        self.configs = Configs(self.versions, self.engines, self.base_models.meant_by)
+        readings = Readings(outputs, self.versions, self.engines)
+        self.configs = Configs(self.versions, self.engines, readings, self.base_models.meant_by)
         self.presets = PresetShelf(Presets(outputs), self.versions, self.engines, self.base_models.family_of)
         self.health = Health(
             outputs,
@@ -122,6 +132,7 @@ class App:
             settings=self.settings,
             jobs=self.jobs,
             base_models=self.base_models,
+            captioners=self.captioners,
         )
         self.diagnostics = Diagnostics(
             outputs,
@@ -136,13 +147,22 @@ class App:
             self.store,
             self.versions,
             self.jobs,
-            Readings(outputs, self.versions, self.engines),
+            readings,
             Preflights(
                 self.base_models.family_of, device_trained_on, self.health.compiling, self.checks.before_run
             ),
         )
         self.runs = Runs(outputs, self.store, self.jobs)
-        self.checkpoints = Checkpoints(outputs, self.versions, self.runs, self.jobs, self.settings.read)
+        self.drafts = Drafts(self.versions, self.runs, readings)
+        self.checkpoints = Checkpoints(
+            outputs,
+            self.versions,
+            self.runs,
+            self.jobs,
+            self.settings.read,
+            lambda project, version, grid: self.scores.table(project, version, grid),
+        )
+        self.desktop = Desktop(outputs, self.versions, self.checkpoints)
         self.records = Records(outputs, self.versions, self.runs, self.engines)
         self.successors = Successors(outputs, self.jobs, self.runs, self.records, self.grids)
         self.previews = Previews(
@@ -152,7 +172,8 @@ class App:
             self.grids,
             lambda chosen: signature_of(self.renderers[chosen.renderer]),
         )
-        self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews)
+        self.matrices = Matrices(outputs, self.versions, self.jobs, self.grids, self.previews)
+        self.scores = Scores(outputs, self.versions, self.jobs, self.grids, self.previews, self.settings.read)
         self.lora_tools = LoraTools(outputs, self.jobs)
 
     @property
@@ -184,6 +205,24 @@ class App:
             self.versions.prepare(demo.project, demo.version, progress)
         return demo
 
+    def open_demo(self) -> Demo:
+        """The demo with its sweep as it was trained once, to look at; what is there already is kept."""
+        demo = self.prepare_demo()
+        version = self.store.open_version(demo.project, demo.version)
+        if not version.paths.trains.exists():
+            finished_demo.unpack(version.paths, self.demo_names)
+            self.runs.rescan()
+        return demo
+
+    @property
+    def demo_names(self) -> Mapping[str, Path]:
+        """What stands for which place in the packed demo."""
+        return {"@OUTPUTS@": self.outputs.folder, "@PROGRAM@": template_folder().parent}
+
+    def contents(self, project: str) -> Contents:
+        """How much is in a project."""
+        return contents_of(self.store.open(project), [each.paths for each in self.store.versions(project)])
+
     def confined(self, path: Path) -> Path:
         """The real path of a file below the outputs folder; NotFoundError for any other."""
         real = path.resolve()
@@ -197,7 +236,7 @@ class App:
             self._preview_job("auto", PREVIEW),
             self._preview_job("cpu", PREVIEW_NOW),
             CaptionJob(self.outputs),
-            ScoreJob(self.outputs, self.scores.series_of),
+            ScoreJob(self.outputs, self.scores.missing_of),
             CopyJob(self.settings.read),
             RegularisationJob(self.renderers[BUNDLED], self._busy_with),
         )

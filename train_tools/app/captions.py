@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from train_tools.captions.checks import check_captions
 from train_tools.captions.edits import convert, edit, preview, shown, write_one
 from train_tools.captions.filters import filter_of
 from train_tools.captions.journal import Journal
-from train_tools.captions.listing import Listing
+from train_tools.captions.listing import Listing, ordered
 from train_tools.captions.operations import operation_of
 from train_tools.captions.table import NEARLY_ALWAYS, prune_proposals, tag_table
 from train_tools.captions.tokens import LENGTHS, TokenCounter, token_problems
 from train_tools.errors import InUseError, NotFoundError, TrainToolsError
-from train_tools.grids.runs import BASE_MODEL
+from train_tools.grids.labels import BASE_MODEL
 from train_tools.model.base_model import StyleOfModel
 from train_tools.model.captions import (
     CaptionCheck,
@@ -28,6 +28,7 @@ from train_tools.model.captions import (
     EditOutcome,
     EditPreview,
     EditRecord,
+    Order,
     PruneProposal,
     Selection,
     TagTable,
@@ -49,6 +50,18 @@ class Captions:
         self._base_models = base_models
         self._busy = busy
         self._listing = Listing()
+
+    def ordered(
+        self,
+        project: str,
+        version: str,
+        selection: Selection = ALL,
+        order: Order = Order.FOLDER,
+        backwards: bool = False,
+    ) -> Sequence[CaptionedImage]:
+        """The images in an order that somebody wants to see. Raises as `images`."""
+        images = self.images(project, version, selection)
+        return images if order is Order.FOLDER and not backwards else ordered(images, order, backwards)
 
     def images(self, project: str, version: str, selection: Selection = ALL) -> tuple[CaptionedImage, ...]:
         """The training images with captions and sizes. Raises OptionValueError for a filter that can't be read,
@@ -138,18 +151,24 @@ class Captions:
     def tokens(self, project: str, version: str, selection: Selection = ALL) -> TokenReport:
         """How long the captions are for the text encoder. Raises BaseModelError when no CLIP vocabulary is
         found."""
-        options = self._versions.settings(project, version).options
-        folder, model = options.get("tokenizer_cache_dir"), options.get(BASE_MODEL)
-        counter = TokenCounter(
-            Path(folder) if folder else None, Path(model) if model and Path(model).is_dir() else None
-        )
-        return counter.report(self.images(project, version, selection))
+        return self._counter(project, version).report(self.images(project, version, selection))
+
+    def count_tokens(self, project: str, version: str, caption: str) -> int:
+        """How long a caption would be. Raises as `tokens`."""
+        return self._counter(project, version).count(caption)
 
     def check(self, project: str, version: str, selection: Selection = ALL) -> CaptionCheck:
         """How the captions stand, with a sentence for each thing to look at."""
         images = self.images(project, version, selection)
         found = check_captions(images, self.trigger(project, version), self._base_style(project, version))
         return replace(found, problems=(*found.problems, *self._token_problems(project, version, selection)))
+
+    def _counter(self, project: str, version: str) -> TokenCounter:
+        options = self._versions.settings(project, version).options
+        folder, model = options.get("tokenizer_cache_dir"), options.get(BASE_MODEL)
+        return TokenCounter(
+            Path(folder) if folder else None, Path(model) if model and Path(model).is_dir() else None
+        )
 
     def _token_problems(self, project: str, version: str, selection: Selection) -> tuple[CaptionProblem, ...]:
         length = self._versions.settings(project, version).options.get("max_token_length") or LENGTHS[0]

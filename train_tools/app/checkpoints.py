@@ -16,7 +16,7 @@ from train_tools.checkpoints import civitai, facts
 from train_tools.checkpoints.edits import Changes, edit_metadata, edits_of, undo_edit
 from train_tools.checkpoints.keeping import those_to_go
 from train_tools.checkpoints.lora_folder import Card, deliver, plain_stem, stem_for
-from train_tools.checkpoints.marks import change_marks, marks_of, paths_of
+from train_tools.checkpoints.marks import change_marks, marks_of, paths_of, readable_marks
 from train_tools.checkpoints.partings import bring_back, put_away, room_of
 from train_tools.errors import InUseError, NotFoundError, OptionValueError, StorageError
 from train_tools.follow_ups.copies import suffix_of
@@ -25,6 +25,7 @@ from train_tools.model.checkpoint import (
     CheckpointDetails,
     Delivered,
     Keep,
+    KeepBy,
     MarkedCheckpoint,
     Marks,
     MetadataEdit,
@@ -32,6 +33,7 @@ from train_tools.model.checkpoint import (
 )
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.project import Trashed
+from train_tools.model.score import ScoreTable
 from train_tools.model.settings import UserSettings
 from train_tools.projects.trash import Trash
 from train_tools.runs.record import read_record
@@ -54,6 +56,7 @@ class Checkpoints:
         runs: Runs,
         jobs: Jobs,
         settings: Callable[[], UserSettings],
+        scores: Callable[[str, str, str | None], ScoreTable],
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._outputs = outputs
@@ -61,6 +64,7 @@ class Checkpoints:
         self._runs = runs
         self._jobs = jobs
         self._settings = settings
+        self._scores = scores
         self._now = now
         self._trash = Trash(outputs.trash, now)
 
@@ -68,7 +72,7 @@ class Checkpoints:
         """All checkpoints of the version, newest run first, with their marks; marks that can't be read are told by
         `show`."""
         found = self._runs.checkpoints(project, version)
-        return tuple(MarkedCheckpoint(checkpoint=each, marks=_readable_marks(each)) for each in found)
+        return tuple(MarkedCheckpoint(checkpoint=each, marks=readable_marks(each)) for each in found)
 
     def find(self, project: str, version: str, asked: str) -> Checkpoint:
         found = self._runs.checkpoints(project, version)
@@ -134,12 +138,19 @@ class Checkpoints:
         return self._part_with(project, version, Parting(going=going))
 
     def would_go(self, project: str, version: str, keep: Keep) -> Parting:
-        """Which checkpoints nothing speaks for, and what room they take. Nothing is moved."""
+        """Which checkpoints nothing speaks for, and what room they take. Nothing is moved. By the scores of a grid
+        only its checkpoints go. Raises NotFoundError where nothing ranks them yet."""
         marked = tuple(
             MarkedCheckpoint(checkpoint=each.checkpoint, marks=marks_of(each.checkpoint))
             for each in self.list(project, version)
         )
-        going = those_to_go(marked, keep)
+        if keep.by is KeepBy.SCORE and not keep.scores:
+            table = self._scores(project, version, keep.grid or None)
+            scored = {each.path for each in table.checkpoints}
+            judged = replace(keep, scores=_places(table))
+            going = those_to_go([each for each in marked if each.checkpoint.path in scored], judged)
+        else:
+            going = those_to_go(marked, keep)
         size, freed = room_of(going)
         staying = tuple(each.checkpoint for each in marked if each.checkpoint not in going)
         return Parting(going=going, staying=staying, size_bytes=size, freed_bytes=freed, notes=_untrained(going))
@@ -273,11 +284,11 @@ class Checkpoints:
         return copies.place
 
 
-def _readable_marks(checkpoint: Checkpoint) -> Marks:
-    try:
-        return marks_of(checkpoint)
-    except StorageError:
-        return Marks()
+def _places(table: ScoreTable) -> Mapping[str, float]:
+    """The highest for the first place: what is burnt comes last whatever its total."""
+    if all(each.total is None for each in table.checkpoints):
+        raise NotFoundError(f"Nothing ranks the checkpoints of {table.grid} yet: `train-tools score` first.")
+    return {f"{each.run}/{each.name}": -float(each.place) for each in table.checkpoints if each.place}
 
 
 def _suffix_of(checkpoint: Checkpoint) -> str:

@@ -25,7 +25,7 @@ from train_tools.datasets.exclusive import alone_with
 from train_tools.datasets.masks import checked, unmasked
 from train_tools.errors import NotFoundError, TrainToolsError
 from train_tools.files import whole_file
-from train_tools.grids.runs import BASE_MODEL
+from train_tools.grids.labels import BASE_MODEL
 from train_tools.model.base_model import BaseModelFile
 from train_tools.model.buckets import BucketPreview
 from train_tools.model.captions import CaptionEdit, Selection, TokenReport

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from train_tools.app.engines import Engines
+from train_tools.app.readings import Readings
 from train_tools.app.versions import Versions
 from train_tools.configs.export import export_run
 from train_tools.configs.files import import_file, import_text
 from train_tools.configs.foreign.lora_file import FindBase, nowhere
 from train_tools.errors import OptionValueError
 from train_tools.grids.cells import Cell, cells_of
-from train_tools.grids.expressions import grid_of, taken_over
+from train_tools.grids.expressions import taken_over
+from train_tools.grids.labels import is_left_out
 from train_tools.model.config import ConfigChange, ExportedConfig, ImportedConfig
+from train_tools.model.draft import Draft
 from train_tools.model.grid import BUNDLED, Grid, Rules
 from train_tools.model.project import VersionSettings
 from train_tools.options.table import OptionTable
@@ -36,8 +39,11 @@ class Configs:
     """Reads, takes over and gives out settings. `find_base` knows base models by what a LoRA file says of
     them."""
 
-    def __init__(self, versions: Versions, engines: Engines, find_base: FindBase = nowhere) -> None:
+    def __init__(
+        self, versions: Versions, engines: Engines, readings: Readings, find_base: FindBase = nowhere
+    ) -> None:
         self._versions = versions
+        self._readings = readings
         self._engines = engines
         self._find_base = find_base
 
@@ -74,14 +80,14 @@ class Configs:
         return change_of(stored, changed)
 
     def export(
-        self, project: str, version: str, assignments: Mapping[str, str] | None = None
+        self, project: str, version: str, asked: Draft | Mapping[str, str] | None = None
     ) -> tuple[ExportedConfig, ...]:
-        """A config file for kohya's sd-scripts of each run that the version's options would make, with
-        `assignments` (option -> expression) over them."""
-        settings = self._versions.settings(project, version)
-        table = self._engines.options(settings.engine)
-        grid = grid_of(table, settings.options, settings.axes, assignments or {}, settings.rules)
-        cells = list(islice(cells_of(table, grid), MOST_EXPORTED + 1))
+        """A config file for kohya's sd-scripts of each run that the version's options would make, with what is
+        asked for over them."""
+        grid = self._readings.typed(project, version, Draft.of(asked))
+        table = self._engines.options(grid.engine)
+        wanted = (cell for cell in cells_of(table, grid) if not is_left_out(grid, cell))
+        cells = list(islice(wanted, MOST_EXPORTED + 1))
         if len(cells) > MOST_EXPORTED:
             raise OptionValueError(
                 f"This grid has more than {MOST_EXPORTED:,} runs; so many files are of no use. Take values out."

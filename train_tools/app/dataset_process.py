@@ -23,6 +23,13 @@ def work(attempt: Attempt, progress: Progress) -> str:
 
 
 def _import(app: App, request: Mapping[str, Any], attempt: Attempt, progress: Progress) -> str:
+    if upload := request.get("upload"):
+        with app.inbox.opened(upload) as (folder, not_sent):
+            return _import_from(app, request, attempt, progress, sent_to=folder, not_sent=not_sent)
+    return _import_from(app, request, attempt, progress)
+
+
+def _import_from(app: App, request: Mapping[str, Any], attempt: Attempt, progress: Progress, **sent: Any) -> str:
     report = app.versions.import_images(
         request["project"],
         request["version"],
@@ -31,6 +38,7 @@ def _import(app: App, request: Mapping[str, Any], attempt: Attempt, progress: Pr
         phase=progress.phase,
         should_stop=lambda: attempt.stop_requested,
         encoding=request.get("encoding"),
+        **sent,
     )
     if report.stopped:
         raise StoppedError

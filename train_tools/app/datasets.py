@@ -11,6 +11,7 @@ from typing import Any
 from sd_contract.attempt import Attempt
 from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
+from train_tools.captioners.kind import KIND as CAPTION
 from train_tools.datasets.encodings import canonical
 from train_tools.errors import DatasetNotUsableError, NotFoundError, StorageError
 from train_tools.files import storage_error, unused, write_json
@@ -18,9 +19,11 @@ from train_tools.jobs.errand import Errand, launch_of
 from train_tools.jobs.kind import Launch
 from train_tools.model.job import Job, JobState, NewJob
 from train_tools.model.paths import OutputsPaths
+from train_tools.regularisation.kind import KIND as REGULARISATION
 
 IMPORT, PREPARE, CHECK = "import", "prepare", "check"
 DATASET_KINDS = (IMPORT, PREPARE, CHECK)
+WORK_ON_PICTURES = (*DATASET_KINDS, CAPTION, REGULARISATION)
 PROCESS = "train_tools.app.dataset_process"
 REQUEST_NAME = "dataset.json"
 FORMAT = 1
@@ -37,10 +40,16 @@ class Datasets:
         self._jobs = jobs
 
     def import_later(
-        self, project: str, version: str, sources: Sequence[Path], encoding: str | None = None
+        self,
+        project: str,
+        version: str,
+        sources: Sequence[Path],
+        encoding: str | None = None,
+        *,
+        upload: str | None = None,
     ) -> Job:
-        """Queues an import of files, folders and zip files. Raises DatasetNotUsableError when none is there, or
-        when there is no such encoding."""
+        """Queues an import of files, folders and zip files; `upload` is the one that they came with, if a page
+        sent them. Raises DatasetNotUsableError when none is there, or when there is no such encoding."""
         encoding = canonical(encoding) if encoding else None
         chosen = [source.expanduser().absolute() for source in sources]
         if not any(_exists(source) for source in chosen):
@@ -49,7 +58,7 @@ class Datasets:
                 f"There is nothing to import: {names}. Choose files or folders that exist."
             )
         sources_told = [str(source) for source in chosen]
-        return self._added(IMPORT, project, version, sources=sources_told, encoding=encoding)
+        return self._added(IMPORT, project, version, sources=sources_told, encoding=encoding, upload=upload)
 
     def prepare_later(self, project: str, version: str) -> Job:
         """Queues the making of the training images; one that waits already is that. Raises InUseError while runs
@@ -60,6 +69,13 @@ class Datasets:
     def check_later(self, project: str, version: str) -> Job:
         """Queues a look at the pixels of all training images; one that waits already is that."""
         return self._waiting(CHECK, project, version) or self._added(CHECK, project, version)
+
+    def jobs(self, project: str, version: str) -> Sequence[Job]:
+        """What works on the version's pictures or waits for that, then the last of each kind that has ended."""
+        below = self._jobs.queue.below(self._folder(project, version), tuple(JobState))
+        own = [job for job in below if job.kind in WORK_ON_PICTURES]
+        last = {job.kind: job for job in sorted(own, key=lambda job: job.finished_at or 0) if job.state.finished}
+        return [*(job for job in own if not job.state.finished), *last.values()]
 
     def imports(self, project: str, version: str) -> list[str]:
         """The names of the reports of imports, newest first."""
@@ -76,9 +92,11 @@ class Datasets:
         yield from self._versions.paths(project, version).imports.glob("*.json")
 
     def _waiting(self, kind: str, project: str, version: str) -> Job | None:
-        folder = self._versions.paths(project, version).folder.relative_to(self._outputs.folder).as_posix()
-        waiting = (job for job in self._jobs.queue.below(folder, [JobState.QUEUED]) if job.kind == kind)
-        return next(waiting, None)
+        queued = self._jobs.queue.below(self._folder(project, version), [JobState.QUEUED])
+        return next((job for job in queued if job.kind == kind), None)
+
+    def _folder(self, project: str, version: str) -> str:
+        return self._versions.paths(project, version).folder.relative_to(self._outputs.folder).as_posix()
 
     def _added(self, kind: str, project: str, version: str, **subject: Any) -> Job:
         """Each has a folder of its own: several imports may wait."""

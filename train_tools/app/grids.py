@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from sd_contract.errors import ContractError
+from train_tools.app.drafts import with_grid
 from train_tools.app.jobs import Jobs
 from train_tools.app.preflights import Preflights, stopped, tried
 from train_tools.app.readings import MOST_RUNS, Reading, Readings
@@ -25,7 +26,8 @@ from train_tools.grids.record import GridRecord, grid_name_for, grids_of, read_g
 from train_tools.jobs.queue import Queue
 from train_tools.memory.probe import Trial, probe
 from train_tools.model.dataset import Dataset
-from train_tools.model.grid import Grid, Rules
+from train_tools.model.draft import Draft, Understood
+from train_tools.model.grid import Grid
 from train_tools.model.job import Job, JobState
 from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
@@ -42,6 +44,9 @@ from train_tools.runs.training import TRAIN, title_of, training_job
 PICTURE_BYTES_PER_PIXEL = 1.5
 """A PNG of a photograph; drawn pictures are smaller."""
 MOST_UNASKED = 1_000
+
+Asked = Draft | Mapping[str, str] | None
+"""What is wanted of a grid: a draft, or nothing but its assignments."""
 
 
 class Grids:
@@ -77,59 +82,46 @@ class Grids:
         self,
         project: str,
         version: str,
-        assignments: Mapping[str, str] | None = None,
-        *,
-        rules: Rules | None = None,
-        grid: str | None = None,
-        engine: str | None = None,
+        asked: Asked = None,
     ) -> Count:
-        """How many runs a grid has, without a look at dataset or models: quick enough for each key typed."""
-        typed = self._readings.typed(project, version, assignments or {}, rules, grid, engine)
+        """How many runs a grid has, without a look at dataset or models. Raises the first thing that is wrong."""
+        typed = self._readings.typed(project, version, Draft.of(asked))
         return count_cells(self._readings.engine(typed.engine).options, typed)
 
-    def plan(
-        self,
-        project: str,
-        version: str,
-        assignments: Mapping[str, str] | None = None,
-        *,
-        rules: Rules | None = None,
-        grid: str | None = None,
-        previews: bool | None = None,
-        engine: str | None = None,
-    ) -> Plan:
-        """What the version's options (or those of the grid of that name) would do, with `assignments` (option ->
-        expression) over them. `rules` and `engine` take the place of the stored ones, `previews` of the version's
-        switch."""
+    def understood(self, project: str, version: str, asked: Asked = None) -> Understood:
+        """The same for a form: all that is wrong, and what of the rest is understood. Quick enough for each key
+        typed."""
+        return self._readings.understood(project, version, Draft.of(asked))
+
+    def plan(self, project: str, version: str, asked: Asked = None) -> Plan:
+        """What the version's options (or those of a grid) would do, with what is asked for over them."""
+        draft = Draft.of(asked)
         paths = self._versions.paths(project, version)
-        typed = self._readings.typed(project, version, assignments or {}, rules, grid, engine)
-        reading = self._readings.read(project, version, typed)
+        reading = self._readings.read(project, version, self._readings.typed(project, version, draft))
         counted = self._readings.counted(reading, paths)
-        return self._plan(paths, reading, counted.accepted, previews)
+        plan = self._plan(paths, reading, counted.accepted, draft.previews)
+        return replace(plan, memory=self._preflights.memory(reading, plan))
 
     def preflight(
         self,
         project: str,
         version: str,
-        assignments: Mapping[str, str] | None = None,
+        asked: Asked = None,
         *,
-        rules: Rules | None = None,
-        grid: str | None = None,
-        previews: bool | None = None,
-        engine: str | None = None,
         probing: bool = False,
     ) -> Preflight:
         """What would go wrong, or otherwise than was meant, and what it would take. What can't even be planned is
         a finding too. `probing` tries a few steps of the run that takes most memory: NotNowError while a job has
         the device."""
+        draft = Draft.of(asked)
         paths = self._versions.paths(project, version)
         try:
-            typed = self._readings.typed(project, version, assignments or {}, rules, grid, engine)
+            typed = self._readings.typed(project, version, draft)
             reading = self._readings.read(project, version, typed)
         except (TrainToolsError, ContractError) as error:
             return self._preflights.refused(error)
         counted = self._readings.counted(reading, paths)
-        plan = self._plan(paths, reading, counted.runs, previews)
+        plan = self._plan(paths, reading, counted.runs, draft.previews)
         looked = self._preflights.of(reading, counted, plan)
         if not probing or looked.stops:
             return looked
@@ -148,35 +140,35 @@ class Grids:
         self,
         project: str,
         version: str,
-        assignments: Mapping[str, str] | None = None,
-        grid: str | None = None,
+        asked: Asked = None,
         *,
-        rules: Rules | None = None,
         turn: Turn | None = None,
         sure: bool = False,
         anyway: bool = False,
-        engine: str | None = None,
     ) -> Submission:
-        """Queues the runs that are neither done nor queued already, and remembers the grid. A grid that is there
-        already is the one that is submitted again, with `assignments` over what it says.
+        """Queues the runs that are neither done, queued nor left out, and remembers the grid. A grid that is there
+        already is the one that is submitted again, with what was typed over what it says.
 
         Raises ConfirmationWantedError for very many runs unless one is `sure`, PreflightError for what the
         pre-flight would stop unless it is to be trained `anyway`."""
+        draft = Draft.of(asked)
+        turn = turn or Turn()
+        turn = replace(turn, previews=turn.previews if draft.previews is None else draft.previews)
         paths = self._versions.paths(project, version)
-        typed = self._readings.typed(project, version, assignments or {}, rules, grid, engine)
+        typed = self._readings.typed(project, version, draft)
         reading = self._readings.read(project, version, typed, most=MOST_RUNS)
         if len(reading.runs) > MOST_UNASKED and not sure:
-            raise self._are_you_sure(
-                self.plan(project, version, assignments, rules=rules, grid=grid, engine=engine)
-            )
+            raise self._are_you_sure(self.plan(project, version, draft))
         counted = self._readings.counted(reading, paths)
-        planned = counted.accepted
-        plan = self._plan(paths, reading, planned, turn.previews if turn else None)
+        planned = tuple(entry for entry in counted.accepted if not entry.left_out)
+        if not planned:
+            raise OptionValueError("Every run of this grid is left out. Take at least one back in.")
+        plan = self._plan(paths, reading, counted.accepted, turn.previews)
         preflight = self._preflights.of(reading, counted, plan)
         if preflight.stops and not anyway:
             raise stopped(preflight)
         names = tuple(entry.run.name for entry in planned)
-        name = checked_name(grid, "grid name") if grid else grid_name_for(paths, names)
+        name = checked_name(draft.grid, "grid name") if draft.grid else grid_name_for(paths, names)
         write_grid(paths, GridRecord(name=name, grid=reading.grid, runs=names, created=now()))
         submission = self._queued(reading, planned, paths, name, turn=turn)
         self._remember(project, version, reading.grid)
@@ -222,7 +214,7 @@ class Grids:
     ) -> Plan:
         project, version = paths.folder.parent.parent.name, paths.folder.name
         settings = self._versions.settings(project, version)
-        to_train = [entry for entry in planned if not entry.done]
+        to_train = [entry for entry in planned if not entry.done and not entry.left_out]
         share = reading.total / max(1, len(reading.runs))
         pace = costs.measured_pace(self._queue.jobs(states=(JobState.DONE,), limit=500)) or costs.first_guess()
         checkpoints = sum(entry.checkpoints for entry in to_train)
@@ -298,8 +290,7 @@ class Grids:
         if self._store.open_version(project, version).legacy:
             return
         settings = self._versions.settings(project, version)
-        changed = replace(settings, options=grid.base, axes=grid.axes, rules=grid.rules, engine=grid.engine)
-        self._versions.save_settings(project, version, changed)
+        self._versions.save_settings(project, version, with_grid(settings, grid))
 
     def _queued_again(self, paths: RunPaths) -> Job | None:
         """The run's job: as it is when unfinished, queued again when it had failed; None when there is none."""

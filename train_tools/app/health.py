@@ -4,7 +4,7 @@ findings."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from sd_contract.base_models.vocabulary import find_vocabulary
 from sd_contract.errors import ContractError
 from train_tools.app.base_models import BaseModels
+from train_tools.app.captioners import Captioners
 from train_tools.app.engines import Engines
 from train_tools.app.jobs import Jobs
 from train_tools.app.settings import Settings
@@ -50,6 +51,7 @@ class Health:
         settings: Settings,
         jobs: Jobs,
         base_models: BaseModels,
+        captioners: Captioners,
     ) -> None:
         self._outputs = outputs
         self._state_folder = state_folder
@@ -57,6 +59,7 @@ class Health:
         self._settings = settings
         self._jobs = jobs
         self._base_models = base_models
+        self._captioners = captioners
 
     def findings(self, *, with_foreign_code: bool = False, with_compiling: bool = False) -> tuple[Section, ...]:
         """Everything that can be told. `with_foreign_code`: registered trainers are tried in their environments,
@@ -86,6 +89,17 @@ class Health:
             "Base models": self._base_model_findings,
             "WebUI": self._webuis,
         }
+
+    def brief(self) -> tuple[Finding, ...]:
+        """What a newcomer has to know before the first training, in tenths of a second: one finding each."""
+        looks: Mapping[str, Look] = {
+            "graphics card": self._cards,
+            "base model": self._base_model_findings,
+            "disk": partial(folder_findings, self._outputs.folder),
+            "captioner": self._captioner_findings,
+        }
+        told = {check: _gravest(_section(check, look).findings) for check, look in looks.items()}
+        return tuple(replace(finding, check=check) for check, finding in told.items())
 
     def webui(self) -> Section:
         """Whether previews can be rendered with the WebUI of the settings."""
@@ -255,6 +269,18 @@ class Health:
                 cure="Name the WebUI's folder with `train-tools settings models.folders=DIR`, or give a path.",
             )
 
+    def _captioner_findings(self) -> Iterator[Finding]:
+        ready = [each.title for each in self._captioners.all() if each.ready and each.models]
+        if ready:
+            yield Finding(check="captioners", level=Level.OK, message=f"{', '.join(ready)}: ready.")
+        else:
+            yield Finding(
+                check="captioners",
+                level=Level.WARNING,
+                message="No weights of a tagger or captioner are on this machine.",
+                cure="They are fetched once you choose one on the Dataset screen and agree. Or type captions.",
+            )
+
     def _webuis(self) -> Iterator[Finding]:
         settings = self._settings.read()
         named = [Path(folder).expanduser() for folder in settings.models.folders]
@@ -263,6 +289,11 @@ class Health:
         if settings.webui != WebuiSettings():
             for finding in self._webui_for_previews():
                 yield replace(finding, level=Level.WARNING if finding.level is Level.STOP else finding.level)
+
+
+def _gravest(findings: Sequence[Finding]) -> Finding:
+    """The first of the worst."""
+    return max(findings, key=lambda finding: list(Level).index(finding.level))
 
 
 def environment_of(state: EngineState) -> Environment:

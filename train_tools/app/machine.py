@@ -10,17 +10,25 @@ from train_tools.errors import JobMoveError, OptionValueError, TrainToolsError
 from train_tools.jobs.lease import others_at_work, state_folder
 from train_tools.jobs.queue import UNFINISHED, Queue
 from train_tools.jobs.watch import Watch
+from train_tools.machine.load import Loads
 from train_tools.machine.night import Night
 from train_tools.machine.shutdown import ShutdownWish, shutdown_program
-from train_tools.model.machine import AfterQueue, Then
+from train_tools.model.machine import AfterQueue, Load, Then
+from train_tools.model.paths import OutputsPaths
 
 
 class Machine:
     """What may be asked of this machine for the time when nobody sits before it."""
 
-    def __init__(self, settings: Settings, queue: Callable[[], Queue]) -> None:
+    def __init__(self, outputs: OutputsPaths, settings: Settings, queue: Callable[[], Queue]) -> None:
         self._settings = settings
+        self._loads = Loads(outputs.folder)
         self._queue = queue
+
+    @property
+    def load(self) -> Load:
+        """How busy it is now."""
+        return self._loads.now()
 
     @property
     def after_queue(self) -> AfterQueue:

@@ -23,10 +23,10 @@ from train_tools.memory.estimate import MemoryEstimate
 from train_tools.memory.probe import STEPS, Probe
 from train_tools.model.device import Device
 from train_tools.model.finding import Finding, Level
-from train_tools.model.plan import Plan, PlannedRun
+from train_tools.model.plan import MemoryNeed, Plan, PlannedRun
 from train_tools.model.preflight import Preflight
 from train_tools.preflight.checks import found_in
-from train_tools.preflight.memory import estimate
+from train_tools.preflight.memory import estimates
 from train_tools.preflight.prospect import Candidate, Prospect
 
 SUBJECTS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
@@ -66,7 +66,22 @@ class Preflights:
         prospect = self._prospect(reading, plan)
         if not prospect.candidates:
             raise NotFoundError("There is nothing to try: all runs of this grid are done.")
-        return max(prospect.candidates, key=lambda candidate: _bytes(estimate(prospect, candidate)))
+        return max(estimates(prospect), key=lambda found: _bytes(found[1]))[0]
+
+    def memory(self, reading: Reading, plan: Plan) -> MemoryNeed | None:
+        """What the run takes that takes most; None where nothing is to be trained or nothing can be told."""
+        prospect = self._prospect(reading, plan)
+        found = [needed for _, needed in estimates(prospect) if needed is not None]
+        if not found:
+            return None
+        most, device = max(found, key=_bytes), prospect.device
+        return MemoryNeed(
+            device=device.name,
+            bytes=most.bytes,
+            free_bytes=device.free_bytes,
+            total_bytes=device.memory_bytes,
+            rough=most.rough,
+        )
 
     def _findings(self, reading: Reading, counted: Counted, plan: Plan) -> Iterator[Finding]:
         for run, error in counted.refused:
@@ -92,7 +107,7 @@ class Preflights:
                     table=table,
                     paths=reading.version.run(planned.run.name),
                 )
-                for planned in _some(planned for planned in plan.runs if not planned.done)
+                for planned in _some(plan.to_train)
             ),
             device=self._device(),
             family_of=family_of,

@@ -9,9 +9,10 @@ from pathlib import Path
 from train_tools.app.versions import Versions
 from train_tools.datasets.repeats import Schedule, shares, solved
 from train_tools.files import whole_file
-from train_tools.model.preparation import Crop, Preparation, Preview, with_settings
+from train_tools.model.preparation import Crop, Preparation, Preview, Setting, settings, with_settings
 from train_tools.preparation.crops import read_crops, set_crop
 from train_tools.preparation.preview import previewed
+from train_tools.preparation.removers import names_in
 from train_tools.preparation.sheet import drawn
 
 
@@ -28,8 +29,8 @@ class Preparations:
         """What the steps make of one original (the first, if none is named), with settings to try; nothing is
         written. Raises NotFoundError for no original, NotAPictureError when nothing comes of it."""
         paths = self._versions.paths(project, version)
-        settings = preparation or self._versions.settings(project, version).preparation
-        return previewed(paths, original, settings, self._models)
+        wanted = preparation or self._versions.settings(project, version).preparation
+        return previewed(paths, original, wanted, self._models)
 
     def preview_sheet(
         self, project: str, version: str, original: str | None, preparation: Preparation, file: Path
@@ -39,6 +40,14 @@ class Preparations:
         with whole_file(file) as sheet:
             sheet.write(drawn(made))
         return made
+
+    def settings(self) -> tuple[Setting, ...]:
+        """What can be set, with what is allowed."""
+        return settings()
+
+    def background_removers(self) -> list[str]:
+        """The names of the networks that lie where they are looked for."""
+        return names_in(self._models)
 
     def with_settings(self, preparation: Preparation, assignments: Sequence[str]) -> Preparation:
         """The preparation with settings as one types them: `split=true`. Raises DatasetNotUsableError."""

@@ -68,7 +68,10 @@ class PresetShelf:
 
     def save(self, project: str, version: str, name: str, why: str = "", *, replacing: bool = False) -> Preset:
         """Keeps a version's settings: options, axes and rules, how its images are prepared, its previews."""
-        return self._presets.save(name, self._versions.settings(project, version), why, replacing=replacing)
+        return self.keep(self._versions.settings(project, version), name, why, replacing=replacing)
+
+    def keep(self, settings: VersionSettings, name: str, why: str = "", *, replacing: bool = False) -> Preset:
+        return self._presets.save(name, settings, why, replacing=replacing)
 
     def delete(self, name: str) -> None:
         self._presets.delete(name)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.app.grids import Grids
@@ -16,8 +17,8 @@ from train_tools.app.versions import Versions
 from train_tools.datasets.dataset import read_dataset
 from train_tools.errors import NotFoundError, OptionValueError
 from train_tools.grids.joined import joined
+from train_tools.grids.labels import BASE_MODEL, varied_in
 from train_tools.grids.record import GridRecord, read_grid
-from train_tools.grids.runs import BASE_MODEL, varied_in
 from train_tools.model.grid import Grid, Run
 from train_tools.model.job import NewJob
 from train_tools.model.paths import OutputsPaths, VersionPaths
@@ -30,6 +31,7 @@ from train_tools.previews.kind import PREVIEW_NOW, preview_job
 from train_tools.previews.matrix import BaseModelFile, LabelledCheckpoint, matrix_of, missing
 from train_tools.previews.pasted import Pasted, settings_from_infotext
 from train_tools.previews.picture_file import delete_picture, read_infotext, read_picture
+from train_tools.previews.samplers import SAMPLERS, SCHEDULERS
 from train_tools.previews.styles import read_styles, with_styles
 from train_tools.previews.subjects import TrainingSample
 from train_tools.previews.told import told_once
@@ -40,7 +42,6 @@ from train_tools.runs.record import RunRecord, read_record
 
 LARGEST_DRAWN = 2**32 - 1
 LONGEST_PATH = 1000
-WEIGHTS = "*.safetensors"
 Change = Callable[[PreviewSettings], PreviewSettings]
 
 
@@ -64,14 +65,6 @@ class Missing:
         return f"Make the missing: {images}, {about}."
 
 
-@dataclass(frozen=True)
-class MatrixPage:
-    """Some of a matrix's checkpoints, and how many there are."""
-
-    matrix: PreviewMatrix
-    checkpoints: int
-
-
 class Previews:
     """Shows and renders matrices. `renderer` says whose pictures the settings ask for."""
 
@@ -91,31 +84,35 @@ class Previews:
 
     def settings(self, project: str, version: str) -> PreviewSettings:
         """The version's, with a seed of -1 drawn and kept (S1-58)."""
-        return self._previews(self._versions.paths(project, version))
+        return self.settings_of(self._versions.paths(project, version))
 
     def matrix(self, project: str, version: str, grid: str | None = None) -> PreviewMatrix:
         """The grid's matrix as far as it is rendered; without a name, that of the newest grid."""
-        return self.page(project, version, grid, first=0, count=None).matrix
-
-    def page(self, project: str, version: str, grid: str | None, *, first: int, count: int | None) -> MatrixPage:
-        """The same for so many of the checkpoints, from the `first` on."""
         paths = self._versions.paths(project, version)
         record = self._grids.record(project, version, grid)
-        files = [file for run in _runs_of(paths, record) for file in sorted(paths.run(run).folder.glob(WEIGHTS))]
-        runs = None
-        if count is not None:
-            runs = {file.parent.name for file in files[first : first + count]}
-        settings = self._previews(paths)
-        matrix = matrix_of(
-            paths,
-            self.rows_of(paths, record.name, runs),
+        rows, samples = self.rows_of(paths, record.name), self.samples_of(paths, record.name)
+        return self.matrix_of(paths, record, rows, samples, self.settings_of(paths))
+
+    def matrix_of(
+        self,
+        version: VersionPaths,
+        record: GridRecord,
+        rows: Sequence[LabelledCheckpoint],
+        samples: Sequence[TrainingSample],
+        settings: PreviewSettings,
+        ranks: Mapping[Path, int] | None = None,
+    ) -> PreviewMatrix:
+        """The matrix of some of a grid's checkpoints and of what trainers painted."""
+        return matrix_of(
+            version,
+            rows,
             settings,
             *self._bases_of(record.grid),
             renderer=self._renderer(settings),
             hash_of=self.hash_of,
-            samples=self._samples(paths, record, runs),
+            samples=samples,
+            ranks=ranks,
         )
-        return MatrixPage(matrix, len(files))
 
     def missing(
         self, project: str, version: str, grid: str | None = None, change: Change = lambda settings: settings
@@ -137,9 +134,15 @@ class Previews:
         return image if image.is_file() else None
 
     def render(
-        self, project: str, version: str, grid: str | None = None, change: Change = lambda settings: settings
+        self,
+        project: str,
+        version: str,
+        grid: str | None = None,
+        change: Change = lambda settings: settings,
+        pictures: Collection[str] = (),
     ) -> Submission:
-        """Queues the rendering of what is missing in a grid's matrix, with `change`d preview settings."""
+        """Queues the rendering of what is missing in a grid's matrix, with `change`d preview settings; or of some
+        `pictures` only, by their keys. NotFoundError for one that is not missing."""
         paths = self._versions.paths(project, version)
         record = self._grids.record(project, version, grid)
         self.change(project, version, change)
@@ -149,8 +152,12 @@ class Previews:
                 f"The grid {record.name} has no checkpoints yet. `train-tools jobs` shows how far its runs are."
             )
         ahead = self._jobs.queue.waiting()
-        settings, jobs = self._previews(paths), []
+        settings, jobs = self.settings_of(paths), []
+        wanted = self._wanted(paths, rows, settings, pictures)
         for number, base in enumerate(self._bases_rendered(settings, rows)):
+            keys = wanted.get(base.sha256.lower(), ())
+            if pictures and not keys:
+                continue
             job = preview_job(
                 self._outputs,
                 paths,
@@ -161,6 +168,7 @@ class Previews:
                 title=f"{project} / {version}: previews of {record.name}",
                 checkpoints=len(rows) if settings.axes.get(axes.BASE_MODEL) else _trained_on(base, rows),
                 beside=number > 0,
+                pictures=keys,
             )
             waiting = self._jobs.queue.in_folder(job.folder, job.kind)
             jobs += [waiting.id] if waiting and not waiting.state.finished else self._jobs.queue.add([job])
@@ -180,7 +188,7 @@ class Previews:
             paths,
             grid=record.grid,
             run=run,
-            settings=self._previews(paths),
+            settings=self.settings_of(paths),
             base=_base_of(record.run),
             title=f"{project} / {version}: the newest of {record.label}",
             checkpoints=1,
@@ -217,7 +225,23 @@ class Previews:
     def like(self, project: str, version: str, picture: str) -> Pasted:
         """The same from a picture's file, or from the text itself."""
         is_file = "\n" not in picture and len(picture) < LONGEST_PATH and Path(picture).is_file()
-        return self.pasted(project, version, infotext_of(Path(picture)) if is_file else picture)
+        return self.pasted(
+            project, version, infotext_of(Path(picture), Path(picture).name) if is_file else picture
+        )
+
+    def dropped(self, project: str, version: str, content: bytes) -> Pasted:
+        """The same from the content of a picture's file."""
+        return self.pasted(project, version, infotext_of(BytesIO(content), "The picture"))
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """What people call the samplers there are."""
+        return tuple(SAMPLERS.values())
+
+    @property
+    def schedulers(self) -> tuple[str, ...]:
+        """The same of schedulers, without the samplers' own."""
+        return tuple(filter(None, SCHEDULERS.values()))
 
     @staticmethod
     def styled(settings: PreviewSettings, file: Path, names: Sequence[str]) -> PreviewSettings:
@@ -271,7 +295,7 @@ class Previews:
             version,
             grid=record.grid,
             run=record.run.name,
-            settings=self._previews(version),
+            settings=self.settings_of(version),
             base=_base_of(record.run),
             title=f"{version.folder.parent.parent.name} / {version.folder.name}: previews, {record.label}",
             checkpoints=len(checkpoints_of(version.run(record.run.name))),
@@ -284,11 +308,13 @@ class Previews:
         except OSError as error:
             raise NotFoundError(f"{path} can't be read ({error.strerror or error}).") from error
 
-    def rows_of(self, version: VersionPaths, grid: str, runs: set[str] | None = None) -> list[LabelledCheckpoint]:
+    def rows_of(
+        self, version: VersionPaths, grid: str, runs: Collection[str] | None = None
+    ) -> list[LabelledCheckpoint]:
         """The checkpoints of a grid's runs, or of some of them."""
         record = read_grid(version.grid(grid))
         rows: list[LabelledCheckpoint] = []
-        for name in _runs_of(version, record):
+        for name in runs_of(version, record):
             if runs is None or name in runs:
                 rows += _rows_of_run(version, record, name)
         return rows
@@ -297,11 +323,11 @@ class Previews:
         """What a job would render: with `change`d settings, and without what only trainers painted."""
         paths = self._versions.paths(project, version)
         record = self._grids.record(project, version, grid)
-        settings = self._with_prompt(paths, _drawn(change(self._previews(paths))))
+        settings = self._with_prompt(paths, _drawn(change(self.settings_of(paths))))
         rows = self.rows_of(paths, record.name)
         return matrix_of(paths, rows, settings, renderer=self._renderer(settings), hash_of=self.hash_of)
 
-    def _previews(self, version: VersionPaths) -> PreviewSettings:
+    def settings_of(self, version: VersionPaths) -> PreviewSettings:
         """The version's preview settings: with seeds that are drawn, and without a prompt, the first caption."""
         project, name = version.folder.parent.parent.name, version.folder.name
         settings = self._versions.settings(project, name)
@@ -317,6 +343,28 @@ class Previews:
         captions = [image.caption for folder in folders for image in folder.images if image.caption]
         return replace(settings, prompts=(captions[0] if captions else version.folder.parent.parent.name,))
 
+    def _wanted(
+        self,
+        version: VersionPaths,
+        rows: Sequence[LabelledCheckpoint],
+        settings: PreviewSettings,
+        keys: Collection[str],
+    ) -> Mapping[str, list[str]]:
+        """The keys of missing pictures by their base model. NotFoundError for a key of no missing picture."""
+        if not keys:
+            return {}
+        matrix = matrix_of(version, rows, settings, renderer=self._renderer(settings), hash_of=self.hash_of)
+        found = {cell.picture.key: cell.picture.base for cell in missing(matrix)}
+        if unknown := set(keys) - set(found):
+            raise NotFoundError(
+                f"{len(unknown)} of these pictures are not missing: they were rendered meanwhile, or the settings "
+                "have changed."
+            )
+        by_base: dict[str, list[str]] = {}
+        for key in sorted(keys):
+            by_base.setdefault(found[key], []).append(key)
+        return by_base
+
     def _bases_rendered(
         self, settings: PreviewSettings, rows: list[LabelledCheckpoint]
     ) -> tuple[BaseModelFile, ...]:
@@ -325,9 +373,12 @@ class Previews:
         bases = [BaseModelFile(path=path, sha256=self.hash_of(path)) for path in named]
         return tuple({base.sha256: base for base in bases or [row.base for row in rows]}.values())
 
-    def _samples(self, version: VersionPaths, record: GridRecord, runs: set[str] | None) -> list[TrainingSample]:
-        found = []
-        for name in _runs_of(version, record):
+    def samples_of(
+        self, version: VersionPaths, grid: str, runs: Collection[str] | None = None
+    ) -> list[TrainingSample]:
+        """What the trainers of a grid's runs, or of some of them, painted meanwhile."""
+        record, found = read_grid(version.grid(grid)), []
+        for name in runs_of(version, record):
             paths = version.run(name)
             if (runs is None or name in runs) and paths.record.is_file():
                 run = read_record(paths).run
@@ -343,15 +394,15 @@ class Previews:
         self._versions.refuse_if_used(project, version)
 
 
-def infotext_of(picture: Path) -> str:
+def infotext_of(picture: Path | BinaryIO, called: str) -> str:
     """What a WebUI wrote into a picture. Raises OptionValueError for a file that says nothing."""
     try:
         said = read_infotext(picture)
     except (OSError, ValueError, SyntaxError) as error:
-        raise OptionValueError(f"{picture.name} is no picture that can be read ({error}).") from error
+        raise OptionValueError(f"{called} is no picture that can be read ({error}).") from error
     if not said:
         raise OptionValueError(
-            f"{picture.name} carries no infotext. WebUIs write it into the PNGs they save; other programs and "
+            f"{called} carries no infotext. WebUIs write it into the PNGs they save; other programs and "
             "messengers take it out."
         )
     return said
@@ -368,7 +419,8 @@ def _drawn(settings: PreviewSettings) -> PreviewSettings:
     return replace(settings, seeds=drawn(settings.seeds), axes=axes_drawn)
 
 
-def _runs_of(version: VersionPaths, record: GridRecord) -> tuple[str, ...]:
+def runs_of(version: VersionPaths, record: GridRecord) -> tuple[str, ...]:
+    """The names of a grid's runs, and of those that joined it."""
     return (*record.runs, *joined(version.grid(record.name)))
 
 

@@ -18,24 +18,29 @@ from train_tools.errors import (
     OptionValueError,
     TrainToolsError,
 )
-from train_tools.grids.cells import Cell, cells_of, product_size
-from train_tools.grids.expressions import grid_of, taken_over
+from train_tools.grids.cells import Cell, cells_of, count_cells, product_size
+from train_tools.grids.expressions import blamed, faults_in, grid_of, taken_over
+from train_tools.grids.labels import BASE_MODEL
 from train_tools.grids.record import read_grid
-from train_tools.grids.runs import BASE_MODEL, Facts, runs_of
+from train_tools.grids.runs import Facts, runs_of
 from train_tools.model.dataset import Dataset
-from train_tools.model.grid import Formula, Grid, Rules, Run
+from train_tools.model.draft import Draft, Fault, Understood
+from train_tools.model.expressions import typed as typed_text
+from train_tools.model.grid import Formula, Grid, Run
 from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths, VersionPaths
 from train_tools.model.plan import PlannedRun
 from train_tools.options.table import engine_options
 from train_tools.runs.checkpoints import is_trained
-from train_tools.runs.engine import Engine
+from train_tools.runs.engine import Engine, StepCount
 from train_tools.runs.folders import RunFolders
 
 MOST_PLANNED = 2_000
 """Runs that are planned one by one; of larger grids as many are looked at, evenly spread; the rest is guessed."""
 MOST_RUNS = 100_000
 MOST_CELLS = 1_000_000
+NOTHING = StepCount(steps=0, epochs=0, checkpoints=0)
+"""What a run takes that the trainer refuses, and nobody wants."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,25 +82,43 @@ class Readings:
         self._versions = versions
         self._engines = engines
 
-    def typed(
-        self,
-        project: str,
-        version: str,
-        assignments: Mapping[str, str],
-        rules: Rules | None,
-        name: str | None,
-        engine: str | None,
-    ) -> Grid:
-        """What is meant: what is stored of the grid of that name, else of the version, and what was typed. Stored
+    def typed(self, project: str, version: str, draft: Draft) -> Grid:
+        """What is meant: what is stored of the grid that is named, else of the version, and what was typed. Stored
         options that another trainer does not take are left out, which is said."""
-        stored = self._stored(self._versions.paths(project, version), project, version, name)
-        table = self.engine(engine or stored.engine).options
-        base, axes = stored.base, stored.axes
+        stored = self._stored(self._versions.paths(project, version), project, version, draft.grid)
+        table = self.engine(draft.engine or stored.engine).options
+        base = {name: value for name, value in stored.base.items() if name not in draft.unset}
+        axes = {name: values for name, values in stored.axes.items() if name not in draft.unset}
         notes: tuple[str, ...] = ()
         if table.engine != stored.engine:
             base, axes, notes = taken_over(table, base, axes)
-        typed = grid_of(table, base, axes, assignments, rules or stored.rules)
+        typed = grid_of(table, base, axes, draft.assignments, draft.rules or stored.rules)
         return replace(typed, notes=(*notes, *typed.notes))
+
+    def understood(self, project: str, version: str, draft: Draft) -> Understood:
+        """What a draft means, as far as it can be understood: of each field for itself, then of all together."""
+        stored = self._stored(self._versions.paths(project, version), project, version, draft.grid)
+        table = self.engine(draft.engine or stored.engine).options
+        faults = tuple(faults_in(table, draft.assignments))
+        wrong = {fault.option for fault in faults}
+        sound = {name: text for name, text in draft.assignments.items() if name not in wrong}
+        axes: Mapping[str, tuple[Any, ...]] = {}
+        notes: tuple[str, ...] = ()
+        count = None
+        try:
+            grid = self.typed(project, version, replace(draft, assignments=sound))
+            axes, notes = grid.axes, grid.notes
+            count = count_cells(table, grid)
+        except OptionValueError as error:
+            if not faults:
+                faults = (Fault(option=blamed(table, str(error)), message=str(error)),)
+        return Understood(
+            runs=None if faults or count is None else count.runs,
+            exact=count is None or count.exact,
+            axes={name: tuple(typed_text((value,)) for value in values) for name, values in axes.items()},
+            faults=faults,
+            notes=notes,
+        )
 
     def engine(self, name: str) -> Engine:
         if name not in self._engines:
@@ -149,18 +172,26 @@ class Readings:
     def counted(reading: Reading, version: VersionPaths) -> Counted:
         planned, refused = [], []
         for run in reading.runs:
+            dataset, per_step = reading.dataset_of(run), _images_per_step(reading.engine, run)
+            left_out = run.label in reading.grid.rules.left_out
             try:
-                count = reading.engine.count_steps(engine_options(run.options), reading.dataset_of(run))
+                count = reading.engine.count_steps(engine_options(run.options), dataset)
             except (TrainToolsError, ContractError) as error:
-                refused.append((run, error))
-                continue
+                if left_out:
+                    count = NOTHING
+                else:
+                    refused.append((run, error))
+                    continue
             planned.append(
                 PlannedRun(
                     run=run,
                     steps=count.steps,
                     epochs=count.epochs,
                     checkpoints=count.checkpoints,
+                    images_per_step=per_step,
+                    views=count.steps * per_step * _training_share(dataset) / dataset.image_count,
                     done=is_trained(version.run(run.name)),
+                    left_out=left_out,
                 )
             )
         return Counted(runs=tuple(planned), refused=tuple(refused))
@@ -209,6 +240,19 @@ class _Datasets:
             size = self._versions.settings(self._project, version).preparation
             self._sizes[version] = f"{size.width_px},{size.height_px}"
         return {**cell, "resolution": self._sizes[version]}
+
+
+def _images_per_step(engine: Engine, run: Run) -> int:
+    def value(name: str) -> int:
+        known: Any = engine.options[name].spec.default if name in engine.options else None
+        return int(run.options.get(name) or known or 1)
+
+    return value("train_batch_size") * value("gradient_accumulation_steps")
+
+
+def _training_share(dataset: Dataset) -> float:
+    """The part of what is drawn that is no regularisation: at most half of it is."""
+    return 0.5 if dataset.regularisation else 1.0
 
 
 def _too_many(runs: int) -> OptionValueError:

@@ -13,7 +13,7 @@ from train_tools.app.jobs import Jobs
 from train_tools.app.versions import Versions
 from train_tools.errors import DatasetNotUsableError, NotFoundError, OptionValueError
 from train_tools.files import storage_error, unused
-from train_tools.grids.runs import BASE_MODEL
+from train_tools.grids.labels import BASE_MODEL
 from train_tools.model.captions import CaptionedImage
 from train_tools.model.job import Job, NewJob
 from train_tools.model.paths import OutputsPaths

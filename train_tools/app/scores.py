@@ -3,7 +3,7 @@ options do to scores, and loss curves side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from train_tools.app.grids import Grids
 from train_tools.app.jobs import Jobs
 from train_tools.app.previews import Previews
 from train_tools.app.versions import Versions
+from train_tools.checkpoints.marks import readable_marks
 from train_tools.datasets.dataset import caption_seen
 from train_tools.errors import ChangedMeanwhileError, NotFoundError
 from train_tools.model.dataset import Dataset
 from train_tools.model.job import Job
-from train_tools.model.paths import OutputsPaths, VersionPaths
+from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.preview import Cell, PreviewMatrix
 from train_tools.model.score import (
     BlindPair,
@@ -26,17 +27,22 @@ from train_tools.model.score import (
     ScoreTable,
     Unscored,
 )
+from train_tools.model.settings import UserSettings
 from train_tools.previews.matrix import LabelledCheckpoint
-from train_tools.previews.picture_file import is_whole
+from train_tools.previews.picture_file import is_whole, without_texts
 from train_tools.previews.subjects import lora_hash
+from train_tools.runs.checkpoints import checkpoints_of
 from train_tools.runs.record import RunRecord, read_record
+from train_tools.runs.training import TRAIN
 from train_tools.scoring import votes
+from train_tools.scoring.galleries import not_seen
 from train_tools.scoring.kind import KIND, score_job
-from train_tools.scoring.loss_curves import images_of_a_step, loss_curve
+from train_tools.scoring.lookers import lookers_of
+from train_tools.scoring.loss_curves import images_of_a_step, loss_curve, validation_curve
 from train_tools.scoring.main_effects import RunOfGrid, main_effects
 from train_tools.scoring.measured import Measured, Measurement, kept
 from train_tools.scoring.registry import chosen_scorers
-from train_tools.scoring.request import CaptionedImage, Series, Wanted
+from train_tools.scoring.request import CaptionedImage, Missing, Series, Wanted
 from train_tools.scoring.scorer import Pictured, Scorer, Subject
 from train_tools.scoring.scorers import fixed_noise
 from train_tools.scoring.suggestion import ranked, suggestion
@@ -63,13 +69,20 @@ class Scores:
     """Scores, and what they suggest."""
 
     def __init__(
-        self, outputs: OutputsPaths, versions: Versions, jobs: Jobs, grids: Grids, previews: Previews
+        self,
+        outputs: OutputsPaths,
+        versions: Versions,
+        jobs: Jobs,
+        grids: Grids,
+        previews: Previews,
+        settings: Callable[[], UserSettings],
     ) -> None:
         self._outputs = outputs
         self._versions = versions
         self._jobs = jobs
         self._grids = grids
         self._previews = previews
+        self._settings = settings
 
     def table(
         self, project: str, version: str, grid: str | None = None, scorers: Sequence[str] = ()
@@ -80,14 +93,14 @@ class Scores:
         paths = self._versions.paths(project, version)
         name = self._grids.record(project, version, grid).name
         rows = self._rows(paths, name)
-        subjects = self._subjects(paths, rows, self._previews.matrix(project, version, name))
+        subjects = list(self._subjects(paths, rows, self._previews.matrix(project, version, name)))
         scored = ranked([_scored(row, subject, chosen) for row, subject in zip(rows, subjects, strict=True)])
         return ScoreTable(
             grid=name,
             checkpoints=scored,
             suggestion=suggestion(scored),
             effects=main_effects(_runs(rows, scored)),
-            unmeasured=_count(_series(paths, rows)),
+            unmeasured=_missing(paths, rows, subjects, download=False).count,
         )
 
     @staticmethod
@@ -95,9 +108,9 @@ class Scores:
         """Raises OptionValueError for a scorer that there is not."""
         chosen_scorers(scorers)
 
-    def start(self, project: str, version: str, grid: str | None = None) -> Job | None:
-        """Queues the measuring of what is missing; None when nothing is. One that waits or runs already is
-        that."""
+    def start(self, project: str, version: str, grid: str | None = None, *, download: bool = False) -> Job | None:
+        """Queues the measuring of what is missing; None when nothing is. One that waits or runs already is that.
+        `download` agrees to fetching models that look at previews."""
         paths = self._versions.paths(project, version)
         name = self._grids.record(project, version, grid).name
         rows = self._rows(paths, name)
@@ -105,25 +118,28 @@ class Scores:
             raise NotFoundError(
                 f"The grid {name} has no checkpoints yet. `train-tools jobs` shows how far its runs are."
             )
-        wanted = _count(_series(paths, rows))
+        wanted = self._missing_of_rows(project, version, name, rows, download=download).count
         if not wanted:
             return None
-        job = score_job(self._outputs, paths, name, f"{project} / {version}: scores of {name}", wanted)
+        title = f"{project} / {version}: scores of {name}"
+        job = score_job(self._outputs, paths, name, title, wanted, download=download)
         there = self._jobs.queue.in_folder(job.folder, KIND)
         if there is not None and not there.state.finished and there.subject.get("grid") == name:
             return there
         (id_,) = self._jobs.queue.add([job])
         return self._jobs.get(id_)
 
-    def series_of(self, version: VersionPaths, grid: str) -> list[Series]:
-        """What is still to be measured with fixed noise, by what is compared with one another."""
-        return _series(version, self._rows(version, grid))
+    def missing_of(self, version: VersionPaths, grid: str, download: bool) -> Missing:
+        """What is still to be measured."""
+        project, name = version.folder.parent.parent.name, version.folder.name
+        return self._missing_of_rows(project, name, grid, self._rows(version, grid), download=download)
 
     def pair(self, project: str, version: str, grid: str | None = None) -> BlindPair:
         """Two pictures to choose between, of the checkpoints that were compared least. Raises NotFoundError when
         no two checkpoints have pictures of the same prompt and seed."""
         paths = self._versions.paths(project, version)
-        cells = _by_content(self._previews.matrix(project, version, grid))
+        name = self._grids.record(project, version, grid).name
+        cells = _by_content(self._previews.matrix(project, version, name))
         for first, second in votes.least_compared(tuple(cells), votes.votes_in(paths.votes)):
             seen = {vote.pictures for vote in votes.votes_in(paths.votes)}
             pairs = list(_alike(cells[first], cells[second]))
@@ -131,6 +147,7 @@ class Scores:
             for one, other in fresh or pairs:
                 return BlindPair(
                     key=f"{one.picture.key}-{other.picture.key}",
+                    grid=name,
                     first=one.file,
                     second=other.file,
                     prompt=one.picture.prompt,
@@ -138,6 +155,14 @@ class Scores:
         raise NotFoundError(
             "There are no two checkpoints with previews of the same prompt and seed: `train-tools preview` first."
         )
+
+    def blind_picture(self, project: str, version: str, key: str, grid: str | None = None) -> bytes:
+        """A picture of a pair as a PNG that does not say whose it is. Raises NotFoundError when there is none."""
+        cells = self._previews.matrix(project, version, grid).cells
+        file = next((cell.file for cell in cells if cell.picture.key == key and is_whole(cell.file)), None)
+        if file is None:
+            raise NotFoundError("The picture is not there any more. Ask for another pair.")
+        return without_texts(file)
 
     def vote(self, project: str, version: str, key: str, preference: Preference, grid: str | None = None) -> None:
         """Keeps what somebody said of a pair. Raises ChangedMeanwhileError when its pictures are gone."""
@@ -159,10 +184,23 @@ class Scores:
         for name in record.runs:
             run = paths.run(name)
             if run.record.is_file():
-                told = read_record(run)
-                points = loss_curve(run.folder, told.run.options)
-                curves.append(LossCurve(run=name, label=told.label, points=points))
+                curves.append(_curve(run))
         return tuple(curves)
+
+    def curve(self, job: int) -> LossCurve:
+        """The loss curve of the run that a job trains. Raises NotFoundError for a job that trains none."""
+        found = self._jobs.get(job)
+        run = RunPaths(self._outputs.folder / found.folder)
+        if found.kind != TRAIN or not run.record.is_file():
+            raise NotFoundError(f"Job {job} ({found.title}) trains no run of its own, so it has no losses.")
+        return _curve(run)
+
+    def _missing_of_rows(
+        self, project: str, version: str, grid: str, rows: Sequence[_Row], *, download: bool
+    ) -> Missing:
+        paths = self._versions.paths(project, version)
+        subjects = self._subjects(paths, rows, self._previews.matrix(project, version, grid))
+        return _missing(paths, rows, subjects, download=download)
 
     def _rows(self, version: VersionPaths, grid: str) -> list[_Row]:
         rows = self._previews.rows_of(version, grid)
@@ -185,10 +223,10 @@ class Scores:
         """What the run would be trained on now."""
         return self._versions.trained_on_by(version, record.run.options)
 
-    @staticmethod
-    def _subjects(version: VersionPaths, rows: Sequence[_Row], matrix: PreviewMatrix) -> Iterator[Subject]:
+    def _subjects(self, version: VersionPaths, rows: Sequence[_Row], matrix: PreviewMatrix) -> Iterator[Subject]:
         said, measured = votes.votes_in(version.votes), Measured(version.scores)
         pictures = pictures_of(matrix)
+        lookers = {each.name: each for each in lookers_of(self._settings().scores, self._outputs.captioners)}
         for row in rows:
             yield Subject(
                 checkpoint=row.labelled.checkpoint,
@@ -199,7 +237,24 @@ class Scores:
                 training=_training(row.dataset),
                 tally=votes.tally(said, row.content),
                 curves=version.run(row.labelled.checkpoint.run).folder,
+                stars=readable_marks(row.labelled.checkpoint).rating,
+                lookers=lookers,
             )
+
+
+def _curve(run: RunPaths) -> LossCurve:
+    record = read_record(run)
+    options = record.run.options
+    return LossCurve(
+        run=run.folder.name,
+        label=record.label,
+        varied=record.run.varied,
+        points=loss_curve(run.folder, options),
+        validation=validation_curve(run.folder, options),
+        checkpoints=tuple(
+            (float(each.step * images_of_a_step(options)), each.name) for each in checkpoints_of(run)
+        ),
+    )
 
 
 def _measurement(labelled: LabelledCheckpoint, record: RunRecord, dataset: Dataset) -> Measurement:
@@ -211,6 +266,12 @@ def _measurement(labelled: LabelledCheckpoint, record: RunRecord, dataset: Datas
         v_prediction=bool(options.get("v_parameterization")),
         vae=str(options.get("vae") or ""),
     )
+
+
+def _missing(
+    version: VersionPaths, rows: Sequence[_Row], subjects: Iterable[Subject], *, download: bool
+) -> Missing:
+    return Missing(series=tuple(_series(version, rows)), looking=not_seen(subjects, download=download))
 
 
 def _series(version: VersionPaths, rows: Sequence[_Row]) -> list[Series]:
@@ -254,6 +315,7 @@ def _pictured(cells: Iterable[Cell], bases: Mapping[str, Path]) -> Iterator[Pict
             weight=cell.picture.weight,
             file=cell.file,
             base=bases.get(alone.key),
+            key=cell.picture.key,
         )
 
 
@@ -321,7 +383,3 @@ def _images(dataset: Dataset) -> tuple[CaptionedImage, ...]:
 
 def _caption(seen: str | None, class_name: str) -> str:
     return class_name if seen is None else seen.split("\n", 1)[0]
-
-
-def _count(series: Sequence[Series]) -> int:
-    return sum(len(each.wanted) for each in series)

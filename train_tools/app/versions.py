@@ -9,11 +9,12 @@ from typing import Any
 
 from train_tools.datasets.dataset import read_dataset
 from train_tools.datasets.exclusive import alone_with
-from train_tools.datasets.masks import checked, import_masks, masks_from_opacity
+from train_tools.datasets.masks import checked, import_masks, masks_from_opacity, remove_mask, write_mask
+from train_tools.datasets.origin import originals
 from train_tools.datasets.variants import masked, variant
 from train_tools.errors import InUseError
 from train_tools.imports.intake import import_images
-from train_tools.model.dataset import CaptionPolicy, Dataset, ImportReport, MaskReport
+from train_tools.model.dataset import CaptionPolicy, Dataset, ImportReport, MaskReport, Rejected
 from train_tools.model.paths import VersionPaths
 from train_tools.model.preparation import Preparation, PreparationReport
 from train_tools.model.project import VersionSettings
@@ -68,6 +69,10 @@ class Versions:
     def dataset(self, project: str, version: str) -> Dataset:
         return read_dataset(self.paths(project, version))
 
+    def originals(self, project: str, version: str) -> tuple[Path, ...]:
+        """The pictures as they came, in the order in which they are prepared."""
+        return originals(self.paths(project, version))
+
     def trained_on(self, project: str, version: str, options: Mapping[str, Any]) -> Dataset:
         """The version's dataset as a run with these options takes it."""
         captions = options.get("captions") or CaptionPolicy.AS_WRITTEN
@@ -90,6 +95,18 @@ class Versions:
         with alone_with(self.paths(project, version)):
             return import_masks(self.paths(project, version), sources)
 
+    def write_mask(self, project: str, version: str, image: str, content: bytes) -> None:
+        """Makes a PNG file the mask of a training image. Raises as above."""
+        self.refuse_if_used(project, version)
+        with alone_with(self.paths(project, version)):
+            write_mask(self.paths(project, version), image, content)
+
+    def remove_mask(self, project: str, version: str, image: str) -> None:
+        """All of a training image counts again. Raises as above."""
+        self.refuse_if_used(project, version)
+        with alone_with(self.paths(project, version)):
+            remove_mask(self.paths(project, version), image)
+
     def masks_from_opacity(self, project: str, version: str) -> MaskReport:
         """Makes masks of what is transparent in training images. Raises as above."""
         self.refuse_if_used(project, version)
@@ -111,8 +128,11 @@ class Versions:
         phase: Callable[[str], None] = lambda name: None,
         should_stop: Callable[[], bool] = lambda: False,
         encoding: str | None = None,
+        sent_to: Path | None = None,
+        not_sent: Sequence[Rejected] = (),
     ) -> ImportReport:
-        """`encoding` is that of captions which are no Unicode; they become UTF-8."""
+        """`encoding` is that of captions which are no Unicode; they become UTF-8. `sent_to` holds the sources
+        where a page sent them, `not_sent` is what it kept back."""
         class_name = self.settings(project, version).preparation.class_name or project
         return import_images(
             self.paths(project, version),
@@ -122,6 +142,8 @@ class Versions:
             should_stop=should_stop,
             class_name=class_name,
             encoding=encoding,
+            sent_to=sent_to,
+            not_sent=not_sent,
         )
 
     def prepare(

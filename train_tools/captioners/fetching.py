@@ -1,5 +1,5 @@
-"""Fetching a captioner's files, once somebody has agreed to it: whole and checked, from where an earlier attempt
-was stopped."""
+"""Fetching the files of a model that looks at pictures, once somebody has agreed to it: whole and checked, from
+where an earlier attempt was stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from train_tools.base_models.downloads import Downloads
 from train_tools.base_models.web import FAULTS, Web, host_of
-from train_tools.captioners.registry import Captioner, Repository
+from train_tools.captioners.registry import PictureModel, Repository
 from train_tools.captioners.weights import HUB
 from train_tools.errors import DownloadError
 from train_tools.files import storage_error
@@ -35,7 +35,7 @@ class _Wanted:
 
 
 def fetch(
-    captioner: Captioner,
+    model: PictureModel,
     repository: Repository,
     folder: Path,
     *,
@@ -52,7 +52,7 @@ def fetch(
     except OSError as error:
         raise storage_error(folder, error) from error
     downloads = Downloads(web, SUFFIXES)
-    wanted = [each for each in _wanted(captioner, repository, web) if not (folder / each.name).is_file()]
+    wanted = [each for each in _wanted(model, repository, web) if not (folder / each.name).is_file()]
     offers = [(each, downloads.look(each.address, folder, each.name)) for each in wanted]
     total, done = sum(offer.size_bytes for _, offer in offers), 0
     for each, offer in offers:
@@ -66,7 +66,7 @@ def fetch(
     return True
 
 
-def _wanted(captioner: Captioner, repository: Repository, web: Web) -> list[_Wanted]:
+def _wanted(model: PictureModel, repository: Repository, web: Web) -> list[_Wanted]:
     if repository.address:
         return [_Wanted(repository.address.rsplit("/", 1)[-1], repository.address, 0)]
     hub = os.environ.get("HF_ENDPOINT", "").rstrip("/") or HUB
@@ -74,7 +74,7 @@ def _wanted(captioner: Captioner, repository: Repository, web: Web) -> list[_Wan
     try:
         revision = str(listing["sha"])
         sizes = {str(each["rfilename"]): each for each in listing["siblings"]}
-        names = captioner.files.wanted(list(sizes))
+        names = model.files.wanted(list(sizes))
         files = [
             _Wanted(
                 name=name,
@@ -89,10 +89,10 @@ def _wanted(captioner: Captioner, repository: Repository, web: Web) -> list[_Wan
             f"{host_of(hub)} does not say which files {repository.name} has ({error!r}). Fetch them with the "
             "browser."
         ) from error
-    missing = captioner.files.missing(names)
+    missing = model.files.missing(names)
     if missing:
         raise DownloadError(
-            f"{repository.name} is no model for {captioner.name}: it has no {', '.join(missing)}. Choose another."
+            f"{repository.name} is no model for {model.name}: it has no {', '.join(missing)}. Choose another."
         )
     return files
 
@@ -116,7 +116,7 @@ def _listing(address: str, web: Web) -> dict[str, Any]:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(
             f"{host} can't be reached: {reason}. Without a network, put the files into their folder by hand: "
-            "`train-tools dataset captioners` names both."
+            "`train-tools dataset captioners` names both, for scores `train-tools score` does."
         ) from error
     except ValueError as error:
         if isinstance(error, DownloadError):

@@ -52,13 +52,19 @@ class Repository:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Captioner:
+class PictureModel:
+    """A model that looks at pictures: which files it is made of, and where they come from."""
+
     name: str
     title: str
-    style: CaptionStyle | None
     files: Files = Files(needed=())
     repositories: tuple[Repository, ...] = ()
     """The usual one first. Others of the same kind may be named too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captioner(PictureModel):
+    style: CaptionStyle | None
     package: str = ""
     """What has to be installed beside Train Tools' own."""
 

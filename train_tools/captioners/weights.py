@@ -1,5 +1,5 @@
-"""Where a captioner's files are: in a folder that was named, in ours, or in Hugging Face's cache. Nothing is ever
-fetched from here."""
+"""Where the files of a model that looks at pictures are: in a folder that was named, in ours, or in Hugging
+Face's cache. Nothing is ever fetched from here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from train_tools.captioners.registry import Captioner, Files, Repository, captioner_of
+from train_tools.captioners.registry import Files, PictureModel, Repository, captioner_of
 from train_tools.errors import NotFoundError, OptionValueError
 from train_tools.model.captioning import Chosen, ModelState
 
@@ -18,35 +18,46 @@ REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 def repository_of(chosen: Chosen) -> Repository:
-    """The one that was chosen. Raises OptionValueError for a text that is none."""
-    captioner = captioner_of(chosen)
-    if not chosen.model:
-        return captioner.repositories[0]
-    known = next((each for each in captioner.repositories if each.name == chosen.model), None)
-    if known is None and (not REPOSITORY.fullmatch(chosen.model) or ".." in chosen.model):
+    """The captioner's that was chosen. Raises OptionValueError for a text that is none."""
+    return repository_named(captioner_of(chosen), chosen.model)
+
+
+def repository_named(model: PictureModel, named: str) -> Repository:
+    """The one of this name, the model's usual one without any. Raises OptionValueError for a text that is none."""
+    if not named:
+        return model.repositories[0]
+    known = next((each for each in model.repositories if each.name == named), None)
+    if known is None and (not REPOSITORY.fullmatch(named) or ".." in named):
         raise OptionValueError(
-            f"{chosen.model!r} is no model for {captioner.name}: give the whole path of a folder, or a repository "
-            f"as {captioner.repositories[0].name}."
+            f"{named!r} is no model for {model.name}: give the whole path of a folder, or a repository "
+            f"as {model.repositories[0].name}."
         )
-    return known or Repository(name=chosen.model, about_bytes=0)
+    return known or Repository(name=named, about_bytes=0)
 
 
 def state_of(chosen: Chosen, folder: Path, environment: Mapping[str, str] = os.environ) -> ModelState:
-    """Where the files of a chosen model are, or what is missing. `folder` holds what was put or fetched here.
+    """The state of a chosen captioner's model, as `state_named` says it."""
+    return state_named(captioner_of(chosen), chosen.model, folder, environment)
+
+
+def state_named(
+    model: PictureModel, named: str, folder: Path, environment: Mapping[str, str] = os.environ
+) -> ModelState:
+    """Where the files are of a repository or a folder that was named (empty = the usual repository), or what is
+    missing. `folder` holds what was put or fetched here.
 
     Raises NotFoundError for a named folder that lacks something.
     """
-    captioner = captioner_of(chosen)
-    named = Path(chosen.model).expanduser() if chosen.model else None
-    if named is not None and named.is_absolute():
-        return _in_named_folder(captioner, named)
-    repository = repository_of(chosen)
+    place = Path(named).expanduser() if named else None
+    if place is not None and place.is_absolute():
+        return _in_named_folder(model, place)
+    repository = repository_named(model, named)
     own = folder / repository.name.replace("/", "--")
     places = (own, *_cached(repository.name, environment))
     return ModelState(
         repository=repository.name,
-        place=next((place for place in places if not missing_in(place, captioner.files)), None),
-        missing=missing_in(own, captioner.files),
+        place=next((place for place in places if not missing_in(place, model.files)), None),
+        missing=missing_in(own, model.files),
         folder=own,
         about_bytes=repository.about_bytes,
     )
@@ -61,21 +72,21 @@ def missing_in(folder: Path, files: Files) -> tuple[str, ...]:
     return (*files.missing(names), *_missing_parts(names))
 
 
-def words_for(captioner: Captioner, state: ModelState) -> str:
+def words_for(model: PictureModel, state: ModelState) -> str:
     """What to do about a model that is not there."""
-    address = next((each.address for each in captioner.repositories if each.name == state.repository), "")
+    address = next((each.address for each in model.repositories if each.name == state.repository), "")
     about = f", about {state.about_bytes / 1e9:.1f} GB" if state.about_bytes else ""
     return (
-        f"{captioner.title} is not on this machine: {', '.join(state.missing)} of {state.repository}{about}. "
+        f"{model.title} is not on this machine: {', '.join(state.missing)} of {state.repository}{about}. "
         f"Put these files into {state.folder} (from {address or f'{HUB}/{state.repository}'}), or let them be "
         "fetched: --download."
     )
 
 
-def _in_named_folder(captioner: Captioner, folder: Path) -> ModelState:
-    missing = missing_in(folder, captioner.files)
+def _in_named_folder(model: PictureModel, folder: Path) -> ModelState:
+    missing = missing_in(folder, model.files)
     if missing:
-        raise NotFoundError(f"{folder} is no model for {captioner.name}: it lacks {', '.join(missing)}.")
+        raise NotFoundError(f"{folder} is no model for {model.name}: it lacks {', '.join(missing)}.")
     return ModelState(repository="", place=folder, missing=(), folder=folder, about_bytes=0)
 
 

@@ -8,10 +8,11 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sd_contract.errors import DatasetError
 from sd_contract.images.image_files import IMAGE_SUFFIXES
@@ -19,7 +20,7 @@ from sd_contract.images.image_sizes import image_size
 from train_tools.datasets.captions import caption_bytes, caption_text
 from train_tools.datasets.folders import class_of
 from train_tools.errors import DatasetNotUsableError, StorageError
-from train_tools.model.captions import NO_FILE, CaptionedImage
+from train_tools.model.captions import NO_FILE, CaptionedImage, Order
 from train_tools.model.paths import VersionPaths
 
 VERSIONS_KEPT = 8
@@ -66,6 +67,21 @@ class Listing:
             if len(self._versions) > VERSIONS_KEPT:
                 self._versions.popitem(last=False)
             return tuple(each.image for each in found.values())
+
+
+def ordered(images: Sequence[CaptionedImage], order: Order, backwards: bool = False) -> Sequence[CaptionedImage]:
+    """The images in that order; those that are alike in it stay as they are."""
+    return sorted(images, key=_KEYS[order], reverse=backwards)
+
+
+_KEYS: Mapping[Order, Callable[[CaptionedImage], Any]] = {
+    Order.FOLDER: lambda image: image.image,
+    Order.NAME: lambda image: image.name.casefold(),
+    Order.CAPTION: lambda image: image.effective.casefold(),
+    Order.LENGTH: lambda image: len(image.caption or ""),
+    Order.PIXELS: lambda image: image.size[0] * image.size[1] if image.size else 0,
+    Order.SHAPE: lambda image: image.size[0] / image.size[1] if image.size else 0.0,
+}
 
 
 def one_image(version: VersionPaths, image: str) -> CaptionedImage | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from train_tools.errors import NotFoundError
-from train_tools.model.checkpoint import Checkpoint, Keep, MarkedCheckpoint
+from train_tools.model.checkpoint import Checkpoint, Keep, KeepBy, MarkedCheckpoint
 
 
 def those_to_go(marked: Sequence[MarkedCheckpoint], keep: Keep) -> tuple[Checkpoint, ...]:
@@ -33,9 +33,26 @@ def those_to_go(marked: Sequence[MarkedCheckpoint], keep: Keep) -> tuple[Checkpo
 
 
 def _best(marked: Sequence[MarkedCheckpoint], keep: Keep) -> set[str]:
-    """Those that share the last place stay too: nothing tells which of them is better. What has no score, or no
-    star where stars are the scores, is no best."""
-    ratings = {each.checkpoint.called: float(each.marks.rating) for each in marked if each.marks.rating}
-    scores = {called: score for called, score in (keep.scores or ratings).items() if math.isfinite(score)}
-    ranked = sorted(scores.values(), reverse=True)[: keep.best]
+    """What has no score, or no star where stars are the scores, is no best."""
+    scores = {called: score for called, score in _scores(marked, keep).items() if math.isfinite(score)}
+    groups: dict[str, dict[str, float]] = {}
+    for each in marked:
+        called, run = each.checkpoint.called, each.checkpoint.run if keep.each_run else ""
+        if called in scores:
+            groups.setdefault(run, {})[called] = scores[called]
+    return {called for group in groups.values() for called in _first(group, keep.best)}
+
+
+def _scores(marked: Sequence[MarkedCheckpoint], keep: Keep) -> Mapping[str, float]:
+    """The highest is the best."""
+    if keep.scores or keep.by is KeepBy.SCORE:
+        return keep.scores
+    if keep.by is KeepBy.STEP:
+        return {each.checkpoint.called: float(each.checkpoint.step) for each in marked}
+    return {each.checkpoint.called: float(each.marks.rating) for each in marked if each.marks.rating}
+
+
+def _first(scores: Mapping[str, float], count: int) -> set[str]:
+    """Those that share the last place stay too: nothing tells which of them is better."""
+    ranked = sorted(scores.values(), reverse=True)[:count]
     return {called for called, score in scores.items() if ranked and score >= ranked[-1]}

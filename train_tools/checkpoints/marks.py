@@ -30,6 +30,14 @@ def marks_of(checkpoint: Checkpoint) -> Marks:
     return replace(marks, rating=0) if marks.weights and known and marks.weights != known else marks
 
 
+def readable_marks(checkpoint: Checkpoint) -> Marks:
+    """None where they can't be read: `marks_of` tells why."""
+    try:
+        return marks_of(checkpoint)
+    except StorageError:
+        return Marks()
+
+
 def change_marks(checkpoint: Checkpoint, change: Callable[[Marks], Marks]) -> Marks:
     """Keeps other marks. Raises StorageError when they can't be written, OptionValueError when they can't be
     kept."""

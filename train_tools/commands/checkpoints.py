@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from train_tools.commands.border import AsJson, ProjectName, VersionName, the_app, told
+from train_tools.model.checkpoint import KeepBy
 
 if TYPE_CHECKING:
     from train_tools.model.checkpoint import CheckpointDetails, MarkedCheckpoint, Parting
@@ -133,7 +134,10 @@ def keep(
     project: ProjectName,
     version: VersionName,
     rated: Annotated[int, typer.Option(metavar="STARS", help="Those rated so many stars or more stay.")] = 0,
-    best: Annotated[int, typer.Option(metavar="N", help="The best N stay: by --scores, else by rating.")] = 0,
+    best: Annotated[int, typer.Option(metavar="N", help="The best N stay.")] = 0,
+    by: Annotated[KeepBy, typer.Option(help="What they are best by; step: trained for longest.")] = KeepBy.STARS,
+    each_run: Annotated[bool, typer.Option("--each-run", help="The best N of each run.")] = False,
+    grid: Annotated[str, typer.Option(metavar="NAME", help="Whose scores count; the newest grid's without.")] = "",
     scores: Annotated[
         str, typer.Option(metavar="FILE", help='JSON as {"RUN/NAME": 0.7}, the highest is the best; `-` is stdin.')
     ] = "",
@@ -144,7 +148,15 @@ def keep(
     """Put away what nothing speaks for. Pinned ones always stay; without --yes nothing is moved."""
     from train_tools.model.checkpoint import Keep
 
-    wanted = Keep(rated=rated, best=best, finals=finals, scores=_scores(scores) if scores else {})
+    wanted = Keep(
+        rated=rated,
+        best=best,
+        by=by,
+        each_run=each_run,
+        grid=grid,
+        finals=finals,
+        scores=_scores(scores) if scores else {},
+    )
     desk = the_app().checkpoints
     parting = desk.keep(project, version, wanted) if yes else desk.would_go(project, version, wanted)
     _tell_parting(parting, as_json)

@@ -98,13 +98,21 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Say what a grid would do: its runs, steps, time and disk. Nothing is started."""
+    from train_tools.model.draft import Draft
     from train_tools.terminal import plan_object, print_json, print_plan
 
     app = the_app()
     rules = _rules(zipped, only_when, exclude, sample, sample_seed, seeds, other_seed, no_rules)
-    assignments = _assignments(app, settings, extra, base_model)
     planned = app.grids.plan(
-        project, version, assignments, rules=rules, grid=grid, engine=engine, previews=rendered
+        project,
+        version,
+        Draft(
+            assignments=_assignments(app, settings, extra, base_model),
+            rules=rules,
+            grid=grid,
+            engine=engine,
+            previews=rendered,
+        ),
     )
     if as_json:
         print_json(plan_object(planned))
@@ -137,19 +145,19 @@ def preflight(
     as_json: AsJson = False,
 ) -> None:
     """Say what would go wrong with a grid, or otherwise than it was meant. Nothing is started."""
+    from train_tools.model.draft import Draft
     from train_tools.terminal import preflight_object, print_json, print_preflight
 
     app = the_app()
-    looked = app.grids.preflight(
-        project,
-        version,
-        _assignments(app, settings, extra, base_model),
-        rules=_rules(zipped, only_when, exclude, sample, sample_seed, seeds, other_seed, no_rules),
+    rules = _rules(zipped, only_when, exclude, sample, sample_seed, seeds, other_seed, no_rules)
+    draft = Draft(
+        assignments=_assignments(app, settings, extra, base_model),
+        rules=rules,
         grid=grid,
         engine=engine,
         previews=rendered,
-        probing=probing,
     )
+    looked = app.grids.preflight(project, version, draft, probing=probing)
     if as_json:
         print_json(preflight_object(looked))
     else:
@@ -191,21 +199,24 @@ def submit(
 ) -> None:
     """Queue the runs of a grid that are not done yet."""
     from train_tools.commands.moments import moment
+    from train_tools.model.draft import Draft
     from train_tools.model.plan import Turn
     from train_tools.terminal import print_concerns, print_json, print_plan, print_submission, say
 
     app = the_app()
     not_before = moment(at, datetime.now()) if at else None
-    turn = Turn(priority=priority, not_before=not_before, stop_after_failures=stop_after, previews=rendered)
+    turn = Turn(priority=priority, not_before=not_before, stop_after_failures=stop_after)
     rules = _rules(zipped, only_when, exclude, sample, sample_seed, seeds, other_seed, no_rules)
-    assignments = _assignments(app, settings, extra, base_model)
-    if not as_json:
-        print_plan(
-            app.grids.plan(project, version, assignments, rules=rules, grid=grid, engine=engine, previews=rendered)
-        )
-    submission = app.grids.submit(
-        project, version, assignments, grid, rules=rules, turn=turn, sure=yes, anyway=anyway, engine=engine
+    draft = Draft(
+        assignments=_assignments(app, settings, extra, base_model),
+        rules=rules,
+        grid=grid,
+        engine=engine,
+        previews=rendered,
     )
+    if not as_json:
+        print_plan(app.grids.plan(project, version, draft))
+    submission = app.grids.submit(project, version, draft, turn=turn, sure=yes, anyway=anyway)
     if not as_json:
         print_concerns(submission.preflight)
         print_submission(submission)

@@ -1,4 +1,4 @@
-"""Commands about the machine when the queue is done."""
+"""Commands about the machine: what it does when the queue is done, what it shows on its desktop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from train_tools.commands.border import AsJson, the_app, told
+from train_tools.commands.border import AsJson, ProjectName, VersionName, the_app, told
 
 if TYPE_CHECKING:
     from train_tools.app import App
@@ -22,6 +22,26 @@ class What(StrEnum):
 
 
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask whether that is meant.")]
+
+
+@commands.command("open")
+@told
+def open_folder(
+    project: ProjectName,
+    version: VersionName,
+    what: Annotated[str, typer.Argument(metavar="[RUN|CHECKPOINT]", help="Without it, the version itself.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Open a version's, a run's or a checkpoint's folder in the file manager; always says where it is."""
+    from train_tools.terminal import print_json, say
+
+    told_of = the_app().desktop.show(project, version, what)
+    if as_json:
+        print_json(told_of)
+        return
+    say(str(told_of.path))
+    if not told_of.shown:
+        say(told_of.reason, "yellow")
 
 
 @commands.command()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 NEXT = {"burnt": "burnt", "no effect": "no-effect"}
 """Remark -> what `train-tools suggest` calls it."""
+MEASURED = {"fixed-noise", "dino-likeness", "clip-likeness", "adherence", "tag-recall"}
+"""Scorers that need the job."""
 
 
 @commands.command()
@@ -30,6 +32,9 @@ def score(
         bool,
         typer.Option("--measure/--no-measure", help="Measure what takes the base model, where it is missing."),
     ] = True,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch models that look at previews, where they are missing.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait/--queue", help="Measure now, or only queue it.")] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -38,7 +43,7 @@ def score(
 
     app = the_app()
     app.scores.check_names(with_ or ())
-    job = app.scores.start(project, version, grid) if measure and _measures(with_) else None
+    job = app.scores.start(project, version, grid, download=download) if measure and _measures(with_) else None
     if job is not None and wait:
         work_until(app, lambda: app.jobs.get(job.id).state.finished, quiet=as_json)
     table = app.scores.table(project, version, grid, with_ or ())
@@ -54,7 +59,8 @@ def score(
 
 
 def _measures(names: list[str] | None) -> bool:
-    return not names or "fixed-noise" in names
+    """Whether any of them needs the job."""
+    return not names or bool(MEASURED & set(names))
 
 
 def _print_table(table: ScoreTable) -> None:

@@ -7,15 +7,23 @@ new ones, and `checked` tells which do not fit any more.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from sd_contract.datasets import list_images
 from sd_contract.errors import DatasetError
 from sd_contract.images.image_sizes import Size, image_size
 from train_tools.datasets.folders import class_of
-from train_tools.datasets.pictures import NotAPictureError, picture_suffixes, read_picture
+from train_tools.datasets.pictures import (
+    DECODING_ERRORS,
+    NotAPictureError,
+    picture_suffixes,
+    read_picture,
+    without_warnings,
+)
+from train_tools.errors import DatasetNotUsableError, NotFoundError
 from train_tools.files import storage_error, whole_file
 from train_tools.model.dataset import MaskReport, Rejected
 from train_tools.model.paths import VersionPaths
@@ -25,6 +33,8 @@ if TYPE_CHECKING:
 
 SHAPE_OFF = 0.02
 """A mask is laid over its image whatever its size, but its shape has to be the image's."""
+
+MOST_PIXELS = 64 * 1024**2
 
 
 def checked(version: VersionPaths) -> MaskReport:
@@ -82,6 +92,51 @@ def masks_from_opacity(version: VersionPaths) -> MaskReport:
     return _after(version, written, problems)
 
 
+def write_mask(version: VersionPaths, image: str, content: bytes) -> None:
+    """Makes a PNG file the mask of a training image, in its size. Raises NotFoundError for no such image,
+    NotAPictureError or DatasetNotUsableError for what can't be its mask, StorageError."""
+    from PIL import Image
+
+    wanted = image_size(_painted(version, image))
+    try:
+        with without_warnings(), Image.open(io.BytesIO(content), formats=["PNG"]) as sent:
+            if sent.width * sent.height > MOST_PIXELS:
+                raise NotAPictureError(f"The mask has {sent.width}x{sent.height} pixels, too many.")
+            mask = sent.convert("L")
+    except DECODING_ERRORS as error:
+        if isinstance(error, NotAPictureError):
+            raise
+        raise NotAPictureError(f"The mask can't be read as a PNG file: {error}") from error
+    if _is_of_other_shape(mask.size, wanted):
+        raise DatasetNotUsableError(
+            f"The mask's shape {mask.width}x{mask.height} is not that of {image}, {wanted[0]}x{wanted[1]}."
+        )
+    _write(version.mask(image), mask if mask.size == wanted else mask.resize(wanted, Image.Resampling.BILINEAR))
+
+
+def remove_mask(version: VersionPaths, image: str) -> None:
+    """All of the image counts again. Raises NotFoundError, StorageError."""
+    _painted(version, image)
+    try:
+        version.mask(image).unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(version.mask(image), error) from error
+
+
+def _painted(version: VersionPaths, image: str) -> Path:
+    """The training image of that name, which no other shares its mask with."""
+    same = _images_by_stem(version).get(PurePosixPath(image).stem, [])
+    found = next((path for path in same if path.relative_to(version.processed).as_posix() == image), None)
+    if found is None:
+        raise NotFoundError(f"There is no training image {image!r} in this version.")
+    if len(same) > 1:
+        raise DatasetNotUsableError(
+            f"{found.name} can't have a mask of its own: {len(same)} training images share its name. Prepare the "
+            "dataset, which gives each a name."
+        )
+    return found
+
+
 def white_mask(image: Path, file: Path) -> None:
     """A mask by which all of an image counts. Raises DatasetError or StorageError."""
     from PIL import Image
@@ -102,9 +157,13 @@ def _misfit(mask: Path, images: Sequence[Path]) -> str:
         size, wanted = _size(mask), image_size(images[0])
     except (DatasetError, NotAPictureError) as error:
         return str(error)
-    if abs(size[0] * wanted[1] / (size[1] * wanted[0]) - 1) > SHAPE_OFF:
+    if _is_of_other_shape(size, wanted):
         return f"its shape {size[0]}x{size[1]} is not that of {images[0].name}, {wanted[0]}x{wanted[1]}"
     return ""
+
+
+def _is_of_other_shape(size: Size, wanted: Size) -> bool:
+    return abs(size[0] * wanted[1] / (size[1] * wanted[0]) - 1) > SHAPE_OFF
 
 
 def _size(mask: Path) -> Size:

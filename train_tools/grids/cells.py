@@ -12,10 +12,10 @@ from typing import Any
 from train_tools.errors import OptionValueError
 from train_tools.grids.conditions import Condition, condition_of
 from train_tools.grids.formulas import value_of
+from train_tools.grids.labels import SEED, is_left_out
 from train_tools.model.grid import Formula, Grid
 from train_tools.options.table import OptionTable
 
-SEED = "seed"
 MOST_COUNTED = 2_000
 """Cells that are looked at one by one to count the runs; of larger grids the product is told."""
 
@@ -39,14 +39,15 @@ def count_cells(table: OptionTable, grid: Grid) -> Count:
     """How many runs a grid has. Cheap for any grid: no file is read."""
     size = product_size(grid)
     if size <= MOST_COUNTED:
-        return Count(len(list(cells_of(table, grid))), exact=True)
+        return Count(sum(not is_left_out(grid, cell) for cell in cells_of(table, grid)), exact=True)
     most = min(size, grid.rules.sample or size)
     plain = not (grid.rules.only_when or grid.rules.exclude or _formulas(grid))
     return Count(most + grid.rules.other_seed, exact=plain)
 
 
 def cells_of(table: OptionTable, grid: Grid) -> Iterator[Cell]:
-    """The options of each run, first axis outermost; cells of the same options come once."""
+    """The options of each run, first axis outermost; cells of the same options come once. Those that were unticked
+    are among them: who lists runs shows them, who trains runs passes them over."""
     cells = _distinct(_kept(table, grid), _varying(grid))
     if grid.rules.sample:
         cells = _drawn(grid, list(cells))

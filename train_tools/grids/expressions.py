@@ -19,6 +19,7 @@ from typing import Any
 
 from train_tools.errors import OptionValueError
 from train_tools.grids.formulas import refuse_unknown_names
+from train_tools.model.draft import Fault
 from train_tools.model.grid import Formula, Grid, Rules, Typed, canonical
 from train_tools.options.table import OptionTable
 
@@ -270,6 +271,21 @@ def grid_of(
             fixed[name] = several.pop(name)[0]
         fixed = {key: value for key, value in fixed.items() if key not in several}
     return Grid(base=fixed, axes=several, rules=rules or Rules(), engine=table.engine, notes=tuple(notes))
+
+
+def faults_in(table: OptionTable, assignments: Mapping[str, str]) -> Iterator[Fault]:
+    """What of the assignments can't be used, each looked at for itself."""
+    for name, text in assignments.items():
+        try:
+            values_of(table, name, text)
+        except OptionValueError as error:
+            yield Fault(option=name, message=str(error))
+
+
+def blamed(table: OptionTable, message: str) -> str:
+    """The option that a message is about: they begin with its name. Empty = about none, or several."""
+    word, _, rest = message.partition(" ")
+    return word if word in table and not rest.startswith("and ") else ""
 
 
 def _stored(table: OptionTable, name: str, values: Iterable[Any]) -> tuple[Any, ...]:

@@ -55,14 +55,17 @@ def import_images(
     should_stop: Callable[[], bool] = lambda: False,
     class_name: str = "",
     encoding: str | None = None,
+    sent_to: Path | None = None,
+    not_sent: Sequence[Rejected] = (),
 ) -> ImportReport:
     """Copies pictures, and the captions that belong to them, from files, folders (and theirs) and zip files into
     origin; those of folders `<repeats>_<class>` into such folders, those for regularisation into `reg`.
 
     Pictures that are there already are left alone, whatever they are called; another picture of a taken name
     gets a number. What can't be used is listed, the others go on. `class_name` = what pictures show that lie in no
-    folder of a class; `encoding` = that of captions which are no Unicode, and which become UTF-8. Stopped or
-    killed, the same import goes on where it was.
+    folder of a class; `encoding` = that of captions which are no Unicode, and which become UTF-8. `sent_to` is
+    the folder that holds the sources where a page sent them, `not_sent` what it kept back: the report calls both
+    as the page did. Stopped or killed, the same import goes on where it was.
 
     Raises DatasetNotUsableError when nothing can be used; StorageError when the disk is full: what was copied till
     then stays, and is whole; InUseError while the version's dataset is being changed by someone else.
@@ -71,7 +74,9 @@ def import_images(
     encoding = canonical(encoding) if encoding else None
     with alone_with(version), _staging(version):
         phase(UNPACKING)
-        found = Search(version, progress, should_stop).among(sources)
+        unpacked = {sent_to: Path()} if sent_to else {}
+        found = Found(rejected=[*not_sent], unpacked=unpacked)
+        Search(version, progress, should_stop, found).among(sources)
         phase(TAKING)
         taking = _Import(version, found, class_name, encoding)
         stopped = should_stop()
@@ -80,7 +85,8 @@ def import_images(
                 break
             taking.take(picture, place)
             progress(done, len(found.pictures))
-        report = keep_report(version, replace(taking.report(), stopped=stopped), sources, began)
+        told = [found.words(source) for source in sources]
+        report = keep_report(version, replace(taking.report(), stopped=stopped), told, began)
     if not (report.images or report.already_there or stopped):
         raise DatasetNotUsableError(_nothing_found(sources, report))
     return report

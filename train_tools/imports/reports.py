@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from pathlib import Path
 
 from train_tools.files import storage_error, unused, write_json
 from train_tools.model.dataset import ImportReport, Rejected
@@ -16,9 +15,7 @@ from train_tools.model.paths import VersionPaths
 FORMAT = 1
 
 
-def keep_report(
-    version: VersionPaths, report: ImportReport, sources: Sequence[Path], began: float
-) -> ImportReport:
+def keep_report(version: VersionPaths, report: ImportReport, sources: Sequence[str], began: float) -> ImportReport:
     """Writes the report to a file of its own; returns it with that file. Raises StorageError."""
     file = unused(version.imports / f"{datetime.fromtimestamp(began):%Y%m%d-%H%M%S}.json")
     try:
@@ -32,7 +29,7 @@ def keep_report(
             "format": FORMAT,
             "began": datetime.fromtimestamp(began).astimezone().isoformat(timespec="seconds"),
             "seconds": round(time.time() - began, 1),
-            "sources": [_shown(source) for source in sources],
+            "sources": list(sources),
             **fields,
             "left_out": by_reason(report.rejected),
             "remarks": by_reason(report.remarks),
@@ -47,7 +44,3 @@ def by_reason(rejected: Iterable[Rejected]) -> Mapping[str, list[dict[str, str]]
     for each in rejected:
         groups[each.gist].append({"source": each.source, "reason": each.reason})
     return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
-
-
-def _shown(path: Path) -> str:
-    return str(path).encode("utf-8", "replace").decode("utf-8")

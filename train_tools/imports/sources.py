@@ -32,14 +32,14 @@ class Found:
     """Captions of pictures that lie in no file beside them: the text, and where it was found."""
     rejected: list[Rejected] = field(default_factory=list)
     unpacked: dict[Path, Path] = field(default_factory=dict)
-    """Folders that archives were unpacked into, and those archives."""
+    """Folders that archives were unpacked into, and those archives; for one with what a page has sent, no path."""
 
     def reject(self, source: Path, reason: str) -> None:
         self.rejected.append(Rejected(source=self.words(source), reason=reason))
 
     def words(self, path: Path) -> str:
         """The path as text that can be shown, whatever bytes its name is made of."""
-        for folder, archive in self.unpacked.items():
+        for folder, archive in reversed(self.unpacked.items()):  # an archive may have been sent, too
             if path.is_relative_to(folder):
                 path = archive / path.relative_to(folder)
         return str(path).encode("utf-8", "replace").decode("utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sd_contract.base_models.base_model import PICKLED_SUFFIXES, BaseModel, inspect_trainable
+from sd_contract.lycoris.sizes import LycorisSizes
 from sd_contract.options import parse_resolution
 from sd_contract.tensors import pickled_files
 from sd_contract.tensors.tensor_files import read_header
@@ -54,13 +55,14 @@ class Sizes:
 
     @property
     def unet_bytes(self) -> int:
-        """fp8_base is a checkout's way to keep the U-Net in one byte a number."""
+        """fp8_base keeps the layers in one byte a number; the rest is little."""
         number = 1 if self.options.get("fp8_base") or self.options.get("fp8_base_unet") else self._number
         return self._numbers_in(UNET) * number
 
     @property
     def text_bytes(self) -> int:
-        return self._numbers_in(TEXT) * self._number
+        kept_small = self.options.get("fp8_base") and not self.options.get("fp8_base_unet")
+        return self._numbers_in(TEXT) * (1 if kept_small else self._number)
 
     @property
     def vae_bytes(self) -> int:
@@ -108,7 +110,8 @@ class Sizes:
     @property
     def state_bytes(self) -> int:
         scale = self._lora_number / FULL
-        return int(self._weights * state_bytes(self.options) * scale)
+        average = FULL if self.options.get("ema_decay") else 0
+        return int(self._weights * (state_bytes(self.options) * scale + average))
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -120,12 +123,13 @@ class Sizes:
         blocks = [*self._unet_blocks, *(self._text_blocks if self._trains("text_encoder") else ())]
         whole = max(map(self._kept, blocks))
         if not self.options.get("gradient_checkpointing"):
-            return self._batch * (sum(map(self._kept, blocks)) + whole)
+            return self._batch * (sum(map(self._kept, blocks)) + whole) + self._change_bytes
         again = sum(block.enters * self._number if block.recomputed else self._kept(block) for block in blocks)
         return self._batch * (again + 2 * whole)
 
     def _kept(self, block: Block) -> int:
-        inner = block.tokens * (block.layers * self._rank + block.convolutions * self._convolution_rank)
+        narrow = 0 if self._lycoris else block.layers * self._rank + block.convolutions * self._convolution_rank
+        inner = block.tokens * narrow
         scores = block.scores if self._plain_attention else 0
         return (block.held + inner + scores) * self._number + block.normed * self._norm_number
 
@@ -135,10 +139,24 @@ class Sizes:
         weights = self.options.get("network_weights")
         if weights and self.options.get("dim_from_weights"):
             return sum(prod(shape) for shape in read_header(Path(str(weights))).shapes.values())
+        if self._lycoris is not None:
+            return self._lycoris.weights(self._parts, self._shapes)
         unet = self._unet_blocks if self._trains("unet") else ()
         text = self._text_blocks if self._trains("text_encoder") else ()
         linear = sum(block.sides for block in (*unet, *text))
         return self._rank * linear + self._convolution_rank * sum(block.convolution_sides for block in unet)
+
+    @property
+    def _change_bytes(self) -> int:
+        """Changes of weights that are not applied through narrow matrices are kept for the backward pass; with
+        gradient checkpointing only those of one block."""
+        if self._lycoris is None:
+            return 0
+        return self._lycoris.changed_numbers(self._parts, self._shapes) * self._number
+
+    @property
+    def _lycoris(self) -> LycorisSizes | None:
+        return LycorisSizes.of(self.options)
 
     @property
     def _rank(self) -> int:
@@ -185,16 +203,22 @@ class Sizes:
 
     def _numbers_in(self, prefixes: tuple[str, ...]) -> int:
         """How many numbers the tensors have whose names begin so."""
-        shapes = _shapes(self.base.path, *version_of(self.base.path))
-        return sum(prod(shape) for name, shape in shapes.items() if name.startswith(prefixes))
+        return sum(prod(shape) for name, shape in self._shapes.items() if name.startswith(prefixes))
+
+    @property
+    def _shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return _shapes(self.base.path, *version_of(self.base.path))
+
+    @property
+    def _parts(self) -> list[str]:
+        return [part for part in ("unet", "text_encoder") if self._trains(part)]
 
     def _trains(self, part: str) -> bool:
         other = {"text_encoder": "network_train_unet_only", "unet": "network_train_text_encoder_only"}[part]
         if self.options.get(other):
             return False
         rate = self.options.get("text_encoder_lr" if part == "text_encoder" else "unet_lr")
-        first = next(iter(rate), None) if isinstance(rate, list | tuple) else rate
-        return first != 0
+        return any(rate) if isinstance(rate, list | tuple) and rate else rate != 0
 
 
 def inspected(path: Path) -> BaseModel:

@@ -35,6 +35,11 @@ class CaptionedImage:
         return self.image.rpartition("/")[2]
 
     @property
+    def repeats(self) -> int:
+        """How often it is drawn per epoch: its folder's name says it."""
+        return int(self.image.partition("_")[0])
+
+    @property
     def is_illegible(self) -> bool:
         """There is a caption file, and it is no text that we read."""
         return self.caption is None and self.edition != NO_FILE
@@ -142,6 +147,20 @@ class CaptionEdit:
     """Pattern: capitals and small letters alike."""
     commonest_first: bool = False
     """Sort: not by the alphabet."""
+
+
+class Order(StrEnum):
+    """How images are put in order."""
+
+    FOLDER = "folder"
+    """As they are trained: by folder, then by name."""
+    NAME = "name"
+    CAPTION = "caption"
+    LENGTH = "length"
+    """By the letters of the caption."""
+    PIXELS = "pixels"
+    SHAPE = "shape"
+    """From standing to lying."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from train_tools.errors import OptionValueError
@@ -93,6 +94,16 @@ class CheckpointDetails:
     """How many edits of its metadata can be undone."""
 
 
+class KeepBy(StrEnum):
+    """What the best checkpoints are best by."""
+
+    STARS = "stars"
+    SCORE = "score"
+    """Their places among the scores of a grid."""
+    STEP = "step"
+    """The longest trained are the best."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Keep:
     """Which checkpoints are to stay. One that any of these speaks for stays."""
@@ -100,9 +111,14 @@ class Keep:
     rated: int = 0
     """Stars from which on; 0: no rating speaks for any."""
     best: int = 0
-    """How many of those with the best scores; without scores, with the best ratings."""
+    """How many of the best."""
+    by: KeepBy = KeepBy.STARS
+    each_run: bool = False
+    """So many of each run, not of all together."""
+    grid: str = ""
+    """Whose scores count; empty = the newest one's."""
     scores: Mapping[str, float] = field(default_factory=dict)
-    """By `<run>/<name>`; the highest is the best."""
+    """By `<run>/<name>`, the highest is the best; where there are any, the best are best by them."""
     finals: bool = True
     """The last one of each run."""
 
@@ -111,6 +127,10 @@ class Keep:
             raise OptionValueError(f"{self.rated} is no rating: 1 to {BEST_RATING} stars are.")
         if self.best < 0:
             raise OptionValueError(f"{self.best} best checkpoints can't be kept: a number from 0 on is wanted.")
+        if not self.best and (self.each_run or self.by is not KeepBy.STARS):
+            raise OptionValueError(f"How many of the best by {self.by} are to stay? Say best = 1, or more.")
+        if self.scores and self.by is KeepBy.STEP:
+            raise OptionValueError("The best are best by their steps or by the scores given, not by both.")
         if not (self.rated or self.best or self.finals):
             raise OptionValueError(
                 "Nothing but the pinned would be kept. Say which are to stay: those rated from some stars on, the "

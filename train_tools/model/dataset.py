@@ -69,6 +69,17 @@ class ImportReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Upload:
+    """Files that a page sends for a version; they wait in a folder of their own until they are imported."""
+
+    id: str
+    project: str
+    version: str
+    left_out: tuple[Rejected, ...] = ()
+    """What need not be sent, because no import would take it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MaskReport:
     """Which training images have a mask, and what is wrong with others."""
 

@@ -63,6 +63,8 @@ class Rules:
     """How many runs each cell gets, with seeds that follow one another."""
     other_seed: bool = False
     """Adds the first run with another seed, so that effects can be compared with chance."""
+    left_out: tuple[str, ...] = ()
+    """Single runs that were unticked, each by its label."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +168,12 @@ class Run:
     @property
     def label(self) -> str:
         """What varies, for people: `network_dim=8 learning_rate=0.005`."""
-        return " ".join(f"{key}={value}" for key, value in self.varied.items()) or "single run"
+        return label_of(self.varied)
+
+
+def label_of(varied: Mapping[str, Any]) -> str:
+    """A run's name for people, from what varies."""
+    return " ".join(f"{key}={value}" for key, value in varied.items()) or "single run"
 
 
 def run_name(spec: RunSpec, base_stem: str, varied: Mapping[str, Any]) -> str:

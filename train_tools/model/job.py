@@ -156,13 +156,18 @@ class Job:
         """0..1."""
         return min(1.0, self.step / self.total_steps) if self.total_steps else 0.0
 
-    def seconds_left(self, now: float) -> float | None:
-        """The time left by this attempt's own pace, or None before there is one."""
+    def steps_per_s(self, now: float) -> float | None:
+        """This attempt's own pace, or None before there is one."""
         steps = self.step - self.first_step
         if self.state is not JobState.RUNNING or steps < 1 or self.steps_started_at is None:
             return None
-        pace = (now - self.steps_started_at) / steps
-        return max(0.0, (self.total_steps - self.step) * pace)
+        took = now - self.steps_started_at
+        return steps / took if took > 0 else None
+
+    def seconds_left(self, now: float) -> float | None:
+        """The time left by that pace, or None before there is one."""
+        pace = self.steps_per_s(now)
+        return None if pace is None else max(0.0, (self.total_steps - self.step) / pace)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,6 +73,11 @@ class OutputsPaths:
         return self.folder / "loras"
 
     @property
+    def uploads(self) -> Path:
+        """What pages have sent and no import has taken in yet."""
+        return self.folder / "uploads"
+
+    @property
     def tools(self) -> Path:
         """The folders of the jobs that make LoRAs of others."""
         return self.folder / "tools"
@@ -126,6 +131,11 @@ class VersionPaths:
     @property
     def record(self) -> Path:
         return self.folder / "version.toml"
+
+    @property
+    def draft(self) -> Path:
+        """What was typed into its form and not submitted."""
+        return self.folder / "draft.json"
 
     @property
     def origin(self) -> Path:
@@ -204,6 +214,10 @@ class VersionPaths:
     def masks(self) -> Path:
         """How much each part of a training image counts: `<stem of the image>.png`."""
         return self.folder / "dataset" / "masks"
+
+    def mask(self, image: str) -> Path:
+        """Where the mask of a training image lies, whether it is there or not."""
+        return self.masks / f"{PurePosixPath(image).stem}.png"
 
     @property
     def trains(self) -> Path:

@@ -11,17 +11,34 @@ from train_tools.model.preflight import NOT_LOOKED_AT, Preflight
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:
-    """One run of a plan. `done` = a run of the same fingerprint has finished in this version."""
+    """One run of a plan. `done` = a run of the same fingerprint has finished in this version; `left_out` = it was
+    unticked."""
 
     run: Run
     steps: int
     epochs: int
     checkpoints: int
+    images_per_step: int = 1
+    """Images that each move of the optimizer learns from: the batch, times the batches that share one."""
+    views: float = 0
+    """How often each training image is seen."""
     done: bool = False
+    left_out: bool = False
 
     @property
     def base(self) -> Path:
         return Path(self.run.base_model)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryNeed:
+    """What the hungriest run of a plan takes of the device, against what that has. `rough` = a rule of thumb."""
+
+    device: str
+    bytes: int
+    free_bytes: int
+    total_bytes: int
+    rough: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +63,12 @@ class Plan:
     notes: tuple[str, ...] = ()
     """What was understood in another way than it was typed."""
     warnings: tuple[str, ...] = ()
+    memory: MemoryNeed | None = None
+    """None where it was not asked for, or nothing is to be trained, or a file can't be read."""
 
     @property
     def to_train(self) -> tuple[PlannedRun, ...]:
-        return tuple(planned for planned in self.runs if not planned.done)
+        return tuple(planned for planned in self.runs if not planned.done and not planned.left_out)
 
     @property
     def runs_to_train(self) -> int:

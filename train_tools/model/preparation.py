@@ -167,6 +167,34 @@ def _assigned(assignment: str) -> tuple[str, bool | int | float | str]:
         raise DatasetNotUsableError(f"{name} = {text!r} can't be used: it has to be {claim}.") from error
 
 
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One of a preparation's settings, for forms."""
+
+    name: str
+    kind: str
+    """bool, int, float or str."""
+    default: bool | int | float | str
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+
+
+def settings() -> tuple[Setting, ...]:
+    """All of them, in the order in which the steps take them."""
+    return tuple(
+        Setting(
+            name=each.name,
+            kind=str(each.type),
+            default=each.default,  # type: ignore[arg-type]
+            choices=tuple(map(str, _CHOICES.get(each.name, ()))),
+            least=_RANGES.get(each.name, (None, None))[0],
+            most=_RANGES.get(each.name, (None, None))[1],
+        )
+        for each in fields(Preparation)
+    )
+
+
 _READERS: dict[str, tuple[str, Callable[[str], bool | int | float | str]]] = {
     "bool": ("true or false", lambda text: {"true": True, "false": False}[text.lower()]),
     "int": ("a whole number", int),
@@ -180,6 +208,8 @@ _CHOICES = {
     "random_fixed_side": FixedSide,
 }
 _RANGES: dict[str, tuple[float, float]] = {
+    "width_px": (64, 4096),
+    "height_px": (64, 4096),
     "split_threshold": (0, 1),
     "split_overlap": (0, 0.9),
     "focal_faces": (0, 1),

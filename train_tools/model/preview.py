@@ -106,9 +106,13 @@ class Picture:
     @cached_property
     def key(self) -> str:
         """The picture's identity: equal keys, equal pictures."""
-        facts = {field.name: getattr(self, field.name) for field in fields(self)}
+        facts = {name: getattr(self, name) for name in FACTS}
         facts = {name: value for name, value in facts.items() if value or name not in SINCE_VERSION_2}
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(AS_JSON.encode(facts).encode()).hexdigest()
+
+
+FACTS = tuple(field.name for field in fields(Picture))
+AS_JSON = json.JSONEncoder(sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,3 +179,6 @@ class PreviewMatrix:
     settings: PreviewSettings
     notes: tuple[str, ...] = ()
     """What was understood in another way than it was typed, in words."""
+    row_axes: tuple[str, ...] = ()
+    column_axes: tuple[str, ...] = ()
+    """Outermost first."""

@@ -72,6 +72,20 @@ class Trashed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contents:
+    """How much is in a project, as its folders say."""
+
+    project: str
+    versions: int
+    images: int
+    """Training images of all versions, regularisation aside."""
+    runs: int
+    checkpoints: int
+    changed: datetime
+    """When something was last added to a version."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choice:
     """The project and version a page opens with; None where there is none."""
 

@@ -18,6 +18,7 @@ _WANTED = {
     "sample_seed": "a whole number",
     "seeds": "a whole number, 1 or more",
     "other_seed": "true or false",
+    "left_out": "a list of labels of runs",
 }
 
 
@@ -75,4 +76,5 @@ _FITS = {
     "sample_seed": _whole(-(2**63)),
     "seeds": _whole(1),
     "other_seed": lambda value: isinstance(value, bool),
+    "left_out": _texts,
 }

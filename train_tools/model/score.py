@@ -105,6 +105,17 @@ class SuggestedCheckpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BestOf:
+    """The checkpoint with the best score of all that were trained with a value of an option."""
+
+    value: Any
+    path: Path
+    run: str
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Effect:
     """What an option does to a score, over a grid. Each run counts with its best checkpoint."""
 
@@ -112,8 +123,12 @@ class Effect:
     option: str
     means: tuple[tuple[Any, float, int], ...]
     """(value, mean score, number of runs), in the grid's order."""
+    errors: tuple[float | None, ...]
+    """Of each mean, one standard error by chance; None where the grid tells nothing of chance."""
     best: Any
     """The value with the best mean."""
+    best_checkpoints: tuple[BestOf, ...]
+    """Of each value, in the same order."""
     spread: float
     """Between the best and the worst mean."""
     noise: float | None
@@ -141,8 +156,14 @@ class LossCurve:
 
     run: str
     label: str
+    varied: Mapping[str, Any]
+    """What the grid varies, as this run has it."""
     points: tuple[tuple[float, float], ...]
     """(images seen, mean loss since the point before)."""
+    validation: tuple[tuple[float, float], ...] = ()
+    """(images seen, loss on those that are not trained on)."""
+    checkpoints: tuple[tuple[float, str], ...] = ()
+    """(images seen, name) of each checkpoint that is there."""
 
 
 class Preference(StrEnum):
@@ -160,6 +181,8 @@ class BlindPair:
     vote. `key` is given back with it."""
 
     key: str
+    """The keys of both pictures, with - between."""
+    grid: str
     first: Path
     second: Path
     prompt: str

@@ -79,6 +79,21 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PageSettings:
+    """What the page may do on this machine."""
+
+    folders: tuple[str, ...] = ()
+    """Absolute; paths may be picked below these, besides the user's home, the outputs and the base models."""
+
+    def __post_init__(self) -> None:
+        for folder in self.folders:
+            if not _is_whole(folder):
+                raise OptionValueError(
+                    f"The folder {folder!r} can't be shown on the page: it has to be a whole path, such as /data."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
 class CaptionEndpointSettings:
     """A program that describes pictures, spoken to as OpenAI's. Its key is a secret and not among these."""
 
@@ -111,6 +126,17 @@ class WebuiSettings:
             raise OptionValueError(f"{self.timeout_s} s can't be waited for a WebUI: 1 to 86400 are allowed.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings:
+    """Models that look at previews. Each is a repository or the whole path of a folder, empty for the usual
+    one."""
+
+    clip: str = ""
+    dino: str = ""
+    tagger: str = "wd-v3"
+    """A captioner that writes tags, alone or with its model: `wd-v3=REPOSITORY`."""
+
+
 def _is_whole(folder: str) -> bool:
     try:
         return Path(folder).expanduser().is_absolute()
@@ -128,6 +154,23 @@ class UserSettings:
     models: ModelSettings = field(default_factory=ModelSettings)
     captions: CaptionEndpointSettings = field(default_factory=CaptionEndpointSettings)
     webui: WebuiSettings = field(default_factory=WebuiSettings)
+    scores: ScoreSettings = field(default_factory=ScoreSettings)
+    page: PageSettings = field(default_factory=PageSettings)
+
+
+class SettingKind(StrEnum):
+    """What a form lets people do with a setting."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    SWITCH = "switch"
+    CHOICE = "choice"
+    CHOICES = "choices"
+    TEXTS = "texts"
+    FOLDER = "folder"
+    FOLDERS = "folders"
+    SECRET = "secret"
+    """Goes in and never comes out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +179,12 @@ class Setting:
 
     key: str
     """`table.name`"""
+    kind: SettingKind
     value: object
     default: object
     allowed: str
     """In words."""
+    choices: tuple[str, ...] = ()
     help: str
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sd_contract.options import OptionSpec
+from train_tools.model.expressions import typed
 
 CHOSEN_BY_THE_APP = "Train Tools chooses it, so that every run has a place of its own"
 
@@ -46,6 +47,8 @@ class Option:
     """What its numbers count."""
     usual: str = ""
     """What is usually tried, as one would type it."""
+    simple: bool = False
+    """Whether it is among the few that most people set."""
     danger: Danger = Danger.NONE
     code: KnownCode | None = None
     """What an option that names code may name; anything for those that don't."""
@@ -53,6 +56,13 @@ class Option:
     """Why a user can't set it; empty = may."""
     decides_result: bool = True
     """False: it is no part of a run's identity."""
+
+    @property
+    def suggestions(self) -> tuple[str, ...]:
+        """Values worth a try, as one would type them: all there are, or what is usual."""
+        if self.spec.choices:
+            return tuple(typed((choice,)) for choice in self.spec.choices if choice is not None)
+        return tuple(text for text in self.usual.split(", ") if text)
 
     @property
     def set_by_app(self) -> bool:

@@ -128,6 +128,7 @@ def option_of(spec: OptionSpec, **facts: Any) -> Option:
             "help": said.help,
             "unit": said.unit,
             "usual": said.usual,
+            "simple": said.simple,
             "danger": danger_of(spec.name),
             "code": code_of(spec.name),
             "refusal": refusal_of(spec.name),

@@ -20,6 +20,7 @@ class Words:
     help: str = ""
     unit: str = ""
     usual: str = ""
+    simple: bool = False
 
 
 def words_for(name: str) -> Words:

@@ -24,12 +24,10 @@ def amounts(prospect: Prospect) -> Iterator[Finding]:
 
 def _views(candidate: Candidate) -> Iterator[Finding]:
     dataset, planned = candidate.dataset, candidate.planned
-    share = _training_share(candidate)
-    seen = planned.steps * candidate.images_per_step * share
-    views, concepts = seen / dataset.image_count, max(1, len(dataset.folders))
+    views, concepts = planned.views, max(1, len(dataset.folders))
     what = (
         f"{planned.steps:,} steps: each of {dataset.image_count:,} images is seen about {views:,.0f} times, and "
-        f"there are {seen / concepts:,.0f} views of each concept (usual: {PER_CONCEPT:,})."
+        f"there are {views * dataset.image_count / concepts:,.0f} views of each concept (usual: {PER_CONCEPT:,})."
     )
     if LEAST <= views <= MOST:
         yield candidate.finds(STEPS, Level.OK, what)
@@ -42,11 +40,6 @@ def _views(candidate: Candidate) -> Iterator[Finding]:
         f"{what} {'That is seldom enough to learn it' if few else 'That mostly learns the pictures by heart'}.",
         f"For {USUAL} views: max_train_epochs={epochs}, or other repeats.",
     )
-
-
-def _training_share(candidate: Candidate) -> float:
-    """The part of what is drawn that is no regularisation: at most half of it is."""
-    return 0.5 if candidate.dataset.regularisation else 1.0
 
 
 def _regularisation(candidate: Candidate) -> Iterator[Finding]:

@@ -65,7 +65,7 @@ def _batches(prospect: Prospect) -> Iterator[Finding]:
     """Runs that differ in how many images a step takes, but not in the learning rate, learn differently fast."""
     rates: dict[float, set[int]] = {}
     for candidate in prospect.candidates:
-        rates.setdefault(_unet_rate(candidate), set()).add(candidate.images_per_step)
+        rates.setdefault(_unet_rate(candidate), set()).add(candidate.planned.images_per_step)
     for rate, sizes in rates.items():
         if len(sizes) > 1 and len(rates) == 1:
             least, most = min(sizes), max(sizes)

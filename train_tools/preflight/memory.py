@@ -23,18 +23,22 @@ OTHER_RATES = frozenset(
 
 
 def memory(prospect: Prospect) -> Iterator[Finding]:
-    estimates: dict[Any, MemoryEstimate | None] = {}
-    for candidate in prospect.candidates:
-        key = candidate.base_model, frozenset(_that_count(candidate.options).items())
-        if key not in estimates:
-            estimates[key] = estimate(prospect, candidate)
-        found = estimates[key]
+    for candidate, found in estimates(prospect):
         if found is not None:
             yield _told(prospect, candidate, found)
 
 
-def estimate(prospect: Prospect, candidate: Candidate) -> MemoryEstimate | None:
-    """None where a file can't be read; that is told elsewhere."""
+def estimates(prospect: Prospect) -> Iterator[tuple[Candidate, MemoryEstimate | None]]:
+    """What each run would take; None where a file can't be read, which is told elsewhere."""
+    known: dict[Any, MemoryEstimate | None] = {}
+    for candidate in prospect.candidates:
+        key = candidate.base_model, frozenset(_that_count(candidate.options).items())
+        if key not in known:
+            known[key] = _estimate(prospect, candidate)
+        yield candidate, known[key]
+
+
+def _estimate(prospect: Prospect, candidate: Candidate) -> MemoryEstimate | None:
     place: Place = "cpu" if prospect.device.kind is DeviceKind.CPU else "cuda"
     try:
         return memory_of(candidate.options, candidate.base_model, engine=prospect.engine.name, device=place)

@@ -49,10 +49,6 @@ class Candidate:
         return self.table[name].spec.default if name in self.table else None
 
     @property
-    def images_per_step(self) -> int:
-        return int(self.value("train_batch_size") or 1) * int(self.value("gradient_accumulation_steps") or 1)
-
-    @property
     def resolution(self) -> Size:
         text = self.value("resolution")
         return parse_resolution(str(text)) if text else USUAL_SIZE

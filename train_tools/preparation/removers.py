@@ -32,12 +32,17 @@ def remover_named(name: str, models: Path | None) -> Remover:
     folder = (models or Path("models")) / FOLDER
     file = folder / name
     if not file.is_file():
-        there = ", ".join(sorted(each.name for each in folder.glob("*.onnx"))) or "nothing yet"
+        there = ", ".join(names_in(models)) or "nothing yet"
         raise DatasetNotUsableError(
             f"The background remover {name} is not in {folder} (there: {there}). Put its file there, such as "
             "u2net.onnx or isnet-general-use.onnx of rembg, or empty background_remover."
         )
     return _opened(file, file.stat().st_mtime_ns)
+
+
+def names_in(models: Path | None) -> list[str]:
+    """The files that may be named."""
+    return sorted(each.name for each in ((models or Path("models")) / FOLDER).glob("*.onnx"))
 
 
 @cache

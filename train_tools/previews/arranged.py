@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from train_tools.previews.axes import (
 
 BASE_MODEL_ALONE = "base model"
 Key = tuple[Any, ...]
+InOrder = Callable[[tuple[str, ...], Iterable[Key]], list[Key]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Entry:
 
 class Arranged:
     """Entries by the lines they belong to. `runs` are the runs' labels in their order, `checkpoints` those of
-    checkpoints as they were trained."""
+    checkpoints as they were trained. `ranks` say which checkpoints' rows come first where that is not their
+    axes' business."""
 
     def __init__(
         self,
@@ -47,11 +49,13 @@ class Arranged:
         entries: Sequence[Entry],
         runs: Mapping[str, str],
         checkpoints: Sequence[str],
+        ranks: Mapping[Path, int] | None = None,
     ) -> None:
         self._arrangement = arrangement
         self._settings = settings
         self._entries = entries
         self._runs = runs
+        self._ranks = ranks or {}
         found = {axis: list(values) for axis, values in values_of(settings).items()}
         self._order: dict[str, dict[Any, int]] = {
             axis: {value: number for number, value in enumerate(values)}
@@ -60,14 +64,16 @@ class Arranged:
 
     def matrix(self, notes: tuple[str, ...]) -> PreviewMatrix:
         base_is_a_column = self._arrangement.base_is_a_column
-        rows = self._lines(self._arrangement.rows, shows_base=not base_is_a_column)
-        columns = self._lines(self._arrangement.columns, shows_base=base_is_a_column)
+        rows = self._lines(self._arrangement.rows, self._ranked, shows_base=not base_is_a_column)
+        columns = self._lines(self._arrangement.columns, self._sorted, shows_base=base_is_a_column)
         return PreviewMatrix(
             rows=rows.lines,
             columns=columns.lines,
             cells=tuple(self._cells(rows, columns)),
             settings=self._settings,
             notes=notes,
+            row_axes=self._arrangement.rows,
+            column_axes=self._arrangement.columns,
         )
 
     def _cells(self, rows: _Lines, columns: _Lines) -> Iterable[Cell]:
@@ -86,7 +92,7 @@ class Arranged:
                 sampled=entry.sampled,
             )
 
-    def _lines(self, axes: tuple[str, ...], *, shows_base: bool) -> _Lines:
+    def _lines(self, axes: tuple[str, ...], in_order: InOrder, *, shows_base: bool) -> _Lines:
         """The lines of one side in their order. Those of the base model stand on the checkpoints' side, first; on
         the other side its pictures go into lines that are there anyway, also before there is a checkpoint."""
         of_loras = {_key(axes, entry.values) for entry in self._entries if not entry.base}
@@ -95,7 +101,7 @@ class Arranged:
         bases = {_base_key(axes, entry): entry for entry in self._entries if entry.base and shows_base}
         if not of_loras and not bases:
             of_loras = {_key(axes, entry.values) for entry in self._entries}
-        keys = [*bases, *self._sorted(axes, of_loras)]
+        keys = [*bases, *in_order(axes, of_loras)]
         lines = [self._base_line(axes, bases[key]) for key in bases]
         lines += [self._line(axes, key) for key in keys[len(bases) :]]
         return _Lines(axes, tuple(lines), {key: number for number, key in enumerate(keys)})
@@ -108,6 +114,15 @@ class Arranged:
         return sorted(
             keys, key=lambda key: [self._order[axis].get(v, -1) for axis, v in zip(axes, key, strict=True)]
         )
+
+    def _ranked(self, axes: tuple[str, ...], keys: Iterable[Key]) -> list[Key]:
+        """The same, those first that show the checkpoint of the best rank."""
+        ranks: dict[Key, int] = {}
+        for entry in self._entries:
+            key, rank = _key(axes, entry.values), self._ranks.get(entry.checkpoint) if entry.checkpoint else None
+            if rank is not None:
+                ranks[key] = min(rank, ranks.get(key, rank))
+        return sorted(self._sorted(axes, keys), key=lambda key: ranks.get(key, len(self._ranks)))
 
     def _line(self, axes: tuple[str, ...], key: Key) -> Line:
         return Line(values=tuple(self._value(axis, value) for axis, value in zip(axes, key, strict=True)))
@@ -124,7 +139,7 @@ class Arranged:
 
     def _base_line(self, axes: tuple[str, ...], entry: Entry) -> Line:
         """Says "base model" where it first would speak of a LoRA, and which one instead of the checkpoint."""
-        own = [axis for axis in axes if not _is_of_settings(axis)]
+        own = [axis for axis in axes if not is_of_settings(axis)]
         texts = dict.fromkeys(own, "") | {CHECKPOINT: entry.base}
         first = own[0]
         texts[first] = f"{BASE_MODEL_ALONE} {entry.base}" if first == CHECKPOINT else BASE_MODEL_ALONE
@@ -154,13 +169,13 @@ class _Lines:
 
     def _first_like(self, entry: Entry) -> int:
         """The first line that differs from the base model's picture only in what that does not have."""
-        wanted = [(axis, entry.values[axis]) for axis in self.axes if _is_of_settings(axis)]
+        wanted = [(axis, entry.values[axis]) for axis in self.axes if is_of_settings(axis)]
         return next(
             (number for number, line in enumerate(self.lines) if all(line[axis] == v for axis, v in wanted)), 0
         )
 
 
-def _is_of_settings(axis: str) -> bool:
+def is_of_settings(axis: str) -> bool:
     """Whether the base model alone has a value there."""
     return axis in AXES and axis != "weight"
 
@@ -170,4 +185,4 @@ def _key(axes: tuple[str, ...], values: Mapping[str, Any]) -> Key:
 
 
 def _base_key(axes: tuple[str, ...], entry: Entry) -> Key:
-    return (entry.picture.base, *(entry.values[axis] for axis in axes if _is_of_settings(axis)), "alone")
+    return (entry.picture.base, *(entry.values[axis] for axis in axes if is_of_settings(axis)), "alone")

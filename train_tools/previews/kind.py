@@ -16,7 +16,7 @@ from train_tools.errors import StorageError
 from train_tools.jobs.kind import Exit, Launch, last_attempt
 from train_tools.model.job import Job, JobState, NewJob, Verdict
 from train_tools.model.paths import AttemptPaths, OutputsPaths, VersionPaths
-from train_tools.model.preview import PreviewMatrix, PreviewSettings
+from train_tools.model.preview import Cell, PreviewMatrix, PreviewSettings
 from train_tools.previews.axes import BASE_MODEL, checked_settings, values_of
 from train_tools.previews.history import Pace, effort_of, note_pace
 from train_tools.previews.matrix import (
@@ -54,13 +54,19 @@ class RowsOf(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class PreviewWork:
     """What one preview job works on. `run` None = all runs of the grid; `only_newest` = of a run that is still
-    training only its newest checkpoint."""
+    training only its newest checkpoint; `pictures` are the keys of some, empty = all that are missing."""
 
     grid: str
     run: str | None
     base: BaseModelFile
     settings: PreviewSettings
     only_newest: bool = False
+    pictures: tuple[str, ...] = ()
+
+    def covers(self, cell: Cell) -> bool:
+        """Whether a matrix's cell, of one of the work's runs, shows what it is to render."""
+        asked = not self.pictures or cell.picture.key in self.pictures
+        return asked and cell.picture.base == self.base.sha256.lower()
 
     def subject(self) -> dict[str, Any]:
         """As the queue keeps it."""
@@ -71,6 +77,7 @@ class PreviewWork:
             "base_sha256": self.base.sha256,
             "settings": asdict(self.settings),
             "only_newest": self.only_newest,
+            "pictures": list(self.pictures),
         }
 
     @classmethod
@@ -83,6 +90,7 @@ class PreviewWork:
                 base=BaseModelFile(path=Path(subject["base_model"]), sha256=subject["base_sha256"]),
                 settings=settings_from(subject["settings"]),
                 only_newest=bool(subject.get("only_newest", False)),
+                pictures=tuple(subject.get("pictures", ())),
             )
         except (KeyError, TypeError) as error:
             raise StorageError(
@@ -113,23 +121,29 @@ def preview_job(
     only_newest: bool = False,
     kind: str = KIND,
     beside: bool = False,
+    pictures: Sequence[str] = (),
 ) -> NewJob:
     """A job for what is missing when it starts. `checkpoints` = how many are expected, for the progress bar;
-    `beside` = another job renders the same grid on another base model.
+    `beside` = another job renders the same grid on another base model; `pictures` are the keys of some, which go
+    into a folder of their own.
 
     Raises OptionValueError for settings that can't be rendered.
     """
     settings = checked_settings(settings)
-    work = PreviewWork(grid=grid, run=run, base=base, settings=settings, only_newest=only_newest)
+    work = PreviewWork(
+        grid=grid, run=run, base=base, settings=settings, only_newest=only_newest, pictures=tuple(pictures)
+    )
     folder = folder_of(version, grid, run, base if beside else None)
     if kind == PREVIEW_NOW:
         folder = folder.with_name(f"{folder.name}-now")
+    if pictures:
+        folder = folder.with_name(f"{folder.name}-{min(pictures)[:8]}")
     return NewJob(
         kind=kind,
         title=title,
         folder=folder.relative_to(outputs.folder).as_posix(),
         subject=work.subject(),
-        total_steps=picture_count(settings, checkpoints),
+        total_steps=len(pictures) or picture_count(settings, checkpoints),
         attempt=last_attempt(folder),
     )
 
@@ -177,7 +191,7 @@ class PreviewJob:
             wanted=tuple(
                 WantedPicture(picture=cell.picture, file=cell.file, checkpoint=cell.checkpoint)
                 for cell in missing(matrix)
-                if cell.picture.base == work.base.sha256.lower()
+                if work.covers(cell)
             ),
             device=self._device,
             vaes={self._hash_of(path): path for path in map(Path, values_of(matrix.settings)["vae"]) if path.name},

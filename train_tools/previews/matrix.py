@@ -14,6 +14,7 @@ from train_tools.model.paths import VersionPaths
 from train_tools.model.preview import WEBUI, Cell, Picture, PreviewMatrix, PreviewSettings
 from train_tools.previews.arranged import Arranged, Entry
 from train_tools.previews.axes import (
+    AXES,
     BASE_MODEL,
     CHECKPOINT,
     LARGEST_SEED,
@@ -54,6 +55,7 @@ def matrix_of(
     renderer: str = "",
     hash_of: Callable[[Path], str] = file_sha256,
     samples: Sequence[TrainingSample] = (),
+    ranks: Mapping[Path, int] | None = None,
 ) -> PreviewMatrix:
     """The pictures of checkpoints, arranged as the settings say: else a row for each, the base models in the first
     rows, and columns by prompt, seed and weight.
@@ -61,7 +63,8 @@ def matrix_of(
     `bases` are shown also when no checkpoint was trained on them. A base model has one cell for each combination
     of settings, in the first of the lines that differ only in what it does not have: the same picture stands for
     all weights. `renderer` is part of each picture's key; `hash_of` tells the sha256 of VAEs and base models that
-    are axes. Raises OptionValueError as `checked_settings` does.
+    are axes; `ranks` put rows in another order by their checkpoints. Raises OptionValueError as `checked_settings`
+    does.
     """
     notes = tuple(
         f"{tag} was taken out of the prompt: a matrix itself says which LoRA." for tag in lora_tags_in(settings)
@@ -69,7 +72,7 @@ def matrix_of(
     settings = checked_settings(settings)
     shown = {base.sha256: base for base in (*bases, *(labelled.base for labelled in checkpoints))}
     checkpoints = [*checkpoints, *other_loras(version, settings, tuple(shown.values()), hash_of)]
-    varied = tuple(dict.fromkeys(name for labelled in checkpoints for name in labelled.options))
+    varied = tuple(dict.fromkeys(name for labelled in checkpoints for name in _own_options(labelled)))
     cast = _Cast(version, settings, renderer, hash_of)
     entries = [*cast.of_bases(tuple(shown.values())), *cast.of_loras(checkpoints), *cast.of_samples(samples)]
     return Arranged(
@@ -78,6 +81,7 @@ def matrix_of(
         entries,
         {labelled.checkpoint.run: labelled.label for labelled in checkpoints},
         _in_order(checkpoints, samples),
+        ranks,
     ).matrix(notes)
 
 
@@ -90,9 +94,10 @@ def picture_count(settings: PreviewSettings, checkpoints: int) -> int:
 
 def missing(matrix: PreviewMatrix) -> tuple[Cell, ...]:
     """The cells whose file is not a whole PNG, one for each picture, in the matrix's order."""
+    there = cache(_files_in)
     wanted: dict[str, Cell] = {}
     for cell in matrix.cells:
-        if not cell.sampled and not is_whole(cell.file):
+        if not cell.sampled and not (cell.file.name in there(cell.file.parent) and is_whole(cell.file)):
             wanted.setdefault(cell.picture.key, cell)
     return tuple(wanted.values())
 
@@ -111,6 +116,14 @@ def share(matrix: PreviewMatrix) -> None:
                 link_or_copy(source, cell.file)
             except OSError as error:
                 raise storage_error(cell.file, error) from error
+
+
+def _files_in(folder: Path) -> frozenset[str]:
+    """Most folders of a large matrix are not there yet: looking once costs less than once for each picture."""
+    try:
+        return frozenset(entry.name for entry in folder.iterdir())
+    except OSError:
+        return frozenset()
 
 
 def _in_order(checkpoints: Sequence[LabelledCheckpoint], samples: Sequence[TrainingSample]) -> list[str]:
@@ -158,13 +171,14 @@ class _Cast:
         wanted, names = list(combinations(self._settings)), _names(checkpoints)
         for labelled in checkpoints:
             told = {
-                **labelled.options,
+                **_own_options(labelled),
                 RUN: labelled.checkpoint.run,
                 CHECKPOINT: names[labelled.checkpoint.path],
             }
             lora = labelled.sha256 or lora_hash(labelled.checkpoint.path)
+            images = _images_of(self._version, labelled)
             for combination in wanted:
-                yield from self._of_lora(labelled, lora, combination, told)
+                yield from self._of_lora(labelled, lora, images, combination, told)
 
     def of_samples(self, samples: Sequence[TrainingSample]) -> Iterator[Entry]:
         for sample in samples:
@@ -172,14 +186,19 @@ class _Cast:
             yield Entry(told | dict(sample.values), sample.picture, sample.file, None, sampled=True)
 
     def _of_lora(
-        self, labelled: LabelledCheckpoint, lora: str, combination: Combination, told: Mapping[str, Any]
+        self,
+        labelled: LabelledCheckpoint,
+        lora: str,
+        images: Path,
+        combination: Combination,
+        told: Mapping[str, Any],
     ) -> Iterator[Entry]:
         base = self._chosen(combination) if combination[BASE_MODEL] else labelled.base
         alone = not combination[WEIGHT]
-        images = self._version.base_images if alone else _images_of(self._version, labelled)
+        folder = self._version.base_images if alone else images
         checkpoint = None if alone else labelled.checkpoint.path
         for picture in self._pictures(combination, base, None if alone else lora):
-            yield Entry({**combination, **told}, picture, images / _file_name(picture), checkpoint)
+            yield Entry({**combination, **told}, picture, folder / _file_name(picture), checkpoint)
 
     def _chosen(self, combination: Combination) -> BaseModelFile:
         path = Path(combination[BASE_MODEL])
@@ -209,6 +228,11 @@ class _Cast:
                 embeddings=tuple(embedding.signature for embedding in used),
                 renderer=self._renderer,
             )
+
+
+def _own_options(labelled: LabelledCheckpoint) -> Mapping[str, Any]:
+    """Without options of the training that are called like a setting of pictures: its seed is not theirs."""
+    return {name: value for name, value in labelled.options.items() if name not in AXES}
 
 
 def embeddings_of(settings: PreviewSettings) -> tuple[Embedding, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from train_tools.files import storage_error, whole_file, write_json
 from train_tools.model.preview import Picture
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 BEGINNING = b"\x89PNG\r\n\x1a\n"
 END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+READABLE = ("PNG", "JPEG", "WEBP")
+"""Nothing else is opened: some of Pillow's readers start other programs."""
 INFOTEXT, PICTURE, RENDERED_BY = "parameters", "train_tools.picture", "train_tools.rendered_by"
 """Names of the text chunks: the infotext where WebUIs look for it, the exact picture as JSON, and what the program
 said that rendered it, where it is not ours. An image bears that in its `info` until it is written."""
@@ -51,6 +54,20 @@ def write_picture(file: Path, image: Image, picture: Picture, *, base_stem: str,
     write_json(facts_of(file), told)
 
 
+def without_texts(file: Path) -> bytes:
+    """The same pixels as a PNG that says nothing of what they show. Raises StorageError."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            pixels = image.convert("RGB")
+    except OSError as error:
+        raise storage_error(file, error) from error
+    content = BytesIO()
+    Image.frombytes(pixels.mode, pixels.size, pixels.tobytes()).save(content, "PNG", compress_level=1)
+    return content.getvalue()
+
+
 def facts_of(file: Path) -> Path:
     """The JSON beside a picture."""
     return file.with_suffix(".json")
@@ -67,7 +84,7 @@ def delete_picture(file: Path) -> bool:
     return was_there
 
 
-def read_infotext(file: Path) -> str:
+def read_infotext(file: Path | BinaryIO) -> str:
     """The infotext a PNG carries, "" when it has none."""
     return _texts(file).get(INFOTEXT, "")
 
@@ -80,10 +97,10 @@ def read_picture(file: Path) -> Picture | None:
         return None
 
 
-def _texts(file: Path) -> dict[str, str]:
+def _texts(file: Path | BinaryIO) -> dict[str, str]:
     from PIL import Image
 
-    with Image.open(file) as image:
+    with Image.open(file, formats=READABLE) as image:
         image.load()
         return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from train_tools.errors import OptionValueError
 
@@ -91,6 +92,7 @@ def parted_for(webui: bool, sampler: str, scheduler: str = "") -> tuple[str, str
         return sampler, scheduler
 
 
+@cache
 def parted(sampler: str, scheduler: str = "") -> tuple[str, str]:
     """Sampler and scheduler, each for itself. OptionValueError for two that don't go together."""
     for name in sorted(SAMPLERS, key=len, reverse=True):

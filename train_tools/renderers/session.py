@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +41,9 @@ class PictureError(TrainToolsError):
     """One checkpoint, or one picture of it, can't be rendered; the others can."""
 
 
+Painted = Sequence["Image | PictureError"] | None
+
+
 class Painter(Protocol):
     """Holds a base model, and a checkpoint on it."""
 
@@ -48,9 +51,40 @@ class Painter(Protocol):
         """Makes pictures show this checkpoint; None = the base alone. Raises ContractError or PictureError."""
         ...
 
-    def paint(self, picture: Picture, stopped: Callable[[], bool]) -> Image | None:
-        """The image, or None when `stopped` came true meanwhile. Raises PictureError when there can't be one."""
+    def batches(self, wanted: Sequence[WantedPicture]) -> Iterable[Sequence[WantedPicture]]:
+        """Which of the checkpoint's pictures are painted at the same time, in the order in which they are."""
         ...
+
+    def paint(self, pictures: Sequence[Picture], stopped: Callable[[], bool]) -> Painted:
+        """The image of each picture of a batch, or why there is none; None when `stopped` came true meanwhile.
+        Raises PictureError when there can't be any."""
+        ...
+
+
+class SinglePainter(Protocol):
+    """One that paints a picture at a time."""
+
+    def use(self, checkpoint: Path | None) -> None: ...
+
+    def paint(self, picture: Picture, stopped: Callable[[], bool]) -> Image | None: ...
+
+
+class OneByOne:
+    """A painter of one picture at a time."""
+
+    def __init__(self, painter: SinglePainter) -> None:
+        self._painter = painter
+
+    def use(self, checkpoint: Path | None) -> None:
+        self._painter.use(checkpoint)
+
+    def batches(self, wanted: Sequence[WantedPicture]) -> Iterable[Sequence[WantedPicture]]:
+        return ((one,) for one in wanted)
+
+    def paint(self, pictures: Sequence[Picture], stopped: Callable[[], bool]) -> Painted:
+        (picture,) = pictures
+        image = self._painter.paint(picture, stopped)
+        return None if image is None else [image]
 
 
 def main(arguments: Sequence[str], open_painter: Callable[[RenderRequest], Painter]) -> int:
@@ -128,25 +162,31 @@ class Session:
         except (PictureError, ContractError) as error:
             self._give_up(str(error), len(pictures))
             return
-        for wanted in pictures:
+        for batch in painter.batches(pictures):
             if self.stopped():
                 return
-            self._render_picture(painter, request, wanted)
+            self._render_batch(painter, request, batch)
 
-    def _render_picture(self, painter: Painter, request: RenderRequest, wanted: WantedPicture) -> None:
+    def _render_batch(self, painter: Painter, request: RenderRequest, batch: Sequence[WantedPicture]) -> None:
         began = time.monotonic()
         try:
-            image = painter.paint(wanted.picture, self.stopped)
+            painted = painter.paint([wanted.picture for wanted in batch], self.stopped)
         except PictureError as error:
-            self._give_up(str(error), 1)
+            self._give_up(str(error), len(batch))
             return
-        if image is None:
-            return
+        seconds = (time.monotonic() - began) / len(batch)
+        for wanted, image in zip(batch, painted or (), strict=False):
+            if isinstance(image, PictureError):
+                self._give_up(str(image), 1)
+            else:
+                self._keep(request, wanted, image, seconds)
+
+    def _keep(self, request: RenderRequest, wanted: WantedPicture, image: Image, seconds: float) -> None:
         lora_stem = wanted.checkpoint.stem if wanted.checkpoint else None
         write_picture(wanted.file, image, wanted.picture, base_stem=request.base.path.stem, lora_stem=lora_stem)
         self._rendered.append(relative_name(request, wanted.file))
         self._events.emit(ImageRendered(self._rendered[-1]))
-        self._tell_progress(time.monotonic() - began)
+        self._tell_progress(seconds)
 
     def _give_up(self, reason: str, pictures: int) -> None:
         self._failures += [reason] * pictures

@@ -21,7 +21,7 @@ from sd_contract.loras.facts import family_of_lora
 from sd_contract.tensors.tensor_files import data_sha256, file_sha256, read_header
 from train_tools.model.preview import Picture
 from train_tools.previews.renderer import RenderRequest
-from train_tools.renderers.session import Painter, PictureError, main
+from train_tools.renderers.session import OneByOne, Painter, PictureError, main
 from train_tools.renderers.webui_http.client import API, Client, FailedError, WebuiError
 from train_tools.renderers.webui_http.families import (
     LOSES_ITS_MODEL,
@@ -239,7 +239,8 @@ def open_painter(request: RenderRequest, folder: Path, leaving: ExitStack) -> Pa
         staging = Staging(lora_folder_of(settings, webui.lora_folder, client.door), leases())
         leaving.callback(_leave, client, staging)
         staging.open()
-    return WebuiPainter(client, webui, model, family, Rendering(client, webui, settings.timeout_s), staging)
+    rendering = Rendering(client, webui, settings.timeout_s)
+    return OneByOne(WebuiPainter(client, webui, model, family, rendering, staging))
 
 
 def _leave(client: Client, staging: Staging) -> None:

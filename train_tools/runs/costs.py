@@ -13,6 +13,7 @@ from typing import Any
 
 from sd_contract.base_models.base_model import PICKLED_SUFFIXES
 from sd_contract.errors import ContractError
+from sd_contract.lycoris.sizes import LycorisSizes
 from sd_contract.tensors.pickled_files import read_shapes
 from sd_contract.tensors.tensor_files import read_header
 from train_tools.model.job import Job
@@ -113,11 +114,16 @@ def work_of(options: Mapping[str, Any], base_model: Path) -> float:
 
 def checkpoint_bytes(options: Mapping[str, Any], base_model: Path) -> int:
     """The size of one LoRA file: rank x (inputs + outputs) of every trained layer, in the saved precision."""
+    number_bytes = 2 if options.get("save_precision") in ("fp16", "bf16") else 4
+    lycoris = LycorisSizes.of(options)
+    if lycoris is not None:
+        names = {_TRAINED_UNET: "unet", _TRAINED_TEXT: "text_encoder"}
+        parts = [names[part] for part in _trained_parts(options)]
+        return lycoris.weights(parts, _shapes(base_model)) * number_bytes
     rank = int(options.get("network_dim") or 4)
     status = base_model.stat()
     by_part = _sides(base_model, status.st_size, status.st_mtime_ns)
     sides = [side for part in _trained_parts(options) for side in by_part[part]]
-    number_bytes = 2 if options.get("save_precision") in ("fp16", "bf16") else 4
     return rank * sum(sides) * number_bytes + len(sides) * HEADER_BYTES_PER_LAYER
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import mean, variance
 from typing import Any
 
-from train_tools.model.score import Effect, ScoredCheckpoint, Sureness
+from train_tools.model.score import BestOf, Effect, ScoredCheckpoint, Sureness
 from train_tools.scoring.registry import scorer_named
 from train_tools.scoring.scorer import Better, sureness_by
 
@@ -29,6 +29,7 @@ class RunOfGrid:
 class _Result:
     varied: Mapping[str, Any]
     value: float
+    checkpoint: ScoredCheckpoint
 
 
 def main_effects(runs: Sequence[RunOfGrid]) -> tuple[Effect, ...]:
@@ -39,9 +40,7 @@ def main_effects(runs: Sequence[RunOfGrid]) -> tuple[Effect, ...]:
     for scorer in scorers:
         better = scorer_named(scorer).better
         if better is not Better.NEITHER:
-            results = [
-                _Result(run.varied, best) for run in runs if (best := _best(run, scorer, better)) is not None
-            ]
+            results = [best for run in runs if (best := _best(run, scorer, better)) is not None]
             found = [_effect(scorer, option, results, better) for option in options]
             effects += [effect for effect in found if effect is not None]
     return tuple(sorted(effects, key=lambda effect: -effect.confidence))
@@ -57,20 +56,20 @@ def seed_noise(results: Sequence[tuple[Mapping[str, Any], float]]) -> tuple[floa
     return math.sqrt(sum(variance(group) * (len(group) - 1) for group in repeated) / free), free
 
 
-def _best(run: RunOfGrid, scorer: str, better: Better) -> float | None:
-    values = [
-        score.value
+def _best(run: RunOfGrid, scorer: str, better: Better) -> _Result | None:
+    results = [
+        _Result(run.varied, score.value, each)
         for each in run.checkpoints
         if (score := each.scores.get(scorer)) is not None and score.value is not None
     ]
-    return better.value * max(better.value * value for value in values) if values else None
+    return max(results, key=lambda result: better.value * result.value, default=None)
 
 
 def _effect(scorer: str, option: str, results: Sequence[_Result], better: Better) -> Effect | None:
     groups: dict[Any, list[float]] = {}
-    for result in _without_repeats(results):
-        if option in result.varied:
-            groups.setdefault(result.varied[option], []).append(result.value)
+    for varied, value in _without_repeats(results):
+        if option in varied:
+            groups.setdefault(varied[option], []).append(value)
     if len(groups) < 2:
         return None
     means = {value: mean(group) for value, group in groups.items()}
@@ -83,7 +82,9 @@ def _effect(scorer: str, option: str, results: Sequence[_Result], better: Better
         scorer=scorer,
         option=option,
         means=tuple((value, means[value], len(group)) for value, group in groups.items()),
+        errors=tuple(chance[0] / math.sqrt(len(group)) if chance else None for group in groups.values()),
         best=best,
+        best_checkpoints=tuple(_best_of(value, option, results, better) for value in groups),
         spread=spread,
         noise=noise,
         confidence=confidence,
@@ -91,10 +92,17 @@ def _effect(scorer: str, option: str, results: Sequence[_Result], better: Better
     )
 
 
-def _without_repeats(results: Sequence[_Result]) -> list[_Result]:
+def _best_of(value: Any, option: str, results: Sequence[_Result], better: Better) -> BestOf:
+    with_it = [result for result in results if result.varied.get(option) == value]
+    best = max(with_it, key=lambda result: better.value * result.value)
+    found = best.checkpoint
+    return BestOf(value=value, path=found.path, run=found.run, name=found.name, score=best.value)
+
+
+def _without_repeats(results: Sequence[_Result]) -> list[tuple[Mapping[str, Any], float]]:
     """One result a cell, the mean over its seeds: a cell that was repeated would pull its values' means."""
     return [
-        _Result(dict(cell), mean(values))
+        (dict(cell), mean(values))
         for cell, values in _by_cell([(result.varied, result.value) for result in results]).items()
     ]
 

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from train_tools.errors import OptionValueError
 from train_tools.scoring.scorer import Better, Scorer
 from train_tools.scoring.scorers import (
+    adherence,
     change,
     diversity,
     effect,
     fixed_noise,
     likeness,
     preference,
+    resemblance,
+    stars,
+    tag_recall,
     validation,
 )
 
@@ -23,6 +27,14 @@ SCORERS = (
         better=Better.HIGHER,
         weight=2.0,
         score=preference.score,
+    ),
+    Scorer(
+        name=stars.NAME,
+        title="stars",
+        better=Better.HIGHER,
+        weight=1.5,
+        score=stars.score,
+        middle=stars.MIDDLE,
     ),
     Scorer(
         name=validation.NAME,
@@ -44,6 +56,34 @@ SCORERS = (
         better=Better.LOWER,
         weight=1.0,
         score=likeness.score,
+    ),
+    Scorer(
+        name=resemblance.DINO_NAME,
+        title="DINOv2 likeness to training images",
+        better=Better.HIGHER,
+        weight=0.5,
+        score=resemblance.by_dino,
+    ),
+    Scorer(
+        name=resemblance.CLIP_NAME,
+        title="CLIP likeness to training images",
+        better=Better.HIGHER,
+        weight=0.5,
+        score=resemblance.by_clip,
+    ),
+    Scorer(
+        name=adherence.NAME,
+        title="CLIP likeness to the prompt",
+        better=Better.HIGHER,
+        weight=1.0,
+        score=adherence.score,
+    ),
+    Scorer(
+        name=tag_recall.NAME,
+        title="tags found",
+        better=Better.HIGHER,
+        weight=0.5,
+        score=tag_recall.score,
     ),
     Scorer(name=effect.NAME, title="effect", better=Better.NEITHER, weight=0.0, score=effect.score),
     Scorer(name=change.NAME, title="change of pictures", better=Better.NEITHER, weight=0.0, score=change.score),

@@ -3,7 +3,7 @@ it and what was said about it. Knows no scorer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Protocol
 
 from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.score import Score, Unscored
+from train_tools.scoring.lookers import Looker
 from train_tools.scoring.measured import Measured, Measurement
 from train_tools.scoring.votes import Tally
 
@@ -32,6 +33,8 @@ class Pictured:
     weight: float
     file: Path
     base: Path | None
+    key: str = ""
+    """Of the picture's content."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,10 @@ class Subject:
     tally: Tally = field(default_factory=Tally)
     curves: Path | None = None
     """The folder that holds its run's curves."""
+    stars: int = 0
+    """That the user gave it; 0 is none."""
+    lookers: Mapping[str, Looker] = field(default_factory=dict)
+    """The models that may look at its pictures, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +69,8 @@ class Scorer:
     better: Better
     weight: float
     score: Scoring
+    middle: float | None = None
+    """The number that speaks neither for nor against; None where that is the middle of all that are compared."""
 
 
 class Scoring(Protocol):

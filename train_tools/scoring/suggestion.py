@@ -25,6 +25,8 @@ FINER = 0.5
 WITHOUT_PEOPLE = 0.8
 """The most that numbers alone are sure of: nobody has looked."""
 MEASURED = "fixed-noise"
+PEOPLE = frozenset({"votes", "stars"})
+"""Scorers by which people speak."""
 
 
 def ranked(checkpoints: Sequence[ScoredCheckpoint]) -> tuple[ScoredCheckpoint, ...]:
@@ -71,7 +73,8 @@ def _standing(checkpoints: Sequence[ScoredCheckpoint], scorer: str) -> dict[int,
         return {}
     values = [_value(score) for place, score in scores.items() if _worst(checkpoints[place]) is None]
     values = values or [_value(score) for score in scores.values()]
-    middle, way = mean(values), scorer_named(scorer)
+    way = scorer_named(scorer)
+    middle = mean(values) if way.middle is None else way.middle
     chance = mean(score.error for score in scores.values())
     spread = max(pstdev(values), chance) or 1.0
     return {
@@ -125,7 +128,7 @@ def _confidence(best: ScoredCheckpoint, others: Sequence[ScoredCheckpoint]) -> f
     """How clearly it leads, times how sure its scores are."""
     sure = max((score.confidence for name, score in best.scores.items() if _ranks(name)), default=0.0)
     lead = min(((best.total or 0.0) - (other.total or 0.0) for other in others), default=FINER)
-    limit = 1.0 if "votes" in best.scores else WITHOUT_PEOPLE
+    limit = 1.0 if PEOPLE & best.scores.keys() else WITHOUT_PEOPLE
     return min(limit, sure * sureness_by(max(0.0, lead) / FINER))
 
 

@@ -20,7 +20,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-PREFIX = "/train-tools"
+from train_tools.server.door import LOGIN, LOGOUT, Door
+from train_tools.server.wording import PREFIX, words_page
+
 API = f"{PREFIX}/api/v1"
 SERVER_NAME = "train-tools"
 """The Server header of every answer; by it another start recognises us on a taken port."""
@@ -53,6 +55,8 @@ class Access:
     bound_host: str = "127.0.0.1"
     hosts: frozenset[str] = frozenset()
     """Further names under which the service is reached: a proxy's or a tunnel's."""
+    password: str = ""
+    """Hash of the password that opens too; empty = the token alone does."""
 
     def __post_init__(self) -> None:
         assert len(self.token) >= 16, "a token shorter than 16 characters can be guessed"
@@ -81,6 +85,8 @@ class Gate:
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self.app = app
         self.access = access
+        cookie = f"{access.cookie}_session"
+        self.door = Door(kept=access.password, token=access.token, cookie=cookie) if access.password else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -96,6 +102,7 @@ class Gate:
             self._wrong_host(request)
             or self._foreign_origin(request)
             or self._outside(request)
+            or self._at_the_door(request)
             or self._token_in_address(request)
             or self._no_token(request)
             or self.app
@@ -140,6 +147,9 @@ class Gate:
             return refusal(request, 404, "NotFound", f"There is nothing here. Train Tools lies at {PREFIX}/.")
         return None
 
+    def _at_the_door(self, request: Request) -> ASGIApp | None:
+        return self.door if request.scope["path"] in (LOGIN, LOGOUT) else None
+
     def _token_in_address(self, request: Request) -> Response | None:
         """The token in an address is taken once, into a cookie that no script can read."""
         given = request.query_params.get("token")
@@ -161,6 +171,11 @@ class Gate:
     def _no_token(self, request: Request) -> Response | None:
         if any(self.access.opens(given) for given in self._tokens_of(request)):
             return None
+        if self.door and self.door.knows(request):
+            return None
+        if self.door and request.method in _SAFE_METHODS and not request.scope["path"].startswith(f"{API}/"):
+            place = request.scope["path"] + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"{LOGIN}?{urlencode({'next': place})}", 303)
         return refusal(request, 401, "TokenMissing", _TOKEN_WORDS, page=_token_page())
 
     def _tokens_of(self, request: HTTPConnection) -> Iterable[str]:
@@ -254,18 +269,6 @@ def refusal(request: HTTPConnection, status: int, kind: str, sentence: str, page
     if request.scope["path"].startswith(f"{PREFIX}/api/"):
         return JSONResponse({"error": {"type": kind, "message": sentence}}, status)
     return HTMLResponse(page or words_page("Train Tools", html.escape(sentence)), status)
-
-
-def words_page(title: str, body: str) -> str:
-    """A page without scripts; `body` is markup."""
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>:root{{color-scheme:light dark}}"
-        "body{font:1rem/1.6 system-ui,sans-serif;max-width:36rem;margin:14vh auto;padding:0 1.5rem}"
-        "input,button{font:inherit;padding:.4rem .7rem}code{font-family:ui-monospace,monospace}</style>"
-        f"<h1>{title}</h1><p>{body}</p></html>"
-    )
 
 
 def _seal(headers: MutableHeaders) -> None:

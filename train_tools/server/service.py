@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import http.client
+import ipaddress
 import os
 import socket
 import threading
@@ -18,7 +19,9 @@ from train_tools.app.health import PAGE_PORT
 from train_tools.errors import AddressInUseError, AlreadyServedError, OptionValueError
 from train_tools.server.access_token import find_token
 from train_tools.server.application import MountPage, guarded, no_page
-from train_tools.server.security import EVERY_ADDRESS, PREFIX, SERVER_NAME, Access
+from train_tools.server.password import hashed
+from train_tools.server.security import EVERY_ADDRESS, SERVER_NAME, Access
+from train_tools.server.wording import PREFIX
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", PAGE_PORT
 STOP_PATIENCE_S = 3
@@ -33,16 +36,19 @@ def serve(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     hosts: Collection[str] = (),
+    insecure: bool = False,
     open_browser: bool = False,
     mount: MountPage = no_page,
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Serves until it is told to stop (Ctrl-C), and works off the queue meanwhile. `port` 0 takes a free one;
-    `hosts` are further names it answers to; `say` is given the address with the token once it can be opened.
+    `hosts` are further names it answers to; `insecure` lets other machines in without a password being set; `say`
+    is given the address with the token once it can be opened.
 
-    Raises AddressInUseError when the port is taken or another service has the outputs folder, before anything else
-    is done.
+    Raises AddressInUseError when the port is taken or another service has the outputs folder, OptionValueError
+    when other machines could come in and no password is set, before anything else is done.
     """
+    password = _password(app, host, insecure)
     with _only_service(app, open_browser) as note_address, listening(host, port) as listener:
         taken: int = listener.getsockname()[1]
         access = Access(
@@ -50,6 +56,7 @@ def serve(
             port=taken,
             bound_host=host,
             hosts=frozenset(name.lower() for name in hosts),
+            password=password,
         )
         service = uvicorn.Server(
             uvicorn.Config(
@@ -72,6 +79,26 @@ def serve(
         with contextlib.suppress(KeyboardInterrupt):
             service.run(sockets=[listener])
         ended.set()
+
+
+def _password(app: App, host: str, insecure: bool) -> str:
+    """The hash of the password that opens the page; empty when there is none and none is needed."""
+    typed = app.settings.page_password_from_environment
+    kept = hashed(typed) if typed else app.settings.page_password
+    if not kept and not insecure and not _only_from_here(host):
+        raise OptionValueError(
+            f"At {host} other machines can reach the page, and no password is set. Set one with "
+            "`train-tools password` (or in TRAIN_TOOLS_PASSWORD), or start with --insecure: then the token alone "
+            "keeps them out."
+        )
+    return kept
+
+
+def _only_from_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from train_tools.model.settings import WebhookState
 WEBHOOK_VARIABLE = "TRAIN_TOOLS_WEBHOOK"
 CAPTION_KEY_VARIABLE = "TRAIN_TOOLS_CAPTION_KEY"
 WEBUI_PASSWORD_VARIABLE = "TRAIN_TOOLS_WEBUI_PASSWORD"
+PASSWORD_VARIABLE = "TRAIN_TOOLS_PASSWORD"
 LONGEST_KEY = 1000
 SCHEMES = ("http", "https")
 LONGEST_ADDRESS = 2000
@@ -181,6 +182,20 @@ class Secrets:
     @property
     def has_webui_password_from_environment(self) -> bool:
         return bool(self._environment.get(WEBUI_PASSWORD_VARIABLE))
+
+    @property
+    def page_password(self) -> str:
+        """The hash of the password that opens our own page; empty when there is none."""
+        return str(self._kept().get("page_password", ""))
+
+    def set_page_password(self, hashed: str) -> None:
+        """Keeps a hash; an empty one forgets it."""
+        self._keep({"page_password": hashed})
+
+    @property
+    def page_password_from_environment(self) -> str:
+        """As it was typed there; empty when it was not."""
+        return self._environment.get(PASSWORD_VARIABLE, "")
 
     def _keep(self, changes: Mapping[str, str]) -> None:
         """Writes some secrets; empty ones are forgotten."""

@@ -9,15 +9,20 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from train_tools.app import App
+from train_tools.ui.addresses import Addresses
 from train_tools.ui.surface import Surface
 
 PREFIX = "/train-tools"
 STATIC = Path(__file__).with_name("static")
 """Plain ES modules and style sheets; no build step."""
 HEAD = (
+    f'<script src="{PREFIX}/islands/base/first.js"></script>'
+    f'<link rel="stylesheet" href="{PREFIX}/islands/base/tokens.css">'
+    f'<link rel="stylesheet" href="{PREFIX}/islands/page.css">'
     f'<script type="module" src="{PREFIX}/islands/train-tools.js"></script>'
     f'<link rel="icon" type="image/svg+xml" href="{PREFIX}/islands/icon.svg">'
 )
+"""What every page of ours loads."""
 
 
 def mount_page(server: FastAPI, app: App) -> None:
@@ -25,7 +30,9 @@ def mount_page(server: FastAPI, app: App) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read on import; without it Gradio calls home
     import gradio as gr
 
-    from train_tools.ui.shell import build_shell, theme
+    from train_tools.ui.shell import build_shell
+    from train_tools.ui.theme import theme
+    from train_tools.ui.words import catalogues
 
     server.mount(f"{PREFIX}/islands", StaticFiles(directory=STATIC), name="islands")
     gr.mount_gradio_app(
@@ -40,7 +47,8 @@ def mount_page(server: FastAPI, app: App) -> None:
         mcp_server=False,
         pwa=False,
         theme=theme(),
-        css_paths=STATIC / "page.css",
+        i18n=catalogues(),
         head=HEAD,
     )
     server.add_middleware(Surface, prefix=PREFIX, ours=("islands/", "api/v1/"))
+    server.add_middleware(Addresses, prefix=PREFIX, head=HEAD)

@@ -91,12 +91,6 @@ def encode_prompts(
     return [_encoded(model, _chunks(model, prompt, words), clip_skip) for prompt in prompts]
 
 
-def together(texts: Sequence[TextStates]) -> list[TextStates]:
-    """Texts of equal length as one batch; others each for itself."""
-    equal = len({text.states.shape[1] for text in texts}) == 1
-    return [TextStates.joined(texts)] if equal else list(texts)
-
-
 def encoders_of(model: StableDiffusion1) -> list[Any]:
     """The text encoders, as a list also when there is one."""
     return list(model.text_encoder) if isinstance(model.text_encoder, nn.ModuleList) else [model.text_encoder]

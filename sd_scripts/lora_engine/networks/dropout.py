@@ -1,4 +1,5 @@
-"""Dropout inside LoRA layers, drawn from the run's own streams: kohya's network, rank and module dropout."""
+"""Dropout inside LoRA layers, drawn from the run's own streams: kohya's network, rank and module dropout, and the
+nested one of DyLoRA."""
 
 from __future__ import annotations
 
@@ -35,6 +36,12 @@ class Dropout:
         if self.position is None or not self._shares.module:
             return False
         return self._streams.random("module dropout", name, self.position).random() < self._shares.module
+
+    def blocks(self, name: str, number: int) -> int:
+        """How many of a layer's blocks of ranks take part this time (DyLoRA); all without a position."""
+        if self.position is None:
+            return number
+        return self._streams.random("nested dropout", name, self.position).randint(1, number)
 
     def thinned(self, name: str, inner: Tensor, *, ranks_last: bool) -> Tensor:
         """The values between `down` and `up`, some of them 0 and the others larger, so that the mean stays."""

@@ -4,7 +4,7 @@ encoder, with the names and file layout of kohya's networks.lora. Knows layers a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,8 @@ class LoraModule(nn.Module):
         self.down = nn.Parameter(weights.down)
         self.up = nn.Parameter(weights.up)
         self.alpha = weights.alpha
-        self.multiplier = 1.0
+        self.multiplier: float | Tensor = 1.0
+        """Of all pictures of a batch, or of each."""
 
     @property
     def rank(self) -> int:
@@ -67,11 +68,14 @@ class LoraModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.base(x)
-        if self.multiplier == 0 or (self.dropout is not None and self.dropout.skips(self.name)):
+        silent = not isinstance(self.multiplier, Tensor) and self.multiplier == 0
+        if silent or (self.dropout is not None and self.dropout.skips(self.name)):
             return y
         inner = self._down(x)
         if self.dropout is not None:
             inner = self.dropout.thinned(self.name, inner, ranks_last=isinstance(self.base, nn.Linear))
+        if isinstance(self.multiplier, Tensor):
+            return torch.addcmul(y, self._up(inner), _rows_of(self.multiplier, y), value=self.scale)
         return torch.add(y, self._up(inner), alpha=self.scale * self.multiplier)
 
     @torch.no_grad()
@@ -129,7 +133,7 @@ class LoraNetwork:
         self._other_names = {place.other_name: name for name, place in self._places.items() if place.other_name}
         self.modules: dict[str, LoraModule] = {}
         self.dropout: Dropout | None = None
-        self._multiplier = 1.0
+        self._multiplier: float | Tensor = 1.0
 
     @classmethod
     def attach(
@@ -192,15 +196,36 @@ class LoraNetwork:
     def load(self, path: Path) -> None:
         """Takes over the LoRA of another file; a file of the same layers and ranks is only copied into place.
         CheckpointError when it is damaged, no LoRA, or made for another model; nothing is changed then."""
-        self._take(read_lora(path), path)
+        self.take(read_lora(path), path)
+
+    def has_places(self, names: Iterable[str]) -> bool:
+        """Whether the model has layers of all these names that a LoRA can stand beside."""
+        return all(self._other_names.get(name, name) in self._places for name in names)
+
+    def take(self, weights: Mapping[str, LoraWeights], path: Path) -> None:
+        """Takes over the weights that were read from a file, as `load` does."""
+        weights = self._under_own_names(weights)
+        for name in weights:
+            if name not in self._places:
+                raise CheckpointError(f"{path} has a LoRA for {name!r}, which this model does not have.")
+        for name, layer_weights in weights.items():
+            _check_fit(self._places[name].layer, layer_weights, name, path)
+        if self._same_shapes(weights):
+            for name, layer_weights in weights.items():
+                _copy_into(self.modules[name], layer_weights)
+            return
+        self.detach()
+        for name, layer_weights in weights.items():
+            self._put(self._places[name], _like_layer(layer_weights, self._places[name].layer))
 
     @property
-    def multiplier(self) -> float:
-        """How strongly the LoRA acts: 0 not at all, 1 as trained."""
+    def multiplier(self) -> float | Tensor:
+        """How strongly the LoRA acts: 0 not at all, 1 as trained; or how strongly on each picture of a batch,
+        which may hold them several times over."""
         return self._multiplier
 
     @multiplier.setter
-    def multiplier(self, value: float) -> None:
+    def multiplier(self, value: float | Tensor) -> None:
         self._multiplier = value
         for module in self.modules.values():
             module.multiplier = value
@@ -208,6 +233,12 @@ class LoraNetwork:
     def modules_of(self, part: Part | None = None) -> dict[str, LoraModule]:
         """The modules by name, of one part or of all."""
         return {name: one for name, one in self.modules.items() if part in (None, self._places[name].part)}
+
+    def learning(self, part: Part | None = None) -> Iterator[tuple[str, nn.Parameter, bool]]:
+        """Each weight with its layer's name and whether LoRA+ lets it learn faster."""
+        for name, module in self.modules_of(part).items():
+            yield name, module.down, False
+            yield name, module.up, True
 
     def parameters(self, part: Part | None = None) -> list[nn.Parameter]:
         """The trainable weights, of one part or of all."""
@@ -271,21 +302,6 @@ class LoraNetwork:
             place = self._places[name]
             setattr(place.parent, place.attribute, place.layer)
         self.modules = {}
-
-    def _take(self, weights: Mapping[str, LoraWeights], path: Path) -> None:
-        weights = self._under_own_names(weights)
-        for name in weights:
-            if name not in self._places:
-                raise CheckpointError(f"{path} has a LoRA for {name!r}, which this model does not have.")
-        for name, layer_weights in weights.items():
-            _check_fit(self._places[name].layer, layer_weights, name, path)
-        if self._same_shapes(weights):
-            for name, layer_weights in weights.items():
-                _copy_into(self.modules[name], layer_weights)
-            return
-        self.detach()
-        for name, layer_weights in weights.items():
-            self._put(self._places[name], _like_layer(layer_weights, self._places[name].layer))
 
     def _under_own_names(self, weights: Mapping[str, LoraWeights]) -> dict[str, LoraWeights]:
         """The weights by the names used here, those of layers that are here in the layers' shape."""
@@ -354,10 +370,11 @@ def group_tensors(tensors: Mapping[str, Tensor], path: Path) -> dict[str, LoraWe
         leaves.setdefault(name, {})[leaf] = tensor
     if not leaves:
         raise CheckpointError(f"{path} holds no tensors.")
-    return {name: _weights(name, found, path) for name, found in leaves.items()}
+    return {name: weights_of(name, found, path) for name, found in leaves.items()}
 
 
-def _weights(name: str, leaves: Mapping[str, Tensor], path: Path) -> LoraWeights:
+def weights_of(name: str, leaves: Mapping[str, Tensor], path: Path) -> LoraWeights:
+    """A layer's weights of its tensors. CheckpointError when one is missing."""
     if DOWN not in leaves or UP not in leaves:
         raise CheckpointError(f"{path}: {name!r} lacks {DOWN} or {UP}.")
     down = leaves[DOWN]
@@ -366,7 +383,7 @@ def _weights(name: str, leaves: Mapping[str, Tensor], path: Path) -> LoraWeights
 
 
 def _places(part: Part, root: nn.Module | None) -> Iterator[_Place]:
-    levels = _levels_of_sdxl(root) if part == "unet" and root is not None else ()
+    levels = levels_of_sdxl(root) if part == "unet" and root is not None else ()
     for path, module in root.named_modules() if root is not None else ():
         assert not isinstance(module, LoraModule), f"{path} already carries a LoRA; detach it first"
         kind = type(module).__name__
@@ -391,13 +408,18 @@ def _places(part: Part, root: nn.Module | None) -> Iterator[_Place]:
                 )
 
 
-def _levels_of_sdxl(unet: Any) -> tuple[bool, ...]:
+def levels_of_sdxl(unet: Any) -> tuple[bool, ...]:
     """Which levels of SDXL's U-Net have attention; nothing for other families, whose files use diffusers'
     names."""
     config = getattr(unet, "config", None)
     if config is None or config.get("addition_embed_type") != "text_time":
         return ()
     return tuple(kind.startswith("CrossAttn") for kind in config["down_block_types"])
+
+
+def _rows_of(strengths: Tensor, y: Tensor) -> Tensor:
+    """One strength for each row of a batch that holds the pictures as often as it is longer than they are many."""
+    return strengths.repeat(y.shape[0] // len(strengths)).view(-1, *[1] * (y.ndim - 1))
 
 
 def _with_pixel(tensor: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""Paints pictures with a loaded model, one at a time: a batch would change a picture's last bits with its
-neighbours.
+"""Paints pictures with a loaded model, several that differ in prompt and seed in one batch.
 
-The noise is drawn on the CPU from the picture's seed, whatever the device. Shapes: 1 x C x H x W."""
+Each picture's noise is drawn on the CPU from its own seed, whatever the device and the batch. How large the batch
+is changes a picture's last bits; what else is in it does not. Shapes: B pictures, B x C x H x W."""
 
 from __future__ import annotations
 
@@ -94,19 +94,21 @@ def paint(
     vae: Any,
     text: TextStates | Sequence[TextStates],
     wanted: Wanted,
-    seed: int,
+    seed: int | Sequence[int],
     device: torch.device,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Tensor | None:
-    """Pixels 3 x H x W from -1 to 1 for the text of `prompts_of`, in one batch or, when the prompts are of
-    different length, each for itself; None when stopped meanwhile. OptionError for an unknown sampler."""
+    """Pixels 3 x H x W from -1 to 1 for the text of `prompts_of`; B x 3 x H x W for several seeds, with the text
+    of `together`. None when stopped meanwhile. OptionError for an unknown sampler."""
     texts = [text] if isinstance(text, TextStates) else text
-    generator = torch.Generator("cpu").manual_seed(seed)
+    seeds = [seed] if isinstance(seed, int) else seed
+    generators = [torch.Generator("cpu").manual_seed(each) for each in seeds]
     scheduler = new_scheduler(wanted.sampler, model.base)
     with _without_warnings():
         scheduler.set_timesteps(wanted.steps, device=device)
-    latents: Tensor = _first_noise(model, wanted, generator).to(device) * scheduler.init_noise_sigma
-    own = {"generator": generator} if "generator" in signature(scheduler.step).parameters else {}
+    latents = torch.cat([_first_noise(model, wanted, one) for one in generators]).to(device)
+    latents = latents * scheduler.init_noise_sigma
+    own = {"generator": generators} if "generator" in signature(scheduler.step).parameters else {}
     for timestep in scheduler.timesteps:
         if stopped():
             return None
@@ -114,8 +116,19 @@ def paint(
             model, scheduler.scale_model_input(latents, timestep), timestep, texts, wanted.guidance
         )
         latents = scheduler.step(prediction, timestep, latents, return_dict=False, **own)[0]
-    pixels: Tensor = vae.decode(latents / model.scaling_factor, return_dict=False)[0]
-    return pixels[0]
+    pixels = torch.cat(
+        [vae.decode(one, return_dict=False)[0] for one in (latents / model.scaling_factor).split(1)]
+    )
+    return pixels[0] if isinstance(seed, int) else pixels
+
+
+def together(pictures: Sequence[Sequence[TextStates]]) -> list[TextStates]:
+    """The texts of several pictures, each without and with its prompt, as few batches: all pictures without their
+    prompts, then all with; in one batch where all texts are of one length. Every picture's texts have to have the
+    lengths of the others'."""
+    rows = [TextStates.joined(row) for row in zip(*pictures, strict=True)]
+    equal = len({row.states.shape[1] for row in rows}) == 1
+    return [TextStates.joined(rows)] if equal else rows
 
 
 def as_image(pixels: Tensor) -> Image:
@@ -170,12 +183,12 @@ def _guided(
 ) -> Tensor:
     """The prediction with classifier-free guidance (Ho & Salimans, arXiv 2207.12598), in float32."""
     predictions = torch.cat([_predicted(model, latents, timestep, text) for text in texts])
-    if len(predictions) == 1:
+    if len(predictions) == len(latents):
         return predictions
     without, with_prompt = predictions.chunk(2)
     return without + guidance * (with_prompt - without)
 
 
 def _predicted(model: Family, latents: Tensor, timestep: Tensor, text: TextStates) -> Tensor:
-    several = latents.expand(len(text), -1, -1, -1).to(text.states.dtype)
+    several = latents.repeat(len(text) // len(latents), 1, 1, 1).to(text.states.dtype)
     return model.predict(several, timestep.expand(len(text)), text).float()

@@ -93,8 +93,11 @@ def resize(asked: Namespace, reporter: Reporter) -> None:
         reporter.note(f"{layer.name} | rank {layer.rank}, alpha {layer.alpha:g}, length kept {layer.kept:.1%}")
     mean, spread = mean_and_spread(told_of)
     reporter.note(f"length kept: {mean:.2%} on average, spread {spread:.3f}")
-    wanted = f"{size.method} {size.parameter:g}, at most {size.rank}" if size.method else str(size.rank)
-    made = _made(asked, tensors, [lora], how=f"dimension is resized from {largest_rank(lora)} to {wanted}")
+    before = largest_rank(lora)
+    how = f"dimension is resized from {before} to {size.rank}"
+    if size.method:
+        how = f"Dynamic resize with {size.method}: {size.parameter} from {before}"  # in kohya's words
+    made = _made(asked, tensors, [lora], how=how)
     _save(asked.save_to, tensors, lora_metadata(made, lora.metadata), asked.save_precision or "float", reporter)
 
 

@@ -26,6 +26,8 @@ from sd_contract.tensors.tensor_files import read_header
 
 NAMES_OF_TYPES = {dtype: name for name, dtype in DTYPES.items()}
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+EXACT = torch.float32
+"""What changes are worked out in."""
 ALIGNMENT = 8
 MOST_NAMED = 3
 
@@ -62,7 +64,7 @@ def fitting(base: BaseModel, layers: Mapping[str, Target], shares: Sequence[Shar
                 f"{FAMILY_NAMES[base.family]} model. Choose a LoRA that was trained on a model of its family."
             )
         for name, layer in lora.layers.items():
-            if name in layers and layer.size != _numel(layers[name]):
+            if name in layers and not layer.fits(layers[name].shape):
                 raise CheckpointError(
                     f"{lora.path}: {name!r} does not fit the layer of {base.path}, whose shape is "
                     f"{layers[name].shape}. It was trained on another kind of base model."
@@ -126,15 +128,14 @@ def refuse_other_family(first: BaseModel, second: BaseModel) -> None:
 
 def _merged(tensor: Tensor, target: Target, name: str, shares: Sequence[Share], working: torch.dtype) -> Tensor:
     """A tensor of the file with what the LoRAs add to one of the layers it holds."""
-    changes = [
-        share.strength(name) * share.lora.layers[name].change() for share in shares if name in share.lora.layers
-    ]
-    if not changes:
+    layers = [(share.strength(name), share.lora.layers[name]) for share in shares if name in share.lora.layers]
+    if not layers:
         return tensor
     merged = tensor.to(working, copy=True)
     part = merged if target.place.third is None else merged.chunk(3)[target.place.third]
-    for change in changes:
-        part += change.to(working).reshape(part.shape)
+    weight = part.to(EXACT, copy=True)
+    for strength, layer in layers:
+        part += strength * layer.change(weight).to(working)
     return merged
 
 
@@ -171,10 +172,6 @@ def _places(shapes: Shapes, kinds: Mapping[str, torch.dtype]) -> Iterator[tuple[
 
 def _bytes(shape: Sequence[int], kind: torch.dtype) -> int:
     return torch.Size(shape).numel() * kind.itemsize
-
-
-def _numel(target: Target) -> int:
-    return torch.Size(target.shape).numel()
 
 
 def _refuse_full_disk(folder: Path, wanted: int) -> None:

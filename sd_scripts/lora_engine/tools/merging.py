@@ -71,11 +71,17 @@ def approximated(
         ups, downs = zip(*(_scaled(layer, strength) for strength, layer in of_layer), strict=True)
         down = torch.cat(downs, 0)
         up = torch.cat(ups, 1).flatten(1)
-        spectrum = Spectrum.of_factors(exact(up, device), exact(down.flatten(1), device))
+        spectrum = _spectrum(exact(up, device), exact(down.flatten(1), device), is_cut=clamp_quantile < 1)
         kept = rank_for(spectrum, large_rank if has_large_kernel(down) else rank)
         new_up, new_down = (part.cpu().float() for part in spectrum.factors(kept, clamp_quantile))
         put(tensors, name, new_up, new_down.reshape(kept, *down.shape[1:]), kept)
     return tensors
+
+
+def _spectrum(up: Tensor, down: Tensor, *, is_cut: bool) -> Spectrum:
+    """Where numbers are cut, the whole matrix is decomposed in 32 bits, as kohya does: the signs of singular
+    vectors are nobody's choice, but where the cut lies hangs on them."""
+    return Spectrum.of((up @ down).float()) if is_cut else Spectrum.of_factors(up, down)
 
 
 def as_kohya(shares: Sequence[Share], reporter: Reporter, *, concat: bool, shuffle: bool) -> Tensors:
@@ -130,8 +136,8 @@ def refuse_other_kinds(loras: Sequence[Lora], what: str) -> None:
         other = next((layer for layer in lora.layers.values() if not layer.is_plain), None)
         if other is not None:
             raise CheckpointError(
-                f"{lora.path} is no plain LoRA ({other.name} holds {next(iter(other.leaves))}): {what} are plain "
-                "LoRAs only. It can be merged into a base model."
+                f"{lora.path} is no plain LoRA ({other.name} is {other.kind_name}): {what} are plain LoRAs only. "
+                "It can be merged into a base model."
             )
 
 

@@ -101,7 +101,7 @@ def checkpoint_metadata(made: Made, source: Metadata) -> dict[str, str]:
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.title": made.title,
         "modelspec.date": _date(made.saved_at),
-        "modelspec.merged_from": ",".join(made.merged_from),
+        "modelspec.merged_from": ", ".join(made.merged_from),
     }
 
 
@@ -129,7 +129,7 @@ def _model_spec(made: Made, kept: Metadata) -> dict[str, str]:
     if made.family is not None and "modelspec.architecture" not in kept:
         spec["modelspec.architecture"] = f"{_architecture(made)}/lora"
     if made.merged_from:
-        spec["modelspec.merged_from"] = ",".join(made.merged_from)
+        spec["modelspec.merged_from"] = ", ".join(made.merged_from)
     return spec
 
 

@@ -1,5 +1,5 @@
-"""What may stand in `network_args`: "name=value" texts that shape the LoRA, as kohya's networks.lora reads
-them."""
+"""What may stand in `network_args`: "name=value" texts that shape the LoRA, as kohya's networks.lora and
+networks.dylora and LyCORIS' lycoris.kohya read them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sd_contract.errors import OptionError
-from sd_contract.options.groups import NetworkOptions
+from sd_contract.options.groups import DYLORA, LORA, LYCORIS, NetworkOptions
+from sd_contract.options.lycoris import Lycoris
 
 PRESETS: Mapping[str, Callable[[float], float]] = {
     "sine": lambda place: math.sin(math.pi / 2 * place),
@@ -57,8 +58,12 @@ class NetworkArguments:
     loraplus_lr_ratio: float | None = None
     loraplus_unet_lr_ratio: float | None = None
     loraplus_text_encoder_lr_ratio: float | None = None
+    lycoris: Lycoris | None = None
+    """What else a network has that is not a plain LoRA; None for networks.lora."""
 
     def __post_init__(self) -> None:
+        if self.lycoris is not None:
+            return
         if self.conv_alpha is not None and not (self.conv_dim or self.conv_block_dims):
             raise OptionError(
                 f"network_args: conv_alpha = {self.conv_alpha:g} has no effect without conv_dim. Set conv_dim too."
@@ -88,32 +93,50 @@ class NetworkArguments:
 
 
 def network_arguments(options: NetworkOptions) -> NetworkArguments:
-    """The values of `network_args`. OptionError for an unknown name, one given twice, or a value that does not
-    fit."""
+    """The values of `network_args`. OptionError for an unknown name, one given twice, a value that does not fit,
+    or values that don't go together."""
+    module = options.network_module
     values: dict[str, Any] = {}
     for text in options.network_args:
         name, equals, written = (part.strip() for part in text.partition("="))
-        if not equals or name not in _READERS:
-            raise OptionError(f'network_args: "{text}" can\'t be used. {_advice(name)}')
-        if name in values:
-            raise OptionError(f"network_args: {name} stands there twice. Remove one of them.")
-        values[name] = _value(name, written)
+        if not equals or name not in _NAMES[module]:
+            raise OptionError(f'network_args: "{text}" can\'t be used. {_advice(name, module)}')
+        own, value = _read(name, written)
+        if own in values:
+            raise OptionError(f"network_args: {own} stands there twice. Remove one of them.")
+        values[own] = value
     if "dropout" in values and options.network_dropout is not None:
         raise OptionError("network_args: dropout and the option network_dropout are the same. Remove one of them.")
-    return NetworkArguments(**values)
+    shared = {name: value for name, value in values.items() if name in _READERS}
+    return NetworkArguments(**shared, lycoris=_lycoris(module, values))
 
 
-def _value(name: str, text: str) -> Any:
-    wanted, read = _READERS[name]
+def _lycoris(module: str, values: Mapping[str, Any]) -> Lycoris | None:
+    own = {name: value for name, value in values.items() if name in _OF_LYCORIS}
+    if module == DYLORA:
+        preset = "locon" if "conv_dim" in values else "attn-mlp"
+        return Lycoris(algo="dylora", preset=preset, block_size=values.get("unit", 1))
+    return Lycoris(**own) if module == LYCORIS else None
+
+
+def _read(name: str, text: str) -> tuple[str, Any]:
+    """What an argument is called here, and its value."""
+    own = _OLDER_NAMES.get(name, name)
+    wanted, read = _ALL[own]
     try:
-        return read(text)
+        value = read(text)
     except ValueError as error:
         raise OptionError(f'network_args: "{name}={text}": {wanted} is wanted.') from error
+    return own, not value if name == "disable_conv_cp" else value
 
 
-def _advice(name: str) -> str:
-    near = difflib.get_close_matches(name, _READERS, n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"Names are {', '.join(_READERS)}, each as name=value."
+def _advice(name: str, module: str) -> str:
+    others = [other for other, names in _NAMES.items() if name in names]
+    if others and module not in others:
+        return f"{module} has no such argument, only {' and '.join(others)}."
+    names = _NAMES[module]
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"Did you mean {near[0]!r}?" if near else f"Names are {', '.join(names)}, each as name=value."
 
 
 def _checked(number: float, fits: bool) -> float:
@@ -143,6 +166,22 @@ def _ratio(text: str) -> float:
 def _share(text: str) -> float:
     number = float(text)
     return _checked(number, 0 <= number < 1)
+
+
+def _flag(text: str) -> bool:
+    if text.casefold() not in _TRUTHS:
+        raise ValueError(text)
+    return _TRUTHS[text.casefold()]
+
+
+def _factor(text: str) -> int:
+    return int(_checked(int(text), int(text) == -1 or int(text) >= 1))
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise ValueError(text)
+    return text
 
 
 def _list_of(read: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
@@ -194,6 +233,45 @@ _READERS: Mapping[str, Reader] = {
     "loraplus_unet_lr_ratio": RATIO,
     "loraplus_text_encoder_lr_ratio": RATIO,
 }
+
+
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+FLAG: Reader = ("True or False", _flag)
+_OF_LYCORIS: Mapping[str, Reader] = {
+    "algo": ("a name", str.lower),
+    "preset": ("a name, or a TOML file,", _name),
+    "use_tucker": FLAG,
+    "use_scalar": FLAG,
+    "block_size": RANK,
+    "train_norm": FLAG,
+    "constraint": ALPHA,
+    "rescaled": FLAG,
+    "dora_wd": FLAG,
+    "wd_on_output": FLAG,
+    "full_matrix": FLAG,
+    "bypass_mode": FLAG,
+    "rs_lora": FLAG,
+    "factor": ("-1, or a whole number from 1 on,", _factor),
+    "decompose_both": FLAG,
+    "unbalanced_factorization": FLAG,
+}
+_OLDER_NAMES: Mapping[str, str] = {
+    **dict.fromkeys(("use_cp", "use_conv_cp", "disable_conv_cp"), "use_tucker"),
+    "constrain": "constraint",
+}
+_ALL: Mapping[str, Reader] = {**_READERS, **_OF_LYCORIS, "unit": RANK}
+_PLUS = tuple(name for name in _READERS if name.startswith("loraplus"))
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    LORA: tuple(_READERS),
+    LYCORIS: (
+        *("conv_dim", "conv_alpha", "dropout", "rank_dropout", "module_dropout"),
+        *_PLUS,
+        *_OF_LYCORIS,
+        *_OLDER_NAMES,
+    ),
+    DYLORA: ("conv_dim", "conv_alpha", "unit", *_PLUS),
+}
+"""Which arguments each module has."""
 
 
 def told_arguments(texts: Iterable[str]) -> dict[str, str]:

@@ -50,7 +50,7 @@ def dora(tensors):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [(spoil, "no numbers"), (lack, "lacks lora_up.weight"), (misfit, "does not fit itself"), (dora, "can't use")],
+    [(spoil, "no numbers"), (lack, "lacks lora_up.weight"), (misfit, "does not fit itself"), (dora, "is DoRA")],
 )
 def test_a_spoilt_lora_is_told(change, words, lora_of, tool, out, tmp_path):
     lora = changed(lora_of(), tmp_path, change)

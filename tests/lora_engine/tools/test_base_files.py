@@ -8,10 +8,12 @@ from safetensors.torch import load_file, save_file
 
 from lora_engine.families import load
 from lora_engine.networks.lora import LoraNetwork
+from lora_engine.networks.shown import ShownLora
 from lora_engine.tools.layers import layer_of
 from sd_contract.base_models.base_model import inspect_trainable
 from sd_contract.loras.targets import targets
 from sd_contract.tensors.tensor_files import verify_safetensors
+from tests.lora_engine.lycoris_files import LycorisNetworks, parts_of
 from tests.lora_engine.pipelines import noise_of
 from tests.lora_engine.tools.conftest import changes, farthest
 
@@ -66,7 +68,7 @@ def test_what_no_lora_changes_stays_to_the_last_bit(family, tiny_models, lora_of
     with safe_open(out, "pt") as file, safe_open(base, "pt") as old:
         told, said = file.metadata(), old.metadata()
     assert told["train_tools.base_model"] == said["train_tools.base_model"]
-    assert told["modelspec.merged_from"] == f"{base.stem},{lora.stem}"
+    assert told["modelspec.merged_from"] == f"{base.stem}, {lora.stem}"
 
 
 def test_each_weight_is_rounded_once(tiny_models, lora_of, tool, tmp_path):
@@ -158,9 +160,26 @@ def test_lycoris_layers_are_merged_by_their_formulas(form, tiny_models, tool, tm
     assert float((after - before - 2 * torch.tensor(wanted).reshape(before.shape)).abs().max()) < 1e-6
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["DoRA", "GLoRA", "OFT", "IA3"])
+def test_kinds_that_need_the_weight_they_change_are_merged_as_they_are_shown(
+    kind, tiny_models, model_of, tool, tmp_path
+):
+    lora = LycorisNetworks(parts_of(model_of("sd2")), kind, strength=0.1).save(tmp_path / "lyco.safetensors")
+    out = tmp_path / "merged.safetensors"
+    merged(tool, tiny_models["sd2"], [lora], [0.5], out, "--save_precision", "float")
+    model = model_of("sd2")
+    shown = ShownLora(model)
+    shown.show(lora)
+    shown.act([0.5])
+    wanted = noise_of(model)
+    assert float((noise_of(load(inspect_trainable(out))) - wanted).abs().max()) < ROUNDING
+    assert float((noise_of(model_of("sd2")) - wanted).abs().max()) > 0.01
+
+
 def test_a_convolution_of_lokr_is_a_product_of_kernels():
     leaves = {"lokr_w1": random(2, 2), "lokr_w2": random(4, 4, 3, 3)}
-    found = layer_of("x", leaves).change()
+    found = layer_of("x", leaves).change(torch.zeros(8, 8, 3, 3))
     for k in range(3):
         wanted = np.kron(leaves["lokr_w1"].numpy(), leaves["lokr_w2"][..., k, 1].numpy())
         assert np.abs(found[..., k, 1].numpy() - wanted).max() < 1e-6

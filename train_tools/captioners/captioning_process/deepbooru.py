@@ -147,6 +147,10 @@ class DeepDanbooruTagger:
         self._wanted = wanted
         self._device = device
 
+    @property
+    def vocabulary(self) -> Sequence[str]:
+        return self._tags
+
     def words(self, subject: Subject) -> tuple[str, ...]:
         pixels = pixels_of(subject.image)[None].to(self._device)
         with torch.inference_mode():

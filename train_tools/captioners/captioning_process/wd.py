@@ -35,6 +35,10 @@ class WdTagger:
         self._batch = batch if isinstance(batch, int) else 1
         self._side_px = side if isinstance(side, int) else 448
 
+    @property
+    def vocabulary(self) -> Sequence[str]:
+        return [name for name, kind in self._tags if kind in (TagKind.GENERAL, TagKind.CHARACTER)]
+
     def words(self, subject: Subject) -> tuple[str, ...]:
         pixels = pixels_of(subject.image, self._side_px).repeat(self._batch, axis=0)
         likelihoods = self._session.run(None, {self._input.name: pixels})[0][0]

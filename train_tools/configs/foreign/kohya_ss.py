@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sd_contract.options import kohya_options
+from sd_contract.options.groups import DYLORA, LYCORIS
+from sd_contract.options.lycoris import ONLY_OF
 from train_tools.configs.intake import NETWORK_MODULE, Intake
 from train_tools.configs.rules import (
     DATASET,
@@ -34,8 +36,25 @@ from train_tools.options.table import OptionTable
 SIGNS = ("LoRA_type", "max_resolution", "lr_warmup", "stop_text_encoder_training_pct", "sdxl_no_half_vae")
 """Keys that only this form writes."""
 TYPED = "additional_parameters"
-LOCON = "Kohya LoCon"
-PLAIN_NETWORKS = ("Standard", LOCON, "Kohya DyLoRA", "LoRA-FA")
+LOCON, DYLORA_OF_KOHYA = "Kohya LoCon", "Kohya DyLoRA"
+ALGORITHMS = {
+    "LyCORIS/LoCon": "locon",
+    "LyCORIS/LoHa": "loha",
+    "LyCORIS/LoKr": "lokr",
+    "LyCORIS/iA3": "ia3",
+    "LyCORIS/GLoRA": "glora",
+    "LyCORIS/Diag-OFT": "diag-oft",
+    "LyCORIS/BOFT": "boft",
+    "LyCORIS/DyLoRA": "dylora",
+    "LyCORIS/Native Fine-Tuning": "full",
+}
+"""Kinds of networks that the form has, and what LyCORIS calls them."""
+RENAMED = {"LyCORIS_preset": "preset", "constrain": "constraint", "use_cp": "use_tucker", "unit": "block_size"}
+NOT_ARGUMENTS = {
+    "bypass_mode": "outputs are added to wherever that gives the same",
+    "rank_dropout_scale": "what stays is always scaled up",
+    "train_on_input": "the preset ia3 says it of the layers it is meant for",
+}
 OTHER_FAMILIES = ("flux1_", "flux_", "sd3_", "lumina_", "hunyuan_", "anima_")
 
 
@@ -63,25 +82,42 @@ def _by_its_own_name(intake: Intake, key: str, value: Any) -> None:
 def _network(intake: Intake, key: str, value: Any) -> None:
     if value in ("Standard", LOCON):
         intake.set(key, "network_module", NETWORK_MODULE)
+    elif value == DYLORA_OF_KOHYA:
+        intake.set(key, "network_module", DYLORA)
+    elif value in ALGORITHMS:
+        intake.set(key, "network_module", LYCORIS)
+        intake.add_argument(key, "network_args", "algo", ALGORITHMS[value])
     else:
-        intake.leave(key, Fate.NOT_SUPPORTED, f"the bundled engine trains Standard and {LOCON}")
+        known = ", ".join(("Standard", LOCON, DYLORA_OF_KOHYA, *ALGORITHMS))
+        intake.leave(key, Fate.NOT_SUPPORTED, f"the bundled engine trains {known}")
 
 
 def _only_of_lycoris(intake: Intake, key: str, value: Any) -> None:
-    if intake.values.get("LoRA_type", "Standard") in PLAIN_NETWORKS:
+    """The form keeps the arguments of all methods, and hands over those of the chosen one that say something."""
+    algorithm, name = ALGORITHMS.get(str(intake.values.get("LoRA_type"))), RENAMED.get(key, key)
+    if algorithm is None and (key, intake.values.get("LoRA_type")) == ("unit", DYLORA_OF_KOHYA):
+        intake.add_argument(key, "network_args", "unit", value)
+    elif algorithm is None:
         intake.leave(key, Fate.WITHOUT_EFFECT, "only networks of LyCORIS use it")
+    elif key in NOT_ARGUMENTS:
+        intake.leave(key, Fate.WITHOUT_EFFECT, NOT_ARGUMENTS[key])
+    elif algorithm not in ONLY_OF.get(name, (algorithm,)):
+        intake.leave(key, Fate.WITHOUT_EFFECT, f"algo={algorithm} makes no use of it")
+    elif value in (False, 0, "", "False"):
+        intake.leave(key, Fate.WITHOUT_EFFECT, "it asks for nothing")
     else:
-        not_here("networks of LyCORIS are not trained here")(intake, key, value)
+        intake.add_argument(key, "network_args", name, value)
 
 
 def _convolution(name: str) -> Rule:
     """The form keeps it for every network and uses it in those with convolutions."""
 
     def applied(intake: Intake, key: str, value: Any) -> None:
-        if intake.values.get("LoRA_type") == LOCON and number(value):
+        kind = intake.values.get("LoRA_type")
+        if kind in (LOCON, DYLORA_OF_KOHYA, *ALGORITHMS) and number(value):
             intake.add_argument(key, "network_args", name, value)
         else:
-            intake.leave(key, Fate.WITHOUT_EFFECT, f"only LoRA_type {LOCON} uses it here")
+            intake.leave(key, Fate.WITHOUT_EFFECT, f"only LoRA_type {LOCON} and those of LyCORIS use it")
 
     return applied
 

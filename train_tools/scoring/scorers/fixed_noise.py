@@ -1,6 +1,6 @@
 """How well a checkpoint removes noise from its training images: the loss of training, but with the same images,
 timesteps and noise for every checkpoint and for the base model alone, so that chance is taken out of what is
-compared. Measured by `train_tools.scoring.fixed_noise_process`.
+compared. Measured by `train_tools.scoring.measuring_process`.
 
 More training on the same images goes on lowering it: it tells a good run from an undertrained one and from a burnt
 one, not the last good epoch from the first that only remembers."""

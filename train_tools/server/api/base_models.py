@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from train_tools.model.base_model import BaseModelFile, CaptionStyle, Suggestions
+from train_tools.model.expressions import typed
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.configs import ChangeAnswer, change_answer
 from train_tools.server.api.context import TheApp
@@ -18,6 +19,8 @@ router = APIRouter(tags=["base models"])
 
 class ModelAnswer(Answer):
     path: Path
+    typed: str
+    """The path as one would type it into a grid."""
     name: str
     size_bytes: int
     modified: float
@@ -49,6 +52,8 @@ class ModelList(Answer):
 class SuggestionAnswer(Answer):
     option: str
     value: Any
+    typed: str
+    """The value as one would type it."""
     reason: str
 
 
@@ -104,6 +109,7 @@ def choose(project: str, version: str, chosen: ChosenModel, app: TheApp) -> Chan
 def _model(model: BaseModelFile) -> ModelAnswer:
     return ModelAnswer(
         path=model.path,
+        typed=typed((model.path,)),
         name=model.path.name,
         size_bytes=model.size_bytes,
         modified=model.modified,
@@ -124,7 +130,8 @@ def _suited(model: BaseModelFile, suited: Suggestions) -> SuitedAnswer:
     return SuitedAnswer(
         model=_model(model),
         options=tuple(
-            SuggestionAnswer(option=each.option, value=each.value, reason=each.reason) for each in suited.options
+            SuggestionAnswer(option=each.option, value=each.value, typed=typed((each.value,)), reason=each.reason)
+            for each in suited.options
         ),
         tagger=suited.tagger,
     )

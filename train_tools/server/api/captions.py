@@ -3,16 +3,18 @@ again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from train_tools.app import App
-from train_tools.errors import ChangedMeanwhileError
+from train_tools.errors import ChangedMeanwhileError, NotFoundError
 from train_tools.model.captions import (
     CaptionCheck,
     CaptionedImage,
@@ -21,6 +23,7 @@ from train_tools.model.captions import (
     EditOutcome,
     EditPreview,
     EditRecord,
+    Order,
     PruneProposal,
     Selection,
     TagCount,
@@ -28,6 +31,7 @@ from train_tools.model.captions import (
     Trigger,
     TriggerPolicy,
 )
+from train_tools.model.paths import VersionPaths
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import PictureLinks, TheApp, links_to
 
@@ -54,6 +58,8 @@ class CaptionAnswer(PictureLinks):
     width_px: int | None
     height_px: int | None
     problem: str
+    mask: PictureLinks | None
+    """The picture that says how much each part counts; null = all of it does."""
 
 
 class CaptionPage(Answer):
@@ -61,8 +67,15 @@ class CaptionPage(Answer):
     """Absolute: for other programs that edit captions."""
     images: int
     """Those that the filter finds."""
+    listing: str
+    """Another whenever other images are found, or in another order."""
     shown_from: int
     shown: tuple[CaptionAnswer, ...]
+
+
+class NameList(Answer):
+    listing: str
+    images: tuple[str, ...]
 
 
 class NewCaption(Question):
@@ -80,6 +93,10 @@ class Chosen(Question):
     @property
     def selection(self) -> Selection:
         return Selection(where=self.where, images=None if self.images is None else frozenset(self.images))
+
+
+class ChosenTags(Chosen):
+    limit: int = Field(100, ge=0, le=MOST)
 
 
 class WantedEdit(Chosen):
@@ -157,6 +174,14 @@ class TokenPage(Answer):
     """The longest first."""
 
 
+class Text(Question):
+    caption: str = Field(max_length=20_000)
+
+
+class LengthAnswer(Answer):
+    tokens: int
+
+
 class CheckAnswer(Answer):
     check: CaptionCheck
 
@@ -174,35 +199,54 @@ def page(
     request: Request,
     app: TheApp,
     where: Where = "",
+    order: Order = Order.FOLDER,
+    backwards: bool = False,
     offset: Offset = 0,
     limit: Limit = 100,
 ) -> Response:
-    images = app.captions.images(project, version, Selection(where=where))
-    folder = app.captions.folder(project, version)
+    images = app.captions.ordered(project, version, Selection(where=where), order, backwards)
+    paths = app.versions.paths(project, version)
     answer = CaptionPage(
-        folder=folder,
+        folder=app.captions.folder(project, version),
         images=len(images),
+        listing=_listing(images),
         shown_from=offset,
-        shown=tuple(_caption(app, folder, image) for image in images[offset : offset + limit]),
+        shown=tuple(_caption(app, paths, image) for image in images[offset : offset + limit]),
     )
+    return fresh(request, answer)
+
+
+@router.get("/names", response_model=NameList)
+def names(
+    project: str,
+    version: str,
+    request: Request,
+    app: TheApp,
+    where: Where = "",
+    order: Order = Order.FOLDER,
+    backwards: bool = False,
+) -> Response:
+    """The names alone of all that the filter finds, for selecting among them."""
+    images = app.captions.ordered(project, version, Selection(where=where), order, backwards)
+    answer = NameList(listing=_listing(images), images=tuple(_as_text(each.image) for each in images))
     return fresh(request, answer)
 
 
 @router.get("/images/{image:path}", response_model=CaptionAnswer)
 def show(project: str, version: str, image: str, request: Request, app: TheApp) -> Response:
     found = app.captions.show(project, version, image)
-    return fresh(request, _caption(app, app.captions.folder(project, version), found))
+    return fresh(request, _caption(app, app.versions.paths(project, version), found))
 
 
 @router.patch("/images/{image:path}", response_model=CaptionAnswer)
 def write(project: str, version: str, image: str, new: NewCaption, app: TheApp) -> CaptionAnswer | Response:
     """Changes one caption. Who did not see what is there now is told it (409, `now`), and nothing is
     overwritten."""
-    folder = app.captions.folder(project, version)
+    paths = app.versions.paths(project, version)
     try:
-        return _caption(app, folder, app.captions.write(project, version, image, new.caption, new.edition))
+        return _caption(app, paths, app.captions.write(project, version, image, new.caption, new.edition))
     except ChangedMeanwhileError as error:
-        now = _caption(app, folder, app.captions.show(project, version, image))
+        now = _caption(app, paths, app.captions.show(project, version, image))
         told = {"error": {"type": type(error).__name__, "message": str(error)}, "now": now.model_dump(mode="json")}
         return JSONResponse(told, 409)
 
@@ -264,6 +308,19 @@ def tags(
     return fresh(request, answer)
 
 
+@router.post("/tags")
+def tags_of(project: str, version: str, chosen: ChosenTags, app: TheApp) -> TagPage:
+    """The tags of chosen images."""
+    table = app.captions.tags(project, version, chosen.selection)
+    return TagPage(
+        images=table.images,
+        with_trigger=table.with_trigger,
+        tags=len(table.tags),
+        shown_from=0,
+        shown=table.tags[: chosen.limit],
+    )
+
+
 @router.get("/prune", response_model=PruneList)
 def prune(
     project: str,
@@ -299,6 +356,12 @@ def tokens(
     return fresh(request, answer)
 
 
+@router.post("/tokens")
+def count_tokens(project: str, version: str, text: Text, app: TheApp) -> LengthAnswer:
+    """How long a caption would be, as it is typed."""
+    return LengthAnswer(tokens=app.captions.count_tokens(project, version, text.caption))
+
+
 @router.get("/check", response_model=CheckAnswer)
 def check(project: str, version: str, request: Request, app: TheApp, where: Where = "") -> Response:
     return fresh(request, CheckAnswer(check=app.captions.check(project, version, Selection(where=where))))
@@ -317,8 +380,8 @@ def set_trigger(project: str, version: str, words: TriggerWords, app: TheApp) ->
     return app.captions.trigger(project, version)
 
 
-def _caption(app: App, folder: Path, image: CaptionedImage) -> CaptionAnswer:
-    links = links_to(app, folder / image.image)
+def _caption(app: App, version: VersionPaths, image: CaptionedImage) -> CaptionAnswer:
+    links = links_to(app, version.processed / image.image)
     shown = replace(image, image=_as_text(image.image), problem=_as_text(image.problem))
     width_px, height_px = image.size or (None, None)
     return CaptionAnswer(
@@ -333,7 +396,22 @@ def _caption(app: App, folder: Path, image: CaptionedImage) -> CaptionAnswer:
         problem=shown.problem,
         thumb=links.thumb,
         full=links.full,
+        mask=_mask(app, version.mask(image.image)),
     )
+
+
+def _mask(app: App, file: Path) -> PictureLinks | None:
+    try:
+        return links_to(app, file)
+    except NotFoundError:
+        return None
+
+
+def _listing(images: Sequence[CaptionedImage]) -> str:
+    digest = hashlib.sha256()
+    for each in images:
+        digest.update(f"{each.image}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
 
 
 def _outcome(outcome: EditOutcome) -> EditAnswer:

@@ -14,7 +14,7 @@ from pydantic import StrictBool, StrictInt
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
-from train_tools.model.checkpoint import Checkpoint, Keep, MarkedCheckpoint, Marks, Parting
+from train_tools.model.checkpoint import Checkpoint, Keep, KeepBy, MarkedCheckpoint, Marks, Parting
 from train_tools.model.project import Trashed
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import PictureLinks, TheApp, links_to
@@ -82,6 +82,10 @@ class Chosen(Question):
 class KeepQuestion(Question):
     rated: StrictInt = 0
     best: StrictInt = 0
+    by: KeepBy = KeepBy.STARS
+    each_run: StrictBool = False
+    grid: str = ""
+    """Whose scores count; empty = the newest one's."""
     scores: Mapping[str, float] = {}
     finals: StrictBool = True
 
@@ -278,7 +282,15 @@ def _marks(marks: Marks) -> MarksAnswer:
 
 
 def _keep(asked: KeepQuestion) -> Keep:
-    return Keep(rated=asked.rated, best=asked.best, scores=asked.scores, finals=asked.finals)
+    return Keep(
+        rated=asked.rated,
+        best=asked.best,
+        by=asked.by,
+        each_run=asked.each_run,
+        grid=asked.grid,
+        scores=asked.scores,
+        finals=asked.finals,
+    )
 
 
 def _parting(parting: Parting) -> PartingAnswer:

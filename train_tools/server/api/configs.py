@@ -13,6 +13,7 @@ from train_tools.model.expressions import typed
 from train_tools.model.grid import BUNDLED
 from train_tools.server.answers import Answer, Question
 from train_tools.server.api.context import TheApp
+from train_tools.server.api.plans import Assignments
 
 router = APIRouter(tags=["configs"])
 OF_VERSION = "/projects/{project}/versions/{version}/config"
@@ -77,10 +78,6 @@ class ExportList(Answer):
     configs: tuple[ExportAnswer, ...]
 
 
-class Overrides(Question):
-    assignments: Mapping[str, str] = {}
-
-
 @router.post("/configs/read")
 def read(file: FileToRead, app: TheApp) -> ConfigAnswer:
     """What a file of settings would set. Changes nothing."""
@@ -96,9 +93,9 @@ def take_over(project: str, version: str, file: SettingsFile, app: TheApp) -> Ta
 
 
 @router.post(f"{OF_VERSION}/export")
-def export(project: str, version: str, overrides: Overrides, app: TheApp) -> ExportList:
-    """The version's runs as config files for kohya's sd-scripts."""
-    exported = app.configs.export(project, version, overrides.assignments)
+def export(project: str, version: str, asked: Assignments, app: TheApp) -> ExportList:
+    """The version's runs, with what was typed over what is stored, as config files for kohya's sd-scripts."""
+    exported = app.configs.export(project, version, asked.draft(app))
     return ExportList(configs=tuple(_export(each) for each in exported))
 
 

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from train_tools.app import App
+from train_tools.errors import DatasetNotUsableError
 from train_tools.model.dataset import DatasetFolder, MaskReport, Rejected, TrainingImage
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import PictureLinks, TheApp, links_to
-from train_tools.server.api.jobs import JobAnswer, job_answer
+from train_tools.server.api.jobs import JobAnswer, JobList, job_answer
 
 MOST_IMAGES = 1000
+MOST_MASK_BYTES = 32 * 1024**2
 
 router = APIRouter(prefix="/projects/{project}/versions/{version}/dataset", tags=["datasets"])
 
@@ -52,6 +55,15 @@ class DatasetAnswer(Answer):
     """The images from `offset`, at most `limit`, folder by folder."""
 
 
+class SummaryAnswer(Answer):
+    folder: Path
+    """Absolute: where the training folders lie."""
+    images: int
+    captions: int
+    images_per_epoch: int
+    originals: int
+
+
 class Sources(Question):
     paths: tuple[str, ...]
     """Absolute paths of files, folders or zip files on the machine that Train Tools runs on."""
@@ -86,6 +98,55 @@ def show(
         problems=_problems(dataset.problems),
         shown_from=offset,
         shown=tuple(_image(app, image) for image in images[offset : offset + limit]),
+    )
+    return fresh(request, answer)
+
+
+@router.get("/jobs", response_model=JobList)
+def list_jobs(project: str, version: str, request: Request, app: TheApp) -> Response:
+    """What works on its pictures or waits for that, then the last of each kind that has ended."""
+    return fresh(request, JobList(jobs=tuple(map(job_answer, app.datasets.jobs(project, version)))))
+
+
+class OriginalAnswer(Answer):
+    name: str
+    """Below origin, with the concept's folder."""
+    thumb: str
+    full: str
+
+
+class OriginalPage(Answer):
+    images: int
+    shown_from: int
+    shown: tuple[OriginalAnswer, ...]
+
+
+@router.get("/originals", response_model=OriginalPage)
+def originals(
+    project: str,
+    version: str,
+    request: Request,
+    app: TheApp,
+    offset: int = Query(0, ge=0),
+    limit: int = Query(100, ge=0, le=MOST_IMAGES),
+) -> Response:
+    """The pictures as they came, in the order in which they are prepared."""
+    found = app.versions.originals(project, version)
+    origin = app.versions.paths(project, version).origin
+    shown = tuple(_original(app, origin, each) for each in found[offset : offset + limit])
+    return fresh(request, OriginalPage(images=len(found), shown_from=offset, shown=shown))
+
+
+@router.get("/summary", response_model=SummaryAnswer)
+def summary(project: str, version: str, request: Request, app: TheApp) -> Response:
+    """How much there is, quickly: no picture is opened that was seen before."""
+    images = app.captions.images(project, version)
+    answer = SummaryAnswer(
+        folder=app.captions.folder(project, version),
+        images=len(images),
+        captions=sum(image.caption is not None for image in images),
+        images_per_epoch=sum(image.repeats for image in images),
+        originals=len(app.versions.originals(project, version)),
     )
     return fresh(request, answer)
 
@@ -143,6 +204,24 @@ def make_masks(project: str, version: str, sources: MaskSources, app: TheApp) ->
     return _masks(app.versions.masks_from_opacity(project, version))
 
 
+@router.put("/masks/{image:path}", status_code=204)
+async def put_mask(project: str, version: str, image: str, request: Request, app: TheApp) -> None:
+    """The body, a PNG file of the image's shape, becomes its mask: white counts, black does not. What is kept is
+    drawn anew from it."""
+    content = bytearray()
+    async for piece in request.stream():
+        content += piece
+        if len(content) > MOST_MASK_BYTES:
+            raise DatasetNotUsableError(f"A mask of more than {MOST_MASK_BYTES // 1024**2} MB is not taken.")
+    await run_in_threadpool(app.versions.write_mask, project, version, image, bytes(content))
+
+
+@router.delete("/masks/{image:path}", status_code=204)
+def remove_mask(project: str, version: str, image: str, app: TheApp) -> None:
+    """All of the image counts again."""
+    app.versions.remove_mask(project, version, image)
+
+
 def _masks(report: MaskReport) -> MasksAnswer:
     return MasksAnswer(
         images=report.images,
@@ -168,6 +247,11 @@ def _folders(folders: tuple[DatasetFolder, ...]) -> tuple[FolderAnswer, ...]:
 def _image(app: App, image: TrainingImage) -> ImageAnswer:
     links = links_to(app, image.path)
     return ImageAnswer(name=image.path.name, caption=image.caption, thumb=links.thumb, full=links.full)
+
+
+def _original(app: App, origin: Path, path: Path) -> OriginalAnswer:
+    links = links_to(app, path)
+    return OriginalAnswer(name=path.relative_to(origin).as_posix(), thumb=links.thumb, full=links.full)
 
 
 def _problems(problems: tuple[Rejected, ...]) -> tuple[Problem, ...]:

@@ -28,6 +28,10 @@ class OptionAnswer(Answer):
     unit: str
     usual: str
     """What is usually tried, as one would type it."""
+    suggestions: tuple[str, ...]
+    """Single values worth a try, as one would type each."""
+    simple: bool
+    """Whether it is among the few that most people set."""
     type: str
     default: Any
     choices: tuple[Any, ...]
@@ -70,6 +74,8 @@ def options(name: str, app: TheApp) -> OptionsAnswer:
                 help=option.help,
                 unit=option.unit,
                 usual=option.usual,
+                suggestions=option.suggestions,
+                simple=option.simple,
                 type=option.spec.type,
                 default=option.spec.default,
                 choices=option.spec.choices,

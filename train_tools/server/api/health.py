@@ -26,6 +26,10 @@ class SectionAnswer(Answer):
     findings: tuple[FindingAnswer, ...]
 
 
+class Brief(Answer):
+    findings: tuple[FindingAnswer, ...]
+
+
 class HealthAnswer(Answer):
     level: Level
     """How bad it is where it is worst."""
@@ -40,6 +44,12 @@ def show(app: TheApp) -> HealthAnswer:
         level=worst(sections),
         sections=tuple(_section(section) for section in sections),
     )
+
+
+@router.get("/brief")
+def brief(app: TheApp) -> Brief:
+    """What a newcomer has to know before the first training: card, base model, disk, captioner."""
+    return Brief(findings=_section(Section(title="", findings=app.health.brief())).findings)
 
 
 @router.get("/webui")

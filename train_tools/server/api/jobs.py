@@ -66,6 +66,8 @@ class JobAnswer(Answer):
     total_steps: int
     progress: float
     """0..1"""
+    steps_per_s: float | None
+    """By this attempt's own pace; null before there is one."""
     seconds_left: int | None
     loss: float | None
     message: str
@@ -101,9 +103,12 @@ def list_jobs(
     app: TheApp,
     limit: int = Query(200, ge=1, le=MOST_JOBS),
     offset: int = Query(0, ge=0, lt=2**31),
+    state: Annotated[list[JobState] | None, Query()] = None,
 ) -> Response:
-    """Active and waiting jobs in the order they run, then finished ones, newest first."""
-    return fresh(request, JobList(jobs=tuple(job_answer(job) for job in app.jobs.all(limit, offset))))
+    """Active and waiting jobs in the order they run, then finished ones, newest first; those in these states, or
+    all."""
+    found = app.jobs.all(limit, offset, state or tuple(JobState))
+    return fresh(request, JobList(jobs=tuple(job_answer(job) for job in found)))
 
 
 @router.get("/jobs/{id}")
@@ -166,7 +171,8 @@ def forget(id: JobNumber, app: TheApp) -> None:
 
 
 def job_answer(job: Job) -> JobAnswer:
-    left = job.seconds_left(time.time())
+    now = time.time()
+    left, pace = job.seconds_left(now), job.steps_per_s(now)
     return JobAnswer(
         id=job.id,
         kind=job.kind,
@@ -182,6 +188,7 @@ def job_answer(job: Job) -> JobAnswer:
         step=job.step,
         total_steps=job.total_steps,
         progress=round(job.progress, 4),
+        steps_per_s=None if pace is None else float(f"{pace:.2g}"),
         seconds_left=None if left is None else round(left),
         loss=job.loss,
         message=job.message,

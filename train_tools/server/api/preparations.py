@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from fastapi import APIRouter
 
@@ -12,7 +13,24 @@ from train_tools.server.answers import Answer, Question
 from train_tools.server.api.context import TheApp
 from train_tools.server.api.versions import PreparationChange, changed
 
-router = APIRouter(prefix="/projects/{project}/versions/{version}/dataset", tags=["datasets"])
+router = APIRouter(tags=["datasets"])
+OF_VERSION = "/projects/{project}/versions/{version}/dataset"
+
+
+class SettingAnswer(Answer):
+    name: str
+    kind: str
+    """bool, int, float or str."""
+    default: bool | int | float | str
+    choices: tuple[str, ...]
+    least: float | None
+    most: float | None
+
+
+class SettingList(Answer):
+    settings: tuple[SettingAnswer, ...]
+    background_removers: tuple[str, ...]
+    """The files that may be named as one."""
 
 
 class Trial(Question):
@@ -68,7 +86,16 @@ class ScheduleAnswer(Answer):
     """The part of training that each folder has."""
 
 
-@router.post("/preview")
+@router.get("/preparation-settings")
+def settings(app: TheApp) -> SettingList:
+    """What can be set about a preparation, with what is allowed."""
+    return SettingList(
+        settings=tuple(SettingAnswer(**asdict(each)) for each in app.preparations.settings()),
+        background_removers=tuple(app.preparations.background_removers()),
+    )
+
+
+@router.post(f"{OF_VERSION}/preview")
 def preview(project: str, version: str, trial: Trial, app: TheApp) -> PreviewAnswer:
     """What the steps make of one original. Nothing is stored."""
     stored = app.versions.settings(project, version).preparation
@@ -76,14 +103,14 @@ def preview(project: str, version: str, trial: Trial, app: TheApp) -> PreviewAns
     return _previewed(app.preparations.preview(project, version, trial.original, settings))
 
 
-@router.get("/crops")
+@router.get(f"{OF_VERSION}/crops")
 def crops(project: str, version: str, app: TheApp) -> CropsAnswer:
     """The parts of originals that were chosen by hand."""
     stored = app.preparations.crops(project, version)
     return CropsAnswer(crops={name: _part(crop) for name, crop in stored.items()})
 
 
-@router.put("/crops")
+@router.put(f"{OF_VERSION}/crops")
 def change_crop(project: str, version: str, change: CropChange, app: TheApp) -> CropsAnswer:
     """Counts from the next preparation on."""
     part = Crop(**change.part.model_dump()) if change.part else None
@@ -91,7 +118,7 @@ def change_crop(project: str, version: str, change: CropChange, app: TheApp) -> 
     return crops(project, version, app)
 
 
-@router.get("/schedule")
+@router.get(f"{OF_VERSION}/schedule")
 def schedule(
     project: str,
     version: str,

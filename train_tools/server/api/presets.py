@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from train_tools.model.draft import Draft
 from train_tools.model.expressions import typed
 from train_tools.model.preset import Preset
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.configs import ChangeAnswer, change_answer
 from train_tools.server.api.context import TheApp
+from train_tools.server.api.plans import Assignments
 
 router = APIRouter(tags=["presets"])
 
@@ -42,6 +44,8 @@ class NewPreset(Question):
     version: str
     """Whose settings are kept."""
     why: str = ""
+    draft: Assignments | None = None
+    """What was typed and not submitted; null = what is stored alone."""
     replace: bool = False
 
 
@@ -59,7 +63,9 @@ def list_presets(request: Request, app: TheApp) -> Response:
 @router.put("/presets/{name}", status_code=201)
 def save(name: str, new: NewPreset, app: TheApp) -> PresetAnswer:
     """Keeps a version's settings; "my defaults" is what new versions begin with."""
-    return _preset(app.presets.save(new.project, new.version, name, new.why, replacing=new.replace))
+    draft = new.draft.draft(app) if new.draft else Draft()
+    settings = app.drafts.settled(new.project, new.version, draft)
+    return _preset(app.presets.keep(settings, name, new.why, replacing=new.replace))
 
 
 @router.delete("/presets/{name}", status_code=204)

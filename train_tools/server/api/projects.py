@@ -1,4 +1,4 @@
-"""Projects, their versions, and the pair that was chosen last."""
+"""Projects, their versions, what was put away of them, and the pair that was chosen last."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from train_tools.model.project import Project, Version
+from train_tools.model.project import Contents, Project, Trashed, Version
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import TheApp
 
@@ -49,8 +49,51 @@ class VersionList(Answer):
     versions: tuple[VersionAnswer, ...]
 
 
+class ContentsAnswer(Answer):
+    project: str
+    versions: int
+    images: int
+    """Training images of all versions."""
+    runs: int
+    checkpoints: int
+    changed: datetime
+    """When something was last added to it."""
+
+
+class ContentsList(Answer):
+    contents: tuple[ContentsAnswer, ...]
+
+
+class TrashedAnswer(Answer):
+    token: str
+    what: str
+    trashed: datetime
+    size_bytes: int
+
+
+class TrashList(Answer):
+    trashed: tuple[TrashedAnswer, ...]
+
+
+class Restored(Answer):
+    project: str
+    version: str | None
+
+
 class NewName(Question):
     name: str
+
+
+class Change(Question):
+    """What isn't named stays as it is."""
+
+    name: str | None = None
+    notes: str | None = None
+
+
+class Copy(Question):
+    name: str
+    """Of the version that is made."""
 
 
 class NewChoice(Question):
@@ -68,6 +111,80 @@ def list_projects(request: Request, app: TheApp) -> Response:
 @router.post("/projects", status_code=201)
 def create_project(new: NewName, app: TheApp) -> ProjectAnswer:
     return _project(app.create_project(new.name))
+
+
+@router.get("/projects/contents", response_model=ContentsList)
+def list_contents(request: Request, app: TheApp) -> Response:
+    """How much is in each project, as its folders say."""
+    found = tuple(_contents(app.contents(each.name)) for each in app.store.list())
+    return fresh(request, ContentsList(contents=found))
+
+
+@router.post("/projects/demo", status_code=201)
+def open_demo(app: TheApp) -> Chosen:
+    """The demo project, finished; it is made where it is missing, and what is there already is kept."""
+    demo = app.open_demo()
+    return Chosen(project=demo.project, version=demo.version)
+
+
+@router.patch("/projects/{project}")
+def change_project(project: str, change: Change, app: TheApp) -> ProjectAnswer:
+    """Another name, or what should be remembered about it. 409 while something works in it."""
+    changed = app.store.open(project)
+    if change.notes is not None:
+        changed = app.store.set_notes(changed.name, change.notes)
+    if change.name is not None and change.name != changed.name:
+        changed = app.store.rename(changed.name, change.name)
+    return _project(changed)
+
+
+@router.delete("/projects/{project}")
+def trash_project(project: str, app: TheApp) -> TrashedAnswer:
+    """Puts it away with all its versions; its token brings it back."""
+    return _trashed(app.store.trash(project))
+
+
+@router.patch("/projects/{project}/versions/{version}")
+def change_version(project: str, version: str, change: Change, app: TheApp) -> VersionAnswer:
+    changed = app.store.open_version(project, version)
+    if change.notes is not None:
+        changed = app.store.set_version_notes(project, changed.name, change.notes)
+    if change.name is not None and change.name != changed.name:
+        changed = app.store.rename_version(project, changed.name, change.name)
+    return _version(changed)
+
+
+@router.post("/projects/{project}/versions/{version}/duplicate", status_code=201)
+def duplicate_version(project: str, version: str, copy: Copy, app: TheApp) -> VersionAnswer:
+    """The same dataset and settings under another name, without the runs."""
+    return _version(app.store.duplicate_version(project, version, copy.name))
+
+
+@router.delete("/projects/{project}/versions/{version}")
+def trash_version(project: str, version: str, app: TheApp) -> TrashedAnswer:
+    return _trashed(app.store.trash_version(project, version))
+
+
+@router.get("/trash", response_model=TrashList)
+def list_trash(request: Request, app: TheApp) -> Response:
+    """What can be brought back, put away last first."""
+    return fresh(request, TrashList(trashed=tuple(map(_trashed, app.store.trashed()))))
+
+
+@router.post("/trash/{token}/restore")
+def restore(token: str, app: TheApp) -> Restored:
+    """Under its name, with a number where that was taken meanwhile."""
+    back = app.store.restore(token)
+    return Restored(
+        project=back.project if isinstance(back, Version) else back.name,
+        version=back.name if isinstance(back, Version) else None,
+    )
+
+
+@router.delete("/trash/{token}", status_code=204)
+def discard(token: str, app: TheApp) -> None:
+    """Deletes it for good."""
+    app.store.discard(token)
 
 
 @router.put("/choice", status_code=204)
@@ -106,4 +223,21 @@ def _version(version: Version) -> VersionAnswer:
         legacy=version.legacy,
         folder=version.paths.folder,
         problem=version.problem,
+    )
+
+
+def _contents(contents: Contents) -> ContentsAnswer:
+    return ContentsAnswer(
+        project=contents.project,
+        versions=contents.versions,
+        images=contents.images,
+        runs=contents.runs,
+        checkpoints=contents.checkpoints,
+        changed=contents.changed,
+    )
+
+
+def _trashed(trashed: Trashed) -> TrashedAnswer:
+    return TrashedAnswer(
+        token=trashed.token, what=trashed.what, trashed=trashed.trashed, size_bytes=trashed.size_bytes
     )

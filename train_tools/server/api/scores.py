@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
+from pydantic import StrictBool
 from starlette.responses import Response
 
-from train_tools.model.score import Score, ScoredCheckpoint, ScoreTable, member_of
+from train_tools.model.score import BestOf, Score, ScoredCheckpoint, ScoreTable, member_of
 from train_tools.server.answers import Answer, Question, fresh
-from train_tools.server.api.context import PictureLinks, TheApp, links_to
+from train_tools.server.api.context import PictureLinks, TheApp
+from train_tools.server.api.pictures import IMMUTABLE
+from train_tools.server.security import API
 
 router = APIRouter(prefix="/projects/{project}/versions/{version}/grids/{grid}", tags=["scores"])
 
@@ -58,12 +62,24 @@ class SuggestionAnswer(Answer):
     doubts: tuple[str, ...]
 
 
+class BestAnswer(Answer):
+    value: Any
+    path: Path
+    run: str
+    name: str
+    score: float
+
+
 class EffectAnswer(Answer):
     scorer: str
     option: str
     means: tuple[tuple[Any, float, int], ...]
     """(value, mean of the runs' best scores, number of runs)."""
+    errors: tuple[float | None, ...]
+    """Of each mean, one standard error by chance; null where the grid has no runs with other seeds."""
     best: Any
+    best_checkpoints: tuple[BestAnswer, ...]
+    """Of each value, in the order of `means`: the checkpoint with the best score."""
     spread: float
     noise: float | None
     """null where the grid has no runs that differ in their seed alone."""
@@ -78,6 +94,11 @@ class ScoresAnswer(Answer):
     """What the evidence speaks for; never a choice."""
     effects: tuple[EffectAnswer, ...]
     unmeasured: int
+
+
+class MeasureWish(Question):
+    download: StrictBool = False
+    """Agrees to fetching models that look at previews, where they are missing."""
 
 
 class Measuring(Answer):
@@ -105,8 +126,13 @@ class VoteAnswer(Answer):
 class CurveAnswer(Answer):
     run: str
     label: str
+    varied: Mapping[str, Any]
     points: tuple[tuple[float, float], ...]
     """(images seen, mean loss since the point before)."""
+    validation: tuple[tuple[float, float], ...]
+    """(images seen, loss on those that are not trained on)."""
+    checkpoints: tuple[tuple[float, str], ...]
+    """(images seen, name)."""
 
 
 class CurvesAnswer(Answer):
@@ -119,19 +145,25 @@ def scores(project: str, version: str, grid: str, request: Request, app: TheApp)
 
 
 @router.post("/scores", status_code=201)
-def measure(project: str, version: str, grid: str, app: TheApp) -> Measuring:
-    """Queues the measuring of what takes the base model."""
-    job = app.scores.start(project, version, grid)
+def measure(project: str, version: str, grid: str, app: TheApp, wish: MeasureWish | None = None) -> Measuring:
+    """Queues the measuring of what takes the base model, or a model that looks at previews."""
+    job = app.scores.start(project, version, grid, download=wish is not None and wish.download)
     return Measuring(job=job.id if job else None)
 
 
 @router.get("/pair")
 def pair(project: str, version: str, grid: str, app: TheApp) -> PairAnswer:
-    """Two pictures to choose between. Whose they are is not told, but by the addresses of the pictures."""
+    """Two pictures to choose between. Neither their addresses nor the pictures themselves tell whose they are."""
     found = app.scores.pair(project, version, grid)
-    return PairAnswer(
-        key=found.key, prompt=found.prompt, first=links_to(app, found.first), second=links_to(app, found.second)
-    )
+    first, second = (_blind(project, version, found.grid, key) for key in found.key.split("-"))
+    return PairAnswer(key=found.key, prompt=found.prompt, first=first, second=second)
+
+
+@router.get("/blind/{key}", response_class=Response)
+def blind(project: str, version: str, grid: str, key: str, app: TheApp) -> Response:
+    """A picture of a pair, without what it was made with."""
+    content = app.scores.blind_picture(project, version, key, grid)
+    return Response(content, media_type="image/png", headers={"cache-control": IMMUTABLE})
 
 
 @router.post("/votes", status_code=201)
@@ -143,10 +175,23 @@ def vote(project: str, version: str, grid: str, wish: VoteWish, app: TheApp) -> 
 @router.get("/losses", response_model=CurvesAnswer)
 def losses(project: str, version: str, grid: str, request: Request, app: TheApp) -> Response:
     curves = tuple(
-        CurveAnswer(run=each.run, label=each.label, points=each.points)
+        CurveAnswer(
+            run=each.run,
+            label=each.label,
+            varied=each.varied,
+            points=each.points,
+            validation=each.validation,
+            checkpoints=each.checkpoints,
+        )
         for each in app.scores.losses(project, version, grid)
     )
     return fresh(request, CurvesAnswer(curves=curves))
+
+
+def _blind(project: str, version: str, grid: str, key: str) -> PictureLinks:
+    names = "/".join(quote(each, safe="") for each in ("projects", project, "versions", version, "grids", grid))
+    address = f"{API}/{names}/blind/{key}"
+    return PictureLinks(thumb=address, full=address)
 
 
 def _scores(table: ScoreTable) -> ScoresAnswer:
@@ -168,7 +213,9 @@ def _scores(table: ScoreTable) -> ScoresAnswer:
                 scorer=each.scorer,
                 option=each.option,
                 means=each.means,
+                errors=each.errors,
                 best=each.best,
+                best_checkpoints=tuple(map(_best, each.best_checkpoints)),
                 spread=each.spread,
                 noise=each.noise,
                 confidence=each.confidence,
@@ -178,6 +225,10 @@ def _scores(table: ScoreTable) -> ScoresAnswer:
         ),
         unmeasured=table.unmeasured,
     )
+
+
+def _best(best: BestOf) -> BestAnswer:
+    return BestAnswer(value=best.value, path=best.path, run=best.run, name=best.name, score=best.score)
 
 
 def _checkpoint(scored: ScoredCheckpoint) -> CheckpointScores:

@@ -11,6 +11,7 @@ from pydantic import create_model
 from starlette.responses import Response
 
 from train_tools.model.expressions import typed
+from train_tools.model.grid import Rules
 from train_tools.model.preparation import Preparation
 from train_tools.model.project import VersionSettings
 from train_tools.server.answers import Answer, Question, fresh
@@ -23,6 +24,10 @@ class SettingsAnswer(Answer):
     preparation: Preparation
     assignments: Mapping[str, str]
     """Every stored option with its values as one would type them."""
+    rules: Rules
+    """What makes the grid less, or more, than the product of its axes."""
+    engine: str
+    """The trainer whose options these are."""
     previews_after_training: bool
 
 
@@ -48,9 +53,8 @@ def settings(project: str, version: str, request: Request, app: TheApp) -> Respo
 @router.patch("/settings/preparation")
 def change_preparation(project: str, version: str, change: PreparationChange, app: TheApp) -> SettingsAnswer:  # type: ignore[valid-type]
     stored = app.versions.settings(project, version)
-    settings = replace(stored, preparation=changed(stored.preparation, change))
-    app.versions.save_settings(project, version, settings)
-    return _settings(settings)
+    app.versions.change_preparation(project, version, changed(stored.preparation, change))
+    return _settings(app.versions.settings(project, version))
 
 
 @router.patch("/settings/previews")
@@ -70,5 +74,7 @@ def _settings(stored: VersionSettings) -> SettingsAnswer:
     return SettingsAnswer(
         preparation=stored.preparation,
         assignments={name: typed(values) for name, values in several.items() if None not in values},
+        rules=stored.rules,
+        engine=stored.engine,
         previews_after_training=stored.previews.after_training,
     )

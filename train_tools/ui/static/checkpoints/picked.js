@@ -1,0 +1,102 @@
+// What becomes of the checkpoints that were picked: taken to a WebUI, downloaded, exported, looked into, put away.
+import { ask } from "../base/api.js";
+import { h, say } from "../base/island.js";
+import { places } from "../base/place.js";
+import { size, t } from "../base/words.js";
+import { called } from "./look.js";
+import { confirm, Sheet } from "./dialogs.js";
+
+const API = new URL("../../api/v1/", import.meta.url);
+
+export class Picked {
+  /** `home` is where dialogs are put; `notices` say what was done; `changed()` is told when checkpoints came or went. */
+  constructor(look, home, notices, details, changed) {
+    Object.assign(this, { look, home, notices, details, changed });
+    this.count = h("b", {});
+    const act = (words, run) => h("button", { type: "button", onclick: run }, words);
+    this.one = [act(t("checkpoints.details"), () => this.details.open([...this.look.picks][0]))];
+    this.element = h("div.picked", { hidden: true, role: "region", "aria-label": t("checkpoints.picked_bar") }, this.count, act(t("checkpoints.copy"), () => this.copy()), act(t("checkpoints.download"), () => this.download("file")), act(t("checkpoints.export"), () => this.download("export")), this.one, act(t("checkpoints.trash"), () => this.trash()), h("button.quiet", { type: "button", onclick: () => look.note({ picked: null }) }, t("checkpoints.unpick")));
+    look.addEventListener("changed", () => this.show());
+  }
+
+  show() {
+    const picks = this.look.picks;
+    this.element.hidden = picks.size === 0;
+    say(this.count, t("checkpoints.picked", { n: picks.size }));
+    for (const button of this.one) button.hidden = picks.size !== 1;
+  }
+
+  path(pick, ...rest) {
+    const [run, name] = partsOf(pick);
+    return this.look.of("checkpoints", run, name, ...rest);
+  }
+
+  /** The browser saves them, one after the other. */
+  download(what) {
+    [...this.look.picks].forEach((pick, at) => setTimeout(() => h("a", { href: new URL(this.path(pick, what), API).href, download: "" }).click(), at * 400));
+    this.notices.tell(t("checkpoints.downloading", { n: this.look.picks.size }));
+  }
+
+  async facts() {
+    const { checkpoints } = await ask(this.look.of("checkpoints"));
+    return checkpoints.filter((each) => this.look.picks.has(called(each)));
+  }
+
+  async trash() {
+    try {
+      const going = await this.facts();
+      const room = going.reduce((bytes, each) => bytes + each.size_bytes, 0);
+      const act = () => this.move(going.map(called));
+      confirm(this.home, { title: t("checkpoints.trash_title"), text: t("checkpoints.trash_question", { n: going.length, size: size(room) }), yes: t("checkpoints.trash"), act });
+    } catch (error) {
+      this.notices.refuse(error);
+    }
+  }
+
+  async move(going) {
+    const parting = await ask(this.look.of("checkpoints", "trash"), { method: "POST", body: { checkpoints: going } });
+    this.look.note({ picked: null });
+    this.gone(parting);
+  }
+
+  /** Says what was put away, with the way back. */
+  gone(parting) {
+    this.changed();
+    const undo = async () => {
+      await ask(this.look.of("checkpoints", "trash", parting.token, "restore"), { method: "POST" });
+      this.changed();
+      this.notices.tell(t("checkpoints.restored", { n: parting.going.length }));
+    };
+    this.notices.tell([t("checkpoints.trashed", { n: parting.going.length, size: size(parting.size_bytes) }), ...parting.notes].join(" "), undo);
+  }
+
+  copy() {
+    const picks = [...this.look.picks];
+    const sheet = new Sheet(t("checkpoints.copy"));
+    const link = h("input", { type: "checkbox" });
+    const weight = h("input", { type: "number", step: "0.05", min: "0", max: "2", value: "1" });
+    const name = h("input", { type: "text", placeholder: t("checkpoints.copy_named") });
+    const told = h("ul.told", { role: "status" });
+    const field = (words, input) => h("label.field", {}, h("span", {}, words), input);
+    sheet.content.append(h("p", {}, t("checkpoints.copy_what", { n: picks.length })), picks.length === 1 ? field(t("checkpoints.copy_name"), name) : "", field(t("checkpoints.copy_weight"), weight), h("label.check", {}, link, t("checkpoints.copy_link")), told);
+    const go = h("button.primary", { type: "button", onclick: () => sheet.attempt(go, () => this.deliver(picks, { name: name.value.trim(), weight: Number(weight.value) || 0, link: link.checked }, told)) }, t("checkpoints.copy"));
+    sheet.buttons.append(h("button", { type: "button", onclick: () => sheet.close() }, t("checkpoints.close")), h("a", { href: places.address({ screen: "settings" }) }, t("checkpoints.copy_settings")), go);
+    sheet.dialog.addEventListener("close", () => sheet.dialog.remove());
+    this.home.append(sheet.dialog);
+    sheet.open();
+  }
+
+  async deliver(picks, body, told) {
+    told.replaceChildren();
+    for (const pick of picks) {
+      const made = await ask(this.path(pick, "copy"), { method: "POST", body });
+      told.append(h("li", {}, h("span", {}, t(made.was_there ? "checkpoints.copied_before" : "checkpoints.copied")), " ", h("code", {}, made.path), made.notes.map((note) => h("small", {}, ` ${note}`))));
+    }
+  }
+}
+
+/** "run/name" as the two parts of an address; a run's folder holds no slash. */
+export function partsOf(pick) {
+  const at = pick.indexOf("/");
+  return [pick.slice(0, at), pick.slice(at + 1)];
+}
