@@ -106,12 +106,13 @@ def test_axes_of_a_view_turn_the_matrix(app: App) -> None:
 
 def test_a_seed_of_the_training_is_not_taken_for_that_of_the_pictures(app: App) -> None:
     changed = {"pretrained_model_name_or_path": str(POCKET), "network_dim": "2", "seed": "7, 8"}
-    for job in app.grids.submit(ZORB, V1, changed, grid="seeds", anyway=True).jobs:
+    queued = app.grids.submit(ZORB, V1, changed, anyway=True)
+    for job in queued.jobs:
         app.jobs.cancel(job)
-    for name in (run.name for run in app.matrices.runs(ZORB, V1, "seeds")):
+    for name in (run.name for run in app.matrices.runs(ZORB, V1, queued.grid)):
         run = app.versions.paths(ZORB, V1).run(name).folder
         write_checkpoint(run / "zorb-v1.safetensors", len(name), 30)
-    matrix = app.matrices.page(ZORB, V1, "seeds").matrix
+    matrix = app.matrices.page(ZORB, V1, queued.grid).matrix
     assert [(row.run, row["seed"]) for row in matrix.rows[1:]] == [("seed=7", None), ("seed=8", None)]
     assert {column["seed"] for column in matrix.columns} == {4}
 

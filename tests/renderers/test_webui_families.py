@@ -17,7 +17,7 @@ def webui(*names: str, schedulers: dict[str, str] | None = None) -> Webui:
         samplers=tuple(frozenset({squeezed(name)}) for name in names),
         names={squeezed(name): name for name in names},
         schedulers=schedulers or {},
-        options=frozenset(),
+        options={},
         lora_folder=None,
         command_line=(),
     )

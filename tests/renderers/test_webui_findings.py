@@ -12,6 +12,7 @@ from tests.renderers.webui_stand_in import StandInWebui, stand_in_webui
 from tests.test_cli import Say, command_line
 from train_tools.model.finding import Level
 from train_tools.model.settings import WebuiSettings
+from train_tools.renderers.webui_http.families import Family
 from train_tools.renderers.webui_http.findings import webui_findings
 from train_tools.renderers.webui_http.staging import leftovers
 
@@ -50,6 +51,30 @@ def test_what_is_wrong_is_told(tmp_path, fault, says):
         stops = [message for message, level in found(webui).items() if level is Level.STOP]
         assert len(stops) == 1 and says in stops[0]
         assert not list(webui.lora_folder.iterdir())
+
+
+def test_sdnext_tells_its_folders_by_where_its_models_are(tmp_path):
+    model = tmp_path / "models" / "Stable-diffusion" / "a.safetensors"
+    with stand_in_webui(tmp_path, [model], family=Family.SDNEXT) as webui:
+        assert f"What is put into its LoRA folder {webui.lora_folder} it sees." in found(webui)
+        webui.models = [POCKET]
+        assert any("does not say where its LoRA folder is" in message for message in found(webui))
+
+
+def test_sdnext_has_to_give_png_by_its_own_settings(tmp_path):
+    folder = str(tmp_path / "models" / "Lora")
+    with stand_in_webui(tmp_path, [POCKET], family=Family.SDNEXT, faults={"own_format"}) as webui:
+        stops = [message for message, level in found(webui, lora_folder=folder).items() if level is Level.STOP]
+        assert len(stops) == 1 and "SD.Next gives JPG pictures" in stops[0]
+        webui.faults.clear()
+        assert Level.STOP not in found(webui, lora_folder=folder).values()
+
+
+def test_an_sdnext_that_leaves_traces_of_loras_is_told(tmp_path):
+    folder = str(tmp_path / "models" / "Lora")
+    with stand_in_webui(tmp_path, [POCKET], family=Family.SDNEXT, faults={"of_2025"}) as webui:
+        warnings = [each for each, level in found(webui, lora_folder=folder).items() if level is Level.WARNING]
+    assert len(warnings) == 1 and "traces of the LoRAs" in warnings[0]
 
 
 def test_a_webui_on_another_machine_wants_its_lora_folder_said(tmp_path):

@@ -159,7 +159,8 @@ LIES = {
     "half_a_picture": "can't be read: it was cut short",
     "black": "is one flat colour",
     "jpeg": "gives JPEG instead of PNG",
-    "fails_and_closes": "could not render it (500, RuntimeError: mat1 and mat2 shapes)",
+    "fails_and_closes": "could not render the base model (500, RuntimeError: mat1 and mat2 shapes)",
+    "renders_nothing": "rendered nothing, and does not say why",
     "nan": "The numbers overflowed in the WebUI (NansException",
     "no_memory": "too little memory for a picture",
     "reset": "closed the connection before it had answered",
@@ -201,9 +202,30 @@ def test_a_lora_of_another_family_or_with_numbers_that_are_none_is_named_and_the
     good = write_lora(tmp_path / "good.safetensors", seed=3)
     with webui_in(tmp_path) as webui:
         trial = of_files(webui, tmp_path, [foreign, overflowed, good])
-    assert "foreign.safetensors changes nothing" in trial.message
+    assert "foreign.safetensors is for SDXL base models, and this one is SD1" in trial.message
     assert "overflowed.safetensors gives no picture" in trial.message
     assert trial.rendered == [0, 3]
+
+
+def test_a_lora_that_fails_is_named_and_does_not_spoil_the_others(tmp_path):
+    """SD.Next's model stays without weights then, until it is unloaded."""
+    files = [write_lora(tmp_path / f"{name}.safetensors", seed=n) for n, name in enumerate(("bad", "good"))]
+    folder = tmp_path / "webui" / "models" / "Lora"
+    for family in (Family.FORGE, Family.SDNEXT):
+        with webui_in(tmp_path, "breaks", family=family) as webui:
+            trial = of_files(webui, tmp_path / family, files, lora_folder=str(folder))
+        assert "could not render bad.safetensors (500, TypeError: conv2d()" in trial.message
+        assert trial.rendered == [0, 2]
+
+
+def test_a_picture_does_not_depend_on_those_before(tmp_path):
+    """Unless it is told not to, SD.Next leaves traces of each LoRA in the model's weights."""
+    files = [write_lora(tmp_path / f"{n}.safetensors", seed=n) for n in (1, 2)]
+    folder = tmp_path / "webui" / "models" / "Lora"
+    with webui_in(tmp_path, family=Family.SDNEXT) as webui:
+        both = of_files(webui, tmp_path / "both", files, lora_folder=str(folder))
+        alone = of_files(webui, tmp_path / "alone", files[1:], lora_folder=str(folder))
+    assert pixels_of(both.matrix.cells[-1].file).tolist() == pixels_of(alone.matrix.cells[-1].file).tolist()
 
 
 def test_no_name_is_used_twice(tmp_path):

@@ -31,8 +31,8 @@ from train_tools.renderers.webui_http.families import Family
 
 VERSIONS = {
     Family.A1111: "v1.10.1",
-    Family.REFORGE: "f1.10.1v1.10.1-RC",
-    Family.FORGE: "f2.0.1v1.10.1-previous",
+    Family.REFORGE: "f1.0.0v2-v1.10.1RC-latest-2378-g3b56b268",
+    Family.FORGE: "f2.0.1v1.10.1-previous-669-gdfdcbab6",
     Family.CLASSIC: "classic",
     Family.NEO: "neo-2.1",
 }
@@ -59,6 +59,10 @@ class StandInWebui:
     """Set while a picture is being rendered."""
     interrupted: bool = False
     loaded: bool = True
+    broken: bool = False
+    """A LoRA has left its model without weights."""
+    traces: int = 0
+    """How many LoRAs were added to its model's weights and subtracted again."""
     task: str = ""
     ended: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -184,10 +188,7 @@ class _Answers(BaseHTTPRequestHandler):
         self._json({"Version": VERSIONS[self.webui.family], "Data path": data, "Commandline": line})
 
     def get_sdapi_v1_version(self, _: Any) -> None:
-        self._only(Family.SDNEXT, {"updated": "2026-01-01"})
-
-    def get_sdapi_v1_torch(self, _: Any) -> None:
-        self._only(Family.SDNEXT, {"version": "2.9"})
+        self._only(Family.SDNEXT, {"app": "sd.next"})
 
     def get_sdapi_v1_sd_modules(self, _: Any) -> None:
         self._only(self.webui.family if self.webui.family in WITH_MODULES else None, [])
@@ -222,7 +223,19 @@ class _Answers(BaseHTTPRequestHandler):
             "samples_format",
             "lora_add_hashes_to_infotext",
         ]
-        self._json(dict.fromkeys(names))
+        own = {"samples_format": "png", "ckpt_dir": "models/Stable-diffusion", "lora_dir": "models/Lora"}
+        if "own_format" in self.webui.faults:
+            del own["samples_format"]
+        self._json(own if self.webui.family is Family.SDNEXT else dict.fromkeys(names))
+
+    def get_sdapi_v1_options_info(self, _: Any) -> None:
+        """All that SD.Next has, where `options` lists only what was changed."""
+        defaults = {"sd_model_checkpoint": "", "samples_format": "jpg", "lora_fuse_native": True}
+        defaults |= {"CLIP_stop_at_last_layers": 1, "lora_add_hashes_to_infotext": False}
+        if "of_2025" in self.webui.faults:
+            del defaults["lora_fuse_native"]
+        described = {name: {"default": default} for name, default in defaults.items()}
+        self._only(Family.SDNEXT, {"options": described, "sections": []})
 
     def get_sdapi_v1_sd_models(self, _: Any) -> None:
         self._json(
@@ -252,7 +265,7 @@ class _Answers(BaseHTTPRequestHandler):
         self._json([] if self.webui.family is Family.SDNEXT else None)
 
     def post_sdapi_v1_unload_checkpoint(self, _: Any) -> None:
-        self.webui.loaded = False
+        self.webui.loaded = self.webui.broken = False
         self._done()
 
     def post_sdapi_v1_reload_checkpoint(self, _: Any) -> None:
@@ -300,6 +313,17 @@ class _Answers(BaseHTTPRequestHandler):
         if webui.takes("no_memory"):
             self._json({"error": "OutOfMemoryError", "errors": "CUDA out of memory"}, 500)
             return
+        if "breaks" in webui.faults and "<lora:" in body["prompt"]:
+            webui.faults.discard("breaks")
+            webui.broken = webui.family is Family.SDNEXT
+            self._json({"error": "TypeError", "errors": "conv2d() received an invalid combination"}, 500)
+            return
+        if webui.broken:
+            self._json({"error": "TypeError", "errors": "conv2d() received an invalid combination"}, 500)
+            return
+        if webui.takes("renders_nothing"):
+            self._json({"images": [], "parameters": {}, "info": ""})
+            return
         if webui.takes("somebody_interrupts") or webui.takes("somebody_interrupts_once"):
             webui.interrupted = True
         if webui.takes("stuck"):
@@ -331,6 +355,7 @@ class _Answers(BaseHTTPRequestHandler):
         sampler = "Euler" if "another_sampler" in faults else sampler
         scheduler = "Automatic" if "another_scheduler" in faults else body.get("scheduler", "Automatic")
         clip_skip = body["override_settings"].get("CLIP_stop_at_last_layers", 1)
+        clip_skip = body.get("clip_skip", 1) if webui.family is Family.SDNEXT else clip_skip
         clip_skip = 3 if "another_clip_skip" in faults else clip_skip
         seed = body["seed"] + ("another_seed" in faults)
         size = (body["width"] + 8 * ("another_size" in faults), body["height"])
@@ -343,6 +368,9 @@ class _Answers(BaseHTTPRequestHandler):
             if content is not None:
                 applied[name] = content
                 image = image + self._effect(content, float(weight), size)
+        image = image + webui.traces
+        if webui.family is Family.SDNEXT and body["override_settings"].get("lora_fuse_native", True):
+            webui.traces += len(applied)
         pixels = np.clip(image, 0, 255).astype(np.uint8)
         pixels = np.zeros_like(pixels) if "black" in faults else pixels
         said = self._said(body, model, sampler, scheduler, clip_skip, seed, size, applied)
@@ -393,12 +421,16 @@ class _Answers(BaseHTTPRequestHandler):
         parts += [f"CFG scale: {body['cfg_scale']}", f"Seed: {seed}", f"Size: {size[0]}x{size[1]}"]
         parts += [f"Model hash: {model_hash}"] if model_hash else []
         parts += [f"Model: {model.stem}"]
-        parts += [f"Clip skip: {clip_skip}"] if clip_skip > 1 else []
+        skip_name = "CLiP-skip" if family is Family.SDNEXT else "Clip skip"
+        parts += [f"{skip_name}: {clip_skip}"] if clip_skip > 1 else []
         if "lora_of_its_own" in faults:
             hashes["theirs"] = "0123456789ab"
         if hashes and "no_hashing" not in faults:
-            told = ", ".join(f"{name}: {hash_}" for name, hash_ in hashes.items())
-            parts.append(f'{"LoRA" if family is Family.SDNEXT else "Lora"} hashes: "{told}"')
+            if family is Family.SDNEXT:
+                parts.append(_quoted("LoRA networks", [*hashes]))
+                parts.append(_quoted("LoRA hashes", [hash_[:8] for hash_ in hashes.values()]))
+            else:
+                parts.append(_quoted("Lora hashes", [f"{name}: {hash_}" for name, hash_ in hashes.items()]))
         negative = f"Negative prompt: {body['negative_prompt']}\n" if body["negative_prompt"] else ""
         return json.dumps(
             {
@@ -422,9 +454,15 @@ class _Answers(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
+def _quoted(name: str, values: list[str]) -> str:
+    """As infotexts are written: only what holds a comma or a colon is in quotation marks."""
+    text = ", ".join(values)
+    return f'{name}: "{text}"' if "," in text or ":" in text else f"{name}: {text}"
+
+
 def _images(pixels: np.ndarray, faults: set[str]) -> list[str]:
     content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "JPEG" if "jpeg" in faults else "PNG")
+    Image.fromarray(pixels).save(content, "JPEG" if faults & {"jpeg", "own_format"} else "PNG")
     text = base64.b64encode(content.getvalue()).decode()
     text = text[: len(text) // 2] if "half_a_picture" in faults else text
     prefix = "data:image/png;base64," if "prefixed" in faults else ""

@@ -15,13 +15,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sd_contract.base_models.base_model import inspect
+from sd_contract.base_models.base_model import FAMILY_NAMES, inspect
+from sd_contract.base_models.model_shapes import Family
+from sd_contract.loras.facts import family_of_lora
 from sd_contract.tensors.tensor_files import data_sha256, file_sha256, read_header
 from train_tools.model.preview import Picture
 from train_tools.previews.renderer import RenderRequest
 from train_tools.renderers.session import OneByOne, Painter, PictureError, main
 from train_tools.renderers.webui_http.client import API, Client, FailedError, WebuiError
-from train_tools.renderers.webui_http.families import LOSES_ITS_MODEL, Webui, listed_model, lists_lora, look_at
+from train_tools.renderers.webui_http.families import (
+    LOSES_ITS_MODEL,
+    STAYS_BROKEN,
+    Webui,
+    listed_model,
+    lists_lora,
+    look_at,
+)
 from train_tools.renderers.webui_http.place import door_to, leases, lora_folder_of, read_place
 from train_tools.renderers.webui_http.rendering import Rendering
 from train_tools.renderers.webui_http.replies import Asked, picture_in
@@ -38,17 +47,27 @@ NETWORK_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*>")
 PROOF_WEIGHT = 8.0
 """At which a LoRA that changes anything at all changes a picture."""
 CLIP_SKIP = "CLIP_stop_at_last_layers"
+UNFUSED = {"lora_fuse_native": False, "lora_fuse_diffusers": False}
+"""SD.Next adds a LoRA to the model's weights and subtracts it again, which leaves traces: without these, a picture
+depends on all that were rendered before."""
 
 
 class WebuiPainter:
     """A WebUI with the base model chosen, and at most one checkpoint in its LoRA folder."""
 
     def __init__(
-        self, client: Client, webui: Webui, model: ListedModel, rendering: Rendering, staging: Staging | None
+        self,
+        client: Client,
+        webui: Webui,
+        model: ListedModel,
+        family: Family,
+        rendering: Rendering,
+        staging: Staging | None,
     ) -> None:
         self._client = client
         self._webui = webui
         self._model = model
+        self._family = family
         self._rendering = rendering
         self._staging = staging
         self._checkpoint: Path | None = None
@@ -64,6 +83,7 @@ class WebuiPainter:
         self._checkpoint, self._staged, self._works = checkpoint, None, False
         if checkpoint is None:
             return
+        self._check_its_family(checkpoint)
         if overflowed := first_overflowed(checkpoint):
             raise PictureError(
                 f"{checkpoint.name} gives no picture: {overflowed} holds what is no number. A LoRA like that was "
@@ -73,6 +93,17 @@ class WebuiPainter:
         assert self._staging is not None, "it is there where a checkpoint is wanted"
         self._staged = self._staging.stage(checkpoint, data_sha256(checkpoint))
         self._check_that_it_is_seen(self._staged)
+
+    def _check_its_family(self, checkpoint: Path) -> None:
+        """Some WebUIs leave out what does not fit without a word, some fail at it, in some the model then stays
+        broken."""
+        header = read_header(checkpoint)
+        family = family_of_lora(header.shapes, header.metadata)
+        if family not in (None, self._family):
+            raise PictureError(
+                f"{checkpoint.name} is for {FAMILY_NAMES[family]} base models, and this one is "
+                f"{FAMILY_NAMES[self._family]}: it was trained for another kind of base model."
+            )
 
     def _check_that_it_is_seen(self, staged: Staged) -> None:
         """A folder that is not the WebUI's, or on another machine, is found out here."""
@@ -121,7 +152,12 @@ class WebuiPainter:
 
     def _painted(self, picture: Picture, stopped: Callable[[], bool]) -> Image | None:
         asked = self._asked(picture)
-        reply = self._rendering.reply_to(self._body(asked), stopped)
+        try:
+            reply = self._rendering.reply_to(self._body(asked), asked.subject, stopped)
+        except PictureError:
+            if asked.lora and self._webui.family in STAYS_BROKEN:
+                self._client.post(f"{API}/unload-checkpoint")
+            raise
         return None if reply is None else picture_in(reply, asked, self._webui)
 
     def _asked(self, picture: Picture) -> Asked:
@@ -137,7 +173,7 @@ class WebuiPainter:
             model=self._model,
             sampler=sampler,
             scheduler=scheduler,
-            clip_skip_set=CLIP_SKIP in self._webui.options,
+            clip_skip_set=self._webui.asks_clip_skip or CLIP_SKIP in self._webui.options,
             lora=shown.name if shown else "",
             lora_hashes=self._hashes if shown else frozenset(),
             checkpoint=self._name if shown else "",
@@ -152,8 +188,10 @@ class WebuiPainter:
             "samples_format": "png",
             "lora_add_hashes_to_infotext": True,
             "sd_lora": "None",  # else the settings' LoRA is in every picture, the base model's too
+            **UNFUSED,
         }
         scheduler = {"scheduler": asked.scheduler} if asked.scheduler else {}
+        clip_skip = {"clip_skip": picture.clip_skip} if self._webui.asks_clip_skip else {}
         return {
             "prompt": NETWORK_TAG.sub("", picture.prompt) + tag,
             "negative_prompt": NETWORK_TAG.sub("", picture.negative_prompt),
@@ -166,6 +204,7 @@ class WebuiPainter:
             "n_iter": 1,
             "sampler_name": asked.sampler,
             **scheduler,
+            **clip_skip,
             "override_settings": {name: value for name, value in wanted.items() if name in self._webui.options},
             "override_settings_restore_afterwards": True,
             "send_images": True,
@@ -187,7 +226,7 @@ def _hashes_of(checkpoint: Path) -> frozenset[str]:
 
 def open_painter(request: RenderRequest, folder: Path, leaving: ExitStack) -> Painter:
     """Looks at the WebUI that the attempt's folder names. `leaving` takes away what is put there."""
-    inspect(request.base.path)
+    family = inspect(request.base.path).family
     settings = read_place(folder)
     client = Client(door_to(settings))
     webui = look_at(client)
@@ -201,7 +240,7 @@ def open_painter(request: RenderRequest, folder: Path, leaving: ExitStack) -> Pa
         leaving.callback(_leave, client, staging)
         staging.open()
     rendering = Rendering(client, webui, settings.timeout_s)
-    return OneByOne(WebuiPainter(client, webui, model, rendering, staging))
+    return OneByOne(WebuiPainter(client, webui, model, family, rendering, staging))
 
 
 def _leave(client: Client, staging: Staging) -> None:

@@ -31,6 +31,8 @@ class Family(StrEnum):
 
 LOSES_ITS_MODEL = (Family.A1111, Family.REFORGE)
 """Once their model was unloaded they don't bring it back by themselves."""
+STAYS_BROKEN = (Family.SDNEXT,)
+"""A LoRA that fails half-way leaves their model without weights, until it is unloaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,8 @@ class Webui:
     """What each of these is called in requests."""
     schedulers: Mapping[str, str]
     """The same for schedulers; empty where samplers have them in their names."""
-    options: frozenset[str]
-    """What may be set for one picture."""
+    options: Mapping[str, Any]
+    """What may be set for one picture, and what it is set to."""
     lora_folder: Path | None
     """Where it says its LoRAs are."""
     command_line: tuple[str, ...]
@@ -55,6 +57,21 @@ class Webui:
     def has_tasks(self) -> bool:
         """Whether it tells how far our own picture is, and not only whatever it works on."""
         return self.family is not Family.SDNEXT
+
+    @property
+    def asks_clip_skip(self) -> bool:
+        """Whether clip skip is a field of the request; the option of that name then does nothing."""
+        return self.family is Family.SDNEXT
+
+    @property
+    def own_format(self) -> str:
+        """The format of its pictures that can't be chosen for one picture; "" = it can."""
+        return str(self.options.get("samples_format", "")) if self.family is Family.SDNEXT else ""
+
+    @property
+    def leaves_traces(self) -> bool:
+        """Whether pictures carry traces of the LoRAs before them whatever it is told, as SD.Next's of 2025 did."""
+        return self.family is Family.SDNEXT and "lora_fuse_native" not in self.options
 
     def sampler(self, wanted: str, scheduler: str = "") -> tuple[str, str]:
         """The sampler's name in requests and its scheduler's ("" = its own). Raises OptionValueError."""
@@ -97,6 +114,7 @@ def look_at(client: Client) -> Webui:
     version = str(about.get("Version", ""))
     family = _family(client, version, schedulers)
     line = _words(about.get("Commandline"))
+    options = _options(client)
     known = [frozenset(squeezed(each) for each in (one["name"], *_list(one.get("aliases")))) for one in samplers]
     return Webui(
         family=family,
@@ -104,8 +122,8 @@ def look_at(client: Client) -> Webui:
         samplers=tuple(known),
         names=_names(samplers),
         schedulers={} if family is Family.SDNEXT else _schedulers(schedulers),
-        options=frozenset(client.get(f"{API}/options") or {}),
-        lora_folder=_lora_folder(about, line),
+        options=options,
+        lora_folder=_lora_folder(about, line) or _lora_folder_in(options, client),
         command_line=line,
     )
 
@@ -200,7 +218,7 @@ def _without_api(client: Client) -> str:
 
 def _family(client: Client, version: str, schedulers: object) -> Family:
     """By what it has; the version's text only tells relatives apart that are asked alike."""
-    if client.found(f"{API}/version") is not None and client.found(f"{API}/torch") is not None:
+    if client.found(f"{API}/version") is not None:
         return Family.SDNEXT
     if client.found(f"{API}/sd-modules") is not None:
         return Family.NEO if "neo" in version.lower() else Family.FORGE
@@ -224,6 +242,14 @@ def _schedulers(answer: object) -> dict[str, str]:
     }
 
 
+def _options(client: Client) -> dict[str, Any]:
+    """SD.Next lists only what was changed; what else there is it tells elsewhere."""
+    described = client.found(f"{API}/options-info")
+    known = described.get("options") if isinstance(described, Mapping) else {}
+    defaults = {name: one.get("default") for name, one in (known or {}).items()}
+    return {**defaults, **(client.get(f"{API}/options") or {})}
+
+
 def _lora_folder(about: Mapping[str, Any], line: Sequence[str]) -> Path | None:
     """As it was told on the command line, else below its data."""
     if "--lora-dir" in line[:-1]:
@@ -233,6 +259,18 @@ def _lora_folder(about: Mapping[str, Any], line: Sequence[str]) -> Path | None:
     if models:
         return Path(models) / "Lora"
     return Path(str(data)) / "models" / "Lora" if data else None
+
+
+def _lora_folder_in(options: Mapping[str, Any], client: Client) -> Path | None:
+    """SD.Next names its folders in its options, from where it was started: a model's path shows where that is."""
+    folder, models = (Path(str(options.get(name) or "")) for name in ("lora_dir", "ckpt_dir"))
+    if folder.is_absolute() or not folder.name:
+        return folder if folder.name else None
+    for model in _list(client.found(f"{API}/sd-models")):
+        for parent in _path(model.get("filename")).parents:
+            if models.name and parent.parts[-len(models.parts) :] == models.parts:
+                return parent.parents[len(models.parts) - 1] / folder
+    return None
 
 
 def _words(line: object) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def webui_findings(settings: WebuiSettings) -> Iterator[Finding]:
     except TrainToolsError as error:
         yield _finding(Level.STOP, str(error))
         return
-    version = f" {webui.version}" if webui.version else ""
+    version = f" {webui.version}" if webui.version.lower() not in webui.family.lower() else ""
     yield _finding(Level.OK, f"{webui.family}{version} answers at {settings.url}.")
     if not client.door.is_here and settings.url.startswith("http:"):
         yield _finding(
@@ -40,6 +40,19 @@ def webui_findings(settings: WebuiSettings) -> Iterator[Finding]:
             "The WebUI was started with --no-hashing: it does not say which LoRAs it has applied, so no picture "
             "would count.",
             "Take it out of COMMANDLINE_ARGS.",
+        )
+    if webui.own_format not in ("", "png"):
+        yield _finding(
+            Level.STOP,
+            f"{webui.family} gives {webui.own_format.upper()} pictures, which are not exact: it takes the format "
+            "from its settings.",
+            "Set the file format to png there, under Settings, Image Options.",
+        )
+    if webui.leaves_traces:
+        yield _finding(
+            Level.WARNING,
+            f"This {webui.family} is an old one: its pictures carry traces of the LoRAs rendered before them.",
+            "Update it.",
         )
     yield from _models(client)
     yield from _lora_folder(client, webui, settings)

@@ -42,9 +42,9 @@ class Rendering:
         self._webui = webui
         self._patience_s = patience_s
 
-    def reply_to(self, body: Mapping[str, Any], stopped: Callable[[], bool]) -> Any | None:
-        """The answer to txt2img, None when `stopped` came true. Raises PictureError when this picture can't be
-        had, WebuiError when none can.
+    def reply_to(self, body: Mapping[str, Any], subject: str, stopped: Callable[[], bool]) -> Any | None:
+        """The answer to txt2img, None when `stopped` came true. Raises PictureError when this picture of `subject`
+        can't be had, WebuiError when none can.
 
         A request whose connection was lost is asked again once, after what had begun has ended.
         """
@@ -59,7 +59,7 @@ class Rendering:
                     return None
                 continue
             except FailedError as error:
-                raise _in_words(error) from error
+                raise _in_words(error, subject) from error
             if reply is None or not self._was_interrupted():
                 return reply
             if not may_be_lost:
@@ -146,7 +146,7 @@ def _unpacked(answer: Any) -> Any:
     return answer
 
 
-def _in_words(error: FailedError) -> TrainToolsError:
+def _in_words(error: FailedError, subject: str) -> TrainToolsError:
     words = error.words
     if error.status == 404:
         return WebuiError("The WebUI has no txt2img: start it with --api.")
@@ -160,4 +160,4 @@ def _in_words(error: FailedError) -> TrainToolsError:
             f"The numbers overflowed in the WebUI ({words}). Start it with --no-half-vae; if only this LoRA does "
             "so, it was trained with too high a learning rate: try its earlier checkpoints."
         )
-    return PictureError(f"The WebUI could not render it ({error.status}{f', {words}' if words else ''}).")
+    return PictureError(f"The WebUI could not render {subject} ({error.status}{f', {words}' if words else ''}).")

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SHORT_HASH = 10
-LORA_HASHES, LORA_NAMES = ("Lora hashes", "LoRA hashes"), "LoRA networks"
-"""Where the families name the LoRAs they have applied."""
+LORA_HASHES = "Lora hashes"
+"""Where most name the LoRAs they have applied, each with its hash; SD.Next has names and hashes apart."""
+NAMES_APART, HASHES_APART = "LoRA networks", "LoRA hashes"
+
+CLIP_SKIPS = ("Clip skip", "CLiP-skip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,10 @@ class Asked:
     """The hashes that WebUIs may know its file by."""
     checkpoint: str = ""
     """The name of its file, for people."""
+
+    @property
+    def subject(self) -> str:
+        return self.checkpoint or "the base model"
 
 
 def picture_in(reply: Any, asked: Asked, webui: Webui) -> Image:
@@ -62,6 +69,11 @@ def picture_in(reply: Any, asked: Asked, webui: Webui) -> Image:
 
 def _info(reply: Any) -> tuple[Mapping[str, Any], int]:
     """What the answer says of itself, and which of its images is the first that is no grid."""
+    if isinstance(reply, Mapping) and reply.get("images") == [] and not reply.get("info"):
+        raise WebuiError(
+            "The WebUI rendered nothing, and does not say why: most likely it has no base model loaded. Choose "
+            "one there; if that does not help, look into its console."
+        )
     try:
         info = json.loads(reply["info"])
         first = int(info.get("index_of_first_image") or 0)
@@ -129,7 +141,7 @@ def _check_picture(
     scheduler = said.get("Schedule type", asked.scheduler)
     if asked.scheduler and squeezed(scheduler) != squeezed(asked.scheduler):
         raise WebuiError(f"The WebUI rendered with the scheduler {scheduler!r} instead of {asked.scheduler!r}.")
-    skip = said.get("Clip skip", "1")
+    skip = next((said[name] for name in CLIP_SKIPS if name in said), "1")
     if asked.clip_skip_set and skip != str(picture.clip_skip):
         raise WebuiError(f"The WebUI rendered with clip skip {skip} instead of {picture.clip_skip}.")
     guidance = said.get("CFG scale", f"{picture.guidance:g}")
@@ -153,10 +165,7 @@ def _check_model(info: Mapping[str, Any], said: Mapping[str, str], asked: Asked)
 
 def _check_lora(said: Mapping[str, str], asked: Asked) -> None:
     """That the LoRA is the only one named among those applied, under a hash of its file where one is told."""
-    parts = (part.strip() for name in LORA_HASHES for part in said.get(name, "").strip('"').split(","))
-    hashes = {name: hash_ for name, _, hash_ in (part.partition(":") for part in parts if part)}
-    if asked.lora and asked.lora in said.get(LORA_NAMES, ""):
-        hashes.setdefault(asked.lora, "")
+    hashes = _applied(said)
     others = sorted(name for name in hashes if name != asked.lora)
     if others:
         raise WebuiError(
@@ -170,12 +179,24 @@ def _check_lora(said: Mapping[str, str], asked: Asked) -> None:
             f"The WebUI did not apply {asked.checkpoint}, without saying so; its console may say why. If it does "
             "so with every LoRA: it must not be started with --no-hashing, and its extension Lora has to be on."
         )
-    hash_ = hashes[asked.lora].strip().lower()
+    hash_ = hashes[asked.lora]
     if hash_ and not any(each.startswith(hash_) for each in asked.lora_hashes):
         raise PictureError(
             f"The WebUI applied another file than {asked.checkpoint} ([{hash_}]): somebody has replaced it in its "
             "LoRA folder. Make the previews again."
         )
+
+
+def _applied(said: Mapping[str, str]) -> dict[str, str]:
+    """The LoRAs that were applied, and the hash of each; "" = not told."""
+    pairs = [part.partition(":")[::2] for part in _parts(said.get(LORA_HASHES, ""))]
+    names, hashes = _parts(said.get(NAMES_APART, "")), _parts(said.get(HASHES_APART, ""))
+    pairs += zip(names, hashes if len(hashes) == len(names) else [""] * len(names), strict=True)
+    return {name.strip(): hash_.strip().lower() for name, hash_ in pairs}
+
+
+def _parts(listed: str) -> list[str]:
+    return [part.strip() for part in listed.strip('"').split(",") if part.strip()]
 
 
 def _number(text: str) -> float | str:

@@ -4,6 +4,7 @@ import { choose, chosen } from "../base/choice.js";
 import { h, Island, link, say, sheet } from "../base/island.js";
 import { places, SCREENS } from "../base/place.js";
 import { duration, language, LANGUAGES, t } from "../base/words.js";
+import { Bell } from "./bell.js";
 
 const THEMES = ["follow", "light", "dark"];
 const LISTED_MS = 5000;
@@ -37,7 +38,7 @@ class Bar extends Island {
     const option = (value, words, current) => h("option", { value, selected: value === current }, words);
     const theme = h("select", { "aria-label": t("bar.theme"), onchange: () => paint(theme.value) }, THEMES.map((each) => option(each, t(`bar.themes.${each}`), chosen("theme", "follow"))));
     const tongue = h("select", { "aria-label": t("bar.language"), onchange: () => speak(tongue.value) }, Object.entries(LANGUAGES).map(([tag, words]) => option(tag, words, language)));
-    return h("span.menu", {}, theme, tongue);
+    return h("span.menu", {}, new Bell(this).element, theme, tongue);
   }
 
   draw() {

@@ -1,7 +1,7 @@
 // Two pictures to choose between, without a word about whose they are.
 import { ask } from "../base/api.js";
 import { h, say } from "../base/island.js";
-import { number, t } from "../base/words.js";
+import { t } from "../base/words.js";
 
 export class Votes {
   /** `voted()` is told after each vote. */
@@ -57,5 +57,3 @@ export class Votes {
     this.begin.hidden = false;
   }
 }
-
-export const share = (value) => number(Math.round(value * 100));

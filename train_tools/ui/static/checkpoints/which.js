@@ -12,9 +12,9 @@ const ASKED_MS = 6000;
 const LISTED = 50;
 
 export class Which {
-  /** `show(checkpoint)` leads to its pictures; `word` says what was done. */
-  constructor(island, look, word, acts) {
-    Object.assign(this, { look, word, acts });
+  /** `show(checkpoint)` leads to its pictures; `notices` say what was done. */
+  constructor(island, look, notices, acts) {
+    Object.assign(this, { look, notices, acts });
     const fail = (error) => say(this.note, error.message);
     this.note = h("p.note", { role: "status" });
     this.suggested = h("section.suggestion", {});
@@ -61,9 +61,9 @@ export class Which {
   async measure() {
     try {
       const { job } = await ask(this.look.of("grids", this.look.grid, "scores"), { method: "POST", body: {} });
-      this.word.say(job === null ? t("checkpoints.which.measured") : t("checkpoints.which.measuring"));
+      this.notices.tell(job === null ? t("checkpoints.which.measured") : t("checkpoints.which.measuring"));
     } catch (error) {
-      this.word.say(error.message);
+      this.notices.refuse(error);
     }
   }
 
@@ -96,7 +96,9 @@ export class Which {
 
   showLosses(curves) {
     this.curves.hidden = curves.every((curve) => curve.points.length === 0);
-    this.chart.show(curves.filter((curve) => curve.points.length).map((curve) => ({ name: curve.label, points: curve.points })));
+    const seen = curves.filter((curve) => curve.points.length);
+    const kept = seen.filter((curve) => curve.validation.length).map((curve) => ({ name: t("checkpoints.which.validation", { label: curve.label }), points: curve.validation }));
+    this.chart.show([...seen.map((curve) => ({ name: curve.label, points: curve.points })), ...kept]);
   }
 }
 
