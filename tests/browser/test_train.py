@@ -28,7 +28,7 @@ def _empty_queue(house) -> Iterator[None]:
 
 
 def field(page: Page, label: str) -> Locator:
-    return page.get_by_label(label, exact=True)
+    return page.locator("tt-train").get_by_label(label, exact=True)
 
 
 def group_of(page: Page, option: str) -> Locator:
