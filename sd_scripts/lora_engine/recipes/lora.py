@@ -5,6 +5,7 @@ Read from `train_lora` down. Shapes: B batch, C channels, H and W latent cells, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 
@@ -15,6 +16,7 @@ from lora_engine.recipes.inputs import encode_images, refuse_broken_latents
 from lora_engine.recipes.learner import Learner
 from lora_engine.recipes.resumption import steps_to_do
 from lora_engine.recipes.run import Run
+from lora_engine.recipes.validation import validating
 from sd_contract.attempt import Outcome
 from sd_contract.output.checkpoints import CheckpointName
 from sd_contract.output.dataset_facts import tag_list
@@ -39,7 +41,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     reporter.phase("training")
     torch.manual_seed(job.seed)
     learner = Learner(job, model, encoded, run.precision, reporter.warn)
-    return run.carry_through(learner, steps_to_do(job, learner.streams), vae)
+    return run.carry_through(learner, steps_to_do(job, learner.streams), vae, partial(validating, job, learner))
 
 
 def write_tags(job: Job) -> None:
@@ -54,6 +56,7 @@ def first_lines(job: Job, device: torch.device) -> Iterator[str]:
     yield f"accelerator device: {device}"
     yield "running training"
     yield f"  num train images * repeats: {sum(one.samples_of(is_reg=False) for one in job.datasets)}"
+    yield f"  num validation images * repeats: {sum(one.samples for one in job.validation)}"
     yield f"  num reg images: {sum(one.samples_of(is_reg=True) for one in job.datasets)}"
     yield f"  num batches per epoch: {job.plan.batches_per_epoch}"
     yield f"  num epochs: {job.plan.epochs}"

@@ -3,7 +3,8 @@ weights. Knows nothing of what a step learns from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,12 +13,26 @@ from torch import Tensor
 from lora_engine.data.batches import Step
 from lora_engine.families import Family
 from lora_engine.job import Job
-from lora_engine.maths.optimizers import UsedRate, load_optimizer, make_optimizer, set_learning_rate, used_rates
+from lora_engine.maths.averages import average_of
+from lora_engine.maths.optimizers import (
+    UsedRate,
+    load_optimizer,
+    make_optimizer,
+    set_learning_rates,
+    set_training,
+    used_rates,
+)
 from lora_engine.maths.precision import Precision
-from lora_engine.maths.schedules import schedule_of
+from lora_engine.maths.schedules import course_of
 from lora_engine.maths.streams import Streams
 from lora_engine.output.progress import Figures
-from lora_engine.recipes.network import Tell, attach_network, merge_base_weights, parameter_groups
+from lora_engine.recipes.network import (
+    Tell,
+    attach_network,
+    keep_small,
+    merge_base_weights,
+    parameter_groups,
+)
 from sd_contract.curves import LIMITED_LAYERS, LONGEST_LAYER, MEAN_LAYER, estimate_curve, rate_curve
 from sd_contract.networks import network_plan
 from sd_contract.options import optimizer_arguments
@@ -35,12 +50,14 @@ class NetworkLearner:
         self.streams = Streams(job.seed)
         merge_base_weights(self.settings, model)
         self.network = attach_network(self.settings, model, self.streams, tell)
+        keep_small(self.settings, model, precision)
         plan = network_plan(self.settings, job.base.family)
         self.groups = parameter_groups(self.settings, self.network, plan)
         self.optimizer = make_optimizer(
             self.settings.optimizer.optimizer, self.groups, optimizer_arguments(self.settings.optimizer)
         )
-        self.course = schedule_of(self.settings, job.plan.total_steps)
+        self.course = course_of(self.settings, job.plan.total_steps)
+        self.average = average_of(self.network.weights(), self.settings.training.ema_decay)
         self.scaler = precision.scaler()
 
     def step_loss(self, step: Step) -> Tensor:
@@ -50,14 +67,16 @@ class NetworkLearner:
     def learn(self, step: Step) -> Figures:
         """Moves the network once. Returns the step's mean loss and what else there is to tell of it, without
         waiting for the device."""
-        set_learning_rate(self.optimizer, self.course.factor(step.number - 1))
+        set_learning_rates(self.optimizer, self.course, step.number - 1)
         loss = self.step_loss(step)
         self._move()
-        rates = used_rates(self.optimizer, step.number)
+        rates, norms = used_rates(self.optimizer, step.number), self._limit_norms()
+        if self.average:
+            self.average.follow(self.network.weights(), step.number)
         return Figures(
             loss=loss,
             learning_rate=rates[-1].known,
-            curves={**self._rate_curves(rates), **self._limit_norms()},
+            curves={**self._rate_curves(rates), **norms},
         )
 
     def add_gradients(self, loss: Tensor) -> None:
@@ -71,6 +90,7 @@ class NetworkLearner:
             "network": dict(self.network.weights()),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            **({"average": self.average.weights} if self.average else {}),
         }
 
     def take_up(self, state: Mapping[str, Any]) -> None:
@@ -83,7 +103,36 @@ class NetworkLearner:
             for name, weight in weights.items():
                 weight.copy_(saved[name])
         load_optimizer(self.optimizer, state["optimizer"])
+        if self.average:
+            self.average.weights = dict(state.get("average") or self.average.weights)
         self.scaler.load_state_dict(state["scaler"])
+
+    @contextmanager
+    def as_saved(self) -> Iterator[None]:
+        """Puts the weights where they are saved, painted with and validated: of schedule-free optimizers and with
+        `ema_decay` that is their average. Afterwards they are back to the bit."""
+        weights = self.network.weights()
+        kept = {name: weight.detach().clone() for name, weight in weights.items()} if self._has_average else {}
+        with torch.no_grad():
+            set_training(self.optimizer, training=False)
+            for name, average in (self.average.weights if self.average else {}).items():
+                weights[name].copy_(average)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                set_training(self.optimizer, training=True)
+                for name, weight in kept.items():
+                    weights[name].copy_(weight)
+
+    def tensors(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """The content of the LoRA's file."""
+        with self.as_saved():
+            return self.network.tensors(dtype)
+
+    @property
+    def _has_average(self) -> bool:
+        return self.average is not None or callable(getattr(self.optimizer, "eval", None))
 
     @property
     def is_sound(self) -> bool:

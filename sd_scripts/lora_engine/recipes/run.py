@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,12 +21,13 @@ from lora_engine.families.speed import hurry, refuse_missing_attention
 from lora_engine.job import Job
 from lora_engine.maths.optimizers import optimizer_name, refuse_missing_device
 from lora_engine.maths.precision import Precision
+from lora_engine.maths.schedules import follows_itself
 from lora_engine.output.causes import no_number
 from lora_engine.output.checkpoints import Checkpoints
 from lora_engine.output.curves import Curves, refuse_missing_package
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
-from lora_engine.output.samples import Samples
+from lora_engine.output.samples import Painter, Samples
 from lora_engine.output.spilling import SpillWatch
 from lora_engine.output.states import MadeWith, States
 from lora_engine.recipes.network_learner import NetworkLearner
@@ -34,8 +35,18 @@ from lora_engine.recipes.resumption import restore, state_of
 from sd_contract.attempt import Outcome
 from sd_contract.curves import told_options
 from sd_contract.options import Settings, optimizer_arguments
+from sd_contract.options.known_optimizers import KNOWN
 from sd_contract.output.checkpoints import FileHashes, RunFacts
 from sd_contract.tensors.tensor_files import file_sha256, legacy_file_hash
+
+STEADY = ("constant", "constant_with_warmup")
+Watch = Callable[[Step], None]
+"""What looks at the learner after a step: a validation."""
+
+
+def watching_nothing(progress: Progress) -> Watch:
+    """Of a recipe that nothing but its losses is told of."""
+    return lambda step: None
 
 
 class Run:
@@ -72,9 +83,15 @@ class Run:
         self.facts = run_facts(self.job, self.started_at, self.cache_folder)
         return model
 
-    def carry_through(self, learner: NetworkLearner, steps: Iterable[Step], vae: nn.Module | None) -> Outcome:
+    def carry_through(
+        self,
+        learner: NetworkLearner,
+        steps: Iterable[Step],
+        vae: nn.Module | None,
+        watching: Callable[[Progress], Watch] = watching_nothing,
+    ) -> Outcome:
         """Learns from these steps, to the last ("done") or until a stop is asked for ("cancelled", the LoRA saved
-        as it is then). The VAE paints samples, if there are to be any."""
+        as it is then). The VAE paints samples, if there are to be any; what watches is called after each step."""
         job, reporter, total = self.job, self.reporter, self.job.plan.total_steps
         device = self.device
         progress = Progress(
@@ -86,13 +103,13 @@ class Run:
             curves=begin_curves(job, reporter),
         )
         restore(job, device, learner, progress, reporter)
-        checkpoints = Checkpoints(job.output_folder, self.facts, learner.network.tensors, reporter)
+        checkpoints = Checkpoints(job.output_folder, self.facts, learner.tensors, reporter)
         states = States(
             job.output_folder, self.facts, MadeWith.here(device), partial(state_of, learner, progress), reporter
         )
-        samples = Samples(
-            job.output_folder, job.settings, job.sample_prompts, learner.model, vae, self.precision, reporter
-        )
+        painter = Painter(learner.model, vae, self.precision, learner.as_saved)
+        samples = Samples(job.output_folder, job.settings, job.sample_prompts, painter, reporter)
+        watch = watching(progress)
         if job.from_step == 0:
             samples.at_first()
         for step in steps:
@@ -108,6 +125,7 @@ class Run:
             checkpoints.after(step)
             states.after(step)
             samples.after(step.number, step.epoch, ends_epoch=step.ends_epoch)
+            watch(step)
             if stopping:
                 break
         progress.close()
@@ -145,8 +163,12 @@ def settings_warnings(settings: Settings) -> list[str]:
     ]
     if options.lr_scheduler == "constant" and options.lr_warmup_steps:
         warnings.append('lr_scheduler "constant" has no warm-up; "constant_with_warmup" is used')
-    if options.optimizer == "DAdaptation":
-        warnings.append('optimizer_type "DAdaptation" is DAdaptAdam, the form in which the method was published')
+    if follows_itself(settings) and (options.lr_scheduler_type or options.lr_scheduler not in STEADY):
+        named = options.lr_scheduler_type or options.lr_scheduler
+        warnings.append(f"{options.optimizer} needs no course of the learning rate: {named} has no effect")
+    stand_in = KNOWN[options.optimizer].stands_for if options.optimizer in KNOWN else ""
+    if stand_in:
+        warnings.append(f'optimizer_type "{options.optimizer}" {stand_in}')
     return warnings
 
 
@@ -178,6 +200,7 @@ def run_facts(job: Job, started_at: float, cache_folder: Path | None) -> RunFact
         base_hashes=hashes_of(job.base.path, cache_folder),
         vae_hashes=hashes_of(job.base.vae_path, cache_folder) if job.base.vae_path else None,
         datasets=job.datasets,
+        validation=job.validation,
         optimizer=optimizer_name(job.settings.optimizer.optimizer, arguments),
         session_id=job.resumed.manifest.session_id if job.resumed else secrets.randbits(32),
         started_at=job.resumed.manifest.started_at if job.resumed else started_at,
