@@ -93,7 +93,7 @@ def _collected_once(content: str, trained: TrainedDataset, of: _Uncompared) -> C
 
 
 def _item(image: Path, subset: Subset, trained: TrainedDataset) -> DatasetItem:
-    size = _size_now(image) if trained.enable_bucket else trained.resolution
+    size = _size_now(image) if trained.rule.enabled else trained.rule.resolution
     return DatasetItem(
         image=image,
         caption="",
