@@ -3,7 +3,7 @@ Options, files and console lines are those of train_network.py.
 
     python sd_scripts/train_leco.py --config_file config.toml
 
-`--help` lists the options; doc/leco.md explains them."""
+`--help` lists the options; doc/modes.md explains them."""
 
 import sys
 from collections.abc import Sequence

@@ -13,9 +13,10 @@ from sd_contract.base_models.base_model import SCRIPTS as SCRIPTS_OF_FAMILIES
 from sd_contract.base_models.base_model import BaseModel, cpu_threads, inspect_trainable
 from sd_contract.datasets import to_toml
 from sd_contract.errors import ContractError, OptionError
+from sd_contract.modes import SCRIPTS as MODE_SCRIPTS
 from sd_contract.suitability import model_warnings, refuse_misfitting_options, suited_model
 from train_tools.engines.base_models import inspected, prediction_doubts
-from train_tools.engines.images import CAPTION_SUFFIX, counted, counted_prompts, described, settings_of
+from train_tools.engines.images import CAPTION_SUFFIX, counted, described, settings_of
 from train_tools.errors import BaseModelNotUsableError, OptionValueError
 from train_tools.files import write_toml
 from train_tools.model.dataset import Dataset
@@ -26,8 +27,6 @@ from train_tools.options.config import config_table
 from train_tools.runs.engine import AttemptFiles, Exit, Launch, RunFiles, StepCount
 
 BASE_MODEL = "pretrained_model_name_or_path"
-CONCEPT, CONCEPT_SCRIPT = "original_prompt", "train_leco.py"
-"""The option with which a run trains on prompts instead of images, and the script that does."""
 SCRIPTS = Path(sd_contract.__file__).parent.parent
 
 
@@ -65,7 +64,7 @@ class BundledEngine:
     def count_steps(self, options: Mapping[str, Any], dataset: Dataset) -> StepCount:
         if options.get(BASE_MODEL):
             _suited(options, Path(options[BASE_MODEL]))
-        return counted_prompts(options) if options.get(CONCEPT) else counted(options, dataset)
+        return counted(options, dataset)
 
     def doubts(self, options: Mapping[str, Any], base_model: Path, dataset: Dataset) -> Iterator[Finding]:
         base, told = _suited(options, base_model)
@@ -143,10 +142,11 @@ def _suited(options: Mapping[str, Any], base_model: Path) -> tuple[BaseModel, tu
 
 
 def _script(base_model: Path, options: Mapping[str, Any]) -> str:
-    """The script for concepts, else for this model's family; that of SD1 tells what is wrong with a file that
+    """The script for the mode, else for this model's family; that of SD1 tells what is wrong with a file that
     can't be read."""
-    if options.get(CONCEPT):
-        return CONCEPT_SCRIPT
+    mode = settings_of(options).mode
+    if mode in MODE_SCRIPTS:
+        return MODE_SCRIPTS[mode]
     try:
         return inspect_trainable(base_model).script
     except ContractError:

@@ -32,18 +32,12 @@ class Learner(NetworkLearner):
         return torch.stack([self._backward(batch) for batch in step.batches]).mean()
 
     def _backward(self, batch: Batch) -> Tensor:
-        self._drop_out_at(batch.samples[0].number)
         self.network.multiplier = batch.dataset.network_multiplier
-        loss = self.denoising.losses(batch, self.draws).mean()
-        self.add_gradients(loss)
+        with self.dropping_out(batch.samples[0].number):
+            loss = self.denoising.losses(batch, self.draws).mean()
+            self.add_gradients(loss)
         self.network.multiplier = 1.0
-        self._drop_out_at(None)
         return loss.detach()
-
-    def _drop_out_at(self, position: int | None) -> None:
-        """Kept until the gradients are there, since checkpointing computes the activations again for them."""
-        if self.network.dropout is not None:
-            self.network.dropout.position = position
 
     @torch.no_grad()
     def _settle_text(self) -> bool:

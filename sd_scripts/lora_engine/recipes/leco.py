@@ -51,7 +51,7 @@ def first_lines(job: Job, device: torch.device) -> Iterator[str]:
     options = job.settings.concept
     yield f"accelerator device: {device}"
     yield "running training"
-    yield f"  method: {options.leco_method}"
+    yield f"  mode: {options.mode}"
     for original, target in zip(options.original_prompt, targets_of(options), strict=True):
         yield f"  {original!r} -> {target!r}"
     yield f"  batch size per device: {job.settings.dataset.train_batch_size}"
@@ -85,7 +85,7 @@ class Concept:
 
 def targets_of(options: ConceptOptions) -> tuple[str, ...]:
     """What each original prompt is to mean, as far as it can be said in a prompt."""
-    if options.leco_method == SLIDER:
+    if options.mode == SLIDER:
         ends = zip(options.positive_prompt, options.negative_prompt, strict=True)
         return _one_each(tuple(f"{positive} ... {negative}" for positive, negative in ends), options)
     return _one_each(options.target_prompt or ("",), options)
@@ -94,9 +94,9 @@ def targets_of(options: ConceptOptions) -> tuple[str, ...]:
 def prompts_of(options: ConceptOptions) -> list[tuple[str, str, str, str]]:
     """The prompts of each `Concept`: original, ground, towards, away."""
     originals, targets = options.original_prompt, targets_of(options)
-    if options.leco_method == ILECO:
+    if options.mode == ILECO:
         grounds, towards, away = targets, targets, originals
-    elif options.leco_method == LECO:
+    elif options.mode == LECO:
         neutral = options.neutral_prompt
         grounds = targets if neutral is None else (neutral,) * len(originals)
         towards, away = ("",) * len(originals), originals
@@ -123,7 +123,7 @@ class ConceptLearner(NetworkLearner):
         self.sizes = [ImageSize.uncropped(width, height)] * self.batch_size
         cell = job.base.latent_factor
         self.shape_BCHW = (self.batch_size, job.base.unet["in_channels"], height // cell, width // cell)
-        self.strengths = (1.0, -1.0) if self.options.leco_method == SLIDER else (1.0,)
+        self.strengths = (1.0, -1.0) if self.options.mode == SLIDER else (1.0,)
         self.sampler = new_scheduler("ddim", job.base)
         self.sampler.set_timesteps(self.options.denoise_steps, device=precision.device)
         self.places = places_to_learn_from(self.settings, self.sampler.timesteps.tolist())
@@ -146,12 +146,13 @@ class ConceptLearner(NetworkLearner):
         losses = []
         for strength in self.strengths:
             self.network.multiplier = strength
-            prediction_BCHW = self._predict(x_BCHW, t_B, concept.original)
-            loss = self._loss(prediction_BCHW, ground_BCHW + strength * change_BCHW, t_B) / len(self.strengths)
-            self.add_gradients(loss)
+            with self.dropping_out(number * self.batch_size):
+                prediction_BCHW = self._predict(x_BCHW, t_B, concept.original)
+                loss = self._loss(prediction_BCHW, ground_BCHW + strength * change_BCHW, t_B)
+                self.add_gradients(loss / len(self.strengths))
             losses.append(loss.detach())
         self.network.multiplier = 1.0
-        return torch.stack(losses).sum()
+        return torch.stack(losses).mean()
 
     @torch.no_grad()
     def _latents(self, number: int, concept: Concept) -> tuple[Tensor, Tensor]:
@@ -160,7 +161,7 @@ class ConceptLearner(NetworkLearner):
         samples = range(number * self.batch_size, (number + 1) * self.batch_size)
         drawn = range(self.batch_size) if self.options.fixed_noise else samples
         x_BCHW = self.precision.send(self.noise.noise(drawn, torch.zeros(self.shape_BCHW)))
-        if self.options.leco_method == ILECO:
+        if self.options.mode == ILECO:
             return x_BCHW, self.precision.send(self.noise.timesteps(samples))
         place = self.streams.random("denoising", number).choice(self.places)
         return self._denoised(x_BCHW, place, concept), self.sampler.timesteps[place].expand(self.batch_size)
@@ -168,7 +169,7 @@ class ConceptLearner(NetworkLearner):
     def _denoised(self, x_BCHW: Tensor, steps: int, concept: Concept) -> Tensor:
         """Noise after so many steps towards the original prompt: with LECO towards what has been learnt of it by
         now, with sliders, which are learnt in both directions, towards what the base model makes of it."""
-        self.network.multiplier = 0.0 if self.options.leco_method == SLIDER else 1.0
+        self.network.multiplier = 0.0 if self.options.mode == SLIDER else 1.0
         for t in self.sampler.timesteps[:steps]:
             without, with_prompt = (self._predict(x_BCHW, t, text) for text in (self.nothing, concept.original))
             guided = without + self.options.denoise_guidance * (with_prompt - without)
@@ -220,7 +221,7 @@ def places_to_learn_from(settings: Settings, timesteps: Sequence[int]) -> list[i
     never the first, where nothing has been denoised. OptionError when there are none."""
     low, high = settings.noise.timesteps
     places = [place for place, t in enumerate(timesteps) if place and low <= t < max(high, low + 1)]
-    if not places and settings.concept.leco_method != ILECO:
+    if not places and settings.concept.mode != ILECO:
         raise OptionError(
             f"denoise_steps = {settings.concept.denoise_steps}: no step lies from min_timestep = {low} to "
             f"max_timestep = {high}. Set more steps or a wider range."

@@ -46,7 +46,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
 
 def write_tags(job: Job) -> None:
     """Puts the list of the captions' tags beside the files to come (S1-47)."""
-    name = CheckpointName(job.settings.output.output_name).at_end()
+    name = CheckpointName.of(job.settings, job.plan).at_end()
     write_whole((job.output_folder / name).with_suffix(".txt"), tag_list(job.datasets).encode("utf-8"))
 
 

@@ -36,7 +36,7 @@ from lora_engine.recipes.network import (
 from sd_contract.curves import LIMITED_LAYERS, LONGEST_LAYER, MEAN_LAYER, estimate_curve, rate_curve
 from sd_contract.networks import network_plan
 from sd_contract.options import optimizer_arguments
-from sd_contract.tensors.tensor_names import Part
+from sd_contract.tensors.tensor_names import ALPHA, Part
 
 
 class NetworkLearner:
@@ -84,6 +84,16 @@ class NetworkLearner:
         accumulated = loss / self.settings.training.gradient_accumulation_steps
         torch.autograd.backward(self.scaler.scale(accumulated))
 
+    @contextmanager
+    def dropping_out(self, position: int) -> Iterator[None]:
+        """Dropout at a place in its streams, until the gradients are there: checkpointing computes the activations
+        again for them."""
+        if self.network.dropout is not None:
+            self.network.dropout.position = position
+        yield
+        if self.network.dropout is not None:
+            self.network.dropout.position = None
+
     def state(self) -> dict[str, Any]:
         """What `take_up` needs to go on from here."""
         return {
@@ -126,9 +136,14 @@ class NetworkLearner:
                     weights[name].copy_(weight)
 
     def tensors(self, dtype: torch.dtype) -> dict[str, Tensor]:
-        """The content of the LoRA's file."""
+        """The content of the LoRA's file, as strong as `network_strength` says."""
+        strength = self.settings.network.network_strength
         with self.as_saved():
-            return self.network.tensors(dtype)
+            tensors = self.network.tensors(dtype)
+        return {
+            name: tensor * strength if name.endswith(f".{ALPHA}") and strength != 1 else tensor
+            for name, tensor in tensors.items()
+        }
 
     @property
     def _has_average(self) -> bool:

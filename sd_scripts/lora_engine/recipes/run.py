@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lora_engine.data.batches import Step
 from lora_engine.data.checks import CACHE_VARIABLE
@@ -25,12 +27,11 @@ from lora_engine.maths.schedules import follows_itself
 from lora_engine.output.causes import no_number
 from lora_engine.output.checkpoints import Checkpoints
 from lora_engine.output.curves import Curves, refuse_missing_package
-from lora_engine.output.progress import Progress
+from lora_engine.output.progress import Figures, Progress
 from lora_engine.output.reporting import Reporter
 from lora_engine.output.samples import Painter, Samples
 from lora_engine.output.spilling import SpillWatch
 from lora_engine.output.states import MadeWith, States
-from lora_engine.recipes.network_learner import NetworkLearner
 from lora_engine.recipes.resumption import restore, state_of
 from sd_contract.attempt import Outcome
 from sd_contract.curves import told_options
@@ -47,6 +48,26 @@ Watch = Callable[[Step], None]
 def watching_nothing(progress: Progress) -> Watch:
     """Of a recipe that nothing but its losses is told of."""
     return lambda step: None
+
+
+class Learner(Protocol):
+    """What a recipe makes better, and what is saved of it."""
+
+    @property
+    def model(self) -> Family: ...
+
+    @property
+    def is_sound(self) -> bool: ...
+
+    def learn(self, step: Step) -> Figures: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def take_up(self, state: Mapping[str, Any]) -> None: ...
+
+    def tensors(self, dtype: torch.dtype) -> Mapping[str, Tensor]: ...
+
+    def as_saved(self) -> AbstractContextManager[None]: ...
 
 
 class Run:
@@ -85,7 +106,7 @@ class Run:
 
     def carry_through(
         self,
-        learner: NetworkLearner,
+        learner: Learner,
         steps: Iterable[Step],
         vae: nn.Module | None,
         watching: Callable[[Progress], Watch] = watching_nothing,

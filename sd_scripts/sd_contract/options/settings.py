@@ -14,11 +14,16 @@ from typing import Any, NoReturn
 from sd_contract.errors import OptionError
 from sd_contract.options.groups import (
     GROUPS,
+    IMAGES,
+    LOHA,
+    LORA,
+    LYCORIS,
     AugmentationOptions,
     BucketOptions,
     CaptionOptions,
     ConceptOptions,
     DatasetOptions,
+    DifferenceOptions,
     LoggingOptions,
     LossOptions,
     MemoryOptions,
@@ -50,6 +55,8 @@ from sd_contract.options.table import (
 from sd_contract.tensors.tensor_names import Part
 
 COMMAND_LINE = "command line"
+OF_LOHA = ("algo=loha", "preset=locon", "use_tucker=True")
+"""What the network type loha stands for."""
 RESOLUTION = re.compile(r"\s*(\d+)\s*(?:,\s*(\d+)\s*)?")
 
 
@@ -75,6 +82,7 @@ class Settings:
     state: StateOptions = field(default_factory=StateOptions)
     logging: LoggingOptions = field(default_factory=LoggingOptions)
     concept: ConceptOptions = field(default_factory=ConceptOptions)
+    difference: DifferenceOptions = field(default_factory=DifferenceOptions)
 
     def __post_init__(self) -> None:
         network, output = self.network, self.output
@@ -104,11 +112,6 @@ class Settings:
         optimizer_arguments(self.optimizer)
         scheduler_arguments(self.optimizer)
         network_arguments(network)
-        if network.network_element != "Full" and network_arguments(network).lycoris is not None:
-            raise OptionError(
-                f"network_element = {network.network_element} is for networks.lora. LyCORIS takes a preset: "
-                'network_args = ["preset=attn-only"].'
-            )
         if network.dim_from_weights and not network.network_weights:
             raise OptionError("dim_from_weights takes ranks from network_weights, which is not set. Set it too.")
         if self.training.full_bf16 and self.training.mixed_precision != "bf16":
@@ -150,6 +153,11 @@ class Settings:
                 "(unet_lr, text_encoder_lr, block weights or LoRA+ ratios). Make them equal or leave them out; "
                 "usual is learning_rate = 1."
             )
+
+    @property
+    def mode(self) -> str:
+        """How the LoRA is trained."""
+        return self.concept.mode or IMAGES
 
     @property
     def trained_parts(self) -> tuple[Part, ...]:
@@ -220,7 +228,16 @@ def settings_from(values: Mapping[str, object], where: str = "") -> Settings:
     by_group: dict[str, dict[str, Value]] = {group: {} for group in GROUPS}
     for name, value in checked.items():
         by_group[option(name).group][name] = value
+    _settle_type(by_group["network"])
     return Settings(**{group: cls(**by_group[group]) for group, cls in GROUPS.items()})
+
+
+def _settle_type(network: dict[str, Value]) -> None:
+    """TrainTrain's network type loha is a network of LyCORIS under the field's other names."""
+    if network.get("network_type") == LOHA and network.get("network_module", LORA) == LORA:
+        given = network.get("network_args", ())
+        assert isinstance(given, tuple)
+        network |= {"network_module": LYCORIS, "network_args": (*OF_LOHA, *map(str, given))}
 
 
 @dataclass(frozen=True)
