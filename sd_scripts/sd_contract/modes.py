@@ -11,10 +11,11 @@ from sd_contract.options.groups import (
     ADDIFT,
     DIFFERENCE,
     ILECO,
-    IMAGES,
     LECO,
     MODES,
     MULTI_ADDIFT,
+    MULTI_STAGE,
+    ON_IMAGES,
     ON_PAIRS,
     ON_PROMPTS,
     SLIDER,
@@ -24,6 +25,7 @@ EPOCHS = "max_train_epochs"
 SCRIPTS: Mapping[str, str] = {
     **dict.fromkeys(ON_PROMPTS, "train_leco.py"),
     **dict.fromkeys(ON_PAIRS, "train_difference.py"),
+    MULTI_STAGE: "train_multi_stage.py",
 }
 """Of the modes that have one of their own; the others' is that of the base model's family."""
 
@@ -53,8 +55,16 @@ OF_MODES: Mapping[str, tuple[str, ...]] = {
             *("save_last_n_epochs_state", "sample_every_n_epochs", "text_encoder_lr"),
             *("network_train_unet_only", "network_train_text_encoder_only", "prior_loss_weight"),
             *("prior_preservation_weight", "masked_loss", "masked_prior_weight"),
+            *("dynamic_crop", "dynamic_crop_resolution", "dynamic_crop_zoom"),
         ),
-        (IMAGES,),
+        ON_IMAGES,
+    ),
+    **dict.fromkeys(
+        (
+            *("concept_a_keywords", "concept_b_keywords", "further_concepts", "concept_tie", "concept_unmatched"),
+            *("stage1_share", "stage2_lr_scale"),
+        ),
+        (MULTI_STAGE,),
     ),
     **dict.fromkeys(("train_batch_size", "resolution"), MODES),
 }
@@ -68,7 +78,7 @@ def has_meaning(name: str, group: str, mode: str) -> bool:
     if name in OF_MODES:
         return mode in OF_MODES[name]
     if group == "validation":
-        return mode == IMAGES
+        return mode in ON_IMAGES
     return mode not in ON_PROMPTS or group not in OF_IMAGES
 
 
@@ -94,7 +104,9 @@ def in_mode(settings: Settings, modes: tuple[str, ...]) -> Settings:
 def refuse_incomplete(settings: Settings) -> None:
     """OptionError where a mode lacks what it learns from, or is asked for what it can't do."""
     options, mode = settings.concept, settings.mode
-    if mode == IMAGES:
+    if mode == MULTI_STAGE:
+        require(settings, ("concept_a_keywords", "concept_b_keywords"))
+    if mode in ON_IMAGES:
         return
     if mode in ON_PROMPTS:
         require(settings, ("original_prompt",))
