@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from sd_contract.errors import OptionError
 from sd_contract.options import OPTIONS, Settings, Value, option, parse, require, settings_from
@@ -109,6 +111,13 @@ def refuse_incomplete(settings: Settings) -> None:
 SECOND_GROUPS = frozenset({"network", "optimizer", "noise", "loss"})
 SECOND_TOO = ("max_train_steps", "train_batch_size")
 """What `second_pass_args` may set: options of these groups, and these."""
+
+
+def taken_by_second_pass(values: Mapping[str, Any]) -> Iterator[str]:
+    """These values as `second_pass_args`, as far as a second pass can have values of its own."""
+    for name, value in values.items():
+        if option(name).group in SECOND_GROUPS or name in SECOND_TOO:
+            yield f"{name}={shlex.join(value) if isinstance(value, tuple) else str(value)}"
 
 
 def second_pass(settings: Settings) -> Settings:
