@@ -16,5 +16,13 @@ def test_a_mode_has_its_own_options_and_none_of_others():
 
 
 def test_what_all_modes_have_is_never_hidden():
-    for name in ("mode", "network_dim", "learning_rate", "max_train_steps", "train_batch_size", "resolution", "seed"):
+    for name in (
+        "mode",
+        "network_dim",
+        "learning_rate",
+        "max_train_steps",
+        "train_batch_size",
+        "resolution",
+        "seed",
+    ):
         assert all(name in shown(mode) for mode in MODES), name
