@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from sd_contract.errors import OptionError
 from sd_contract.options import OPTIONS, Settings, Value, option, parse, require, settings_from
@@ -67,6 +69,10 @@ OF_MODES: Mapping[str, tuple[str, ...]] = {
         (MULTI_STAGE,),
     ),
     **dict.fromkeys(("train_batch_size", "resolution"), MODES),
+    **dict.fromkeys(
+        ("save_state", "save_state_on_train_end", "state_every_n_steps"),
+        tuple(mode for mode in MODES if mode != MULTI_STAGE),
+    ),
 }
 """Options that mean something in these modes alone; it goes before what is said of their group."""
 OF_IMAGES = frozenset({"buckets", "captions", "augmentation", "dataset"})
@@ -121,6 +127,13 @@ def refuse_incomplete(settings: Settings) -> None:
 SECOND_GROUPS = frozenset({"network", "optimizer", "noise", "loss"})
 SECOND_TOO = ("max_train_steps", "train_batch_size")
 """What `second_pass_args` may set: options of these groups, and these."""
+
+
+def taken_by_second_pass(values: Mapping[str, Any]) -> Iterator[str]:
+    """These values as `second_pass_args`, as far as a second pass can have values of its own."""
+    for name, value in values.items():
+        if option(name).group in SECOND_GROUPS or name in SECOND_TOO:
+            yield f"{name}={shlex.join(value) if isinstance(value, tuple) else str(value)}"
 
 
 def second_pass(settings: Settings) -> Settings:

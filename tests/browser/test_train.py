@@ -194,3 +194,18 @@ def lora_file(path: Path, rank: str) -> Path:
     header = json.dumps({"__metadata__": told, "lora_unet_x.lora_down.weight": shape}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(int(rank) * 32))
     return path
+
+
+def test_a_training_mode_shows_its_own_fields_and_hides_those_of_others(page: Page, house) -> None:
+    opened(page, house, "in modes")
+    expect(field(page, "Target prompts")).to_have_count(0)
+    expect(field(page, "Epochs")).to_be_visible()
+    field(page, "Training mode").fill("ileco")
+    expect(field(page, "Target prompts")).to_be_visible()
+    expect(field(page, "Epochs")).to_have_count(0)
+    expect(field(page, "Settings of the second pass")).to_have_count(0)
+    field(page, "Training mode").fill("ileco, difference")
+    expect(field(page, "Settings of the second pass")).to_be_visible()
+    expect(field(page, "Target prompts")).to_be_visible()
+    field(page, "Training mode").fill("")
+    expect(field(page, "Epochs")).to_be_visible()
