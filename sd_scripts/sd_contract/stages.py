@@ -19,6 +19,8 @@ from sd_contract.options.settings import Settings, settings_from
 from sd_contract.steps import StepPlan, plan_steps
 
 BASE = "base"
+BETWEEN = re.compile(r"[,|]")
+"""What stands between keywords; a comma means something else where the values of an axis are typed."""
 WITHOUT_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 """Characters of Chinese, Japanese and Korean, which don't part words by spaces."""
 OWN_STATES: Mapping[str, object] = {
@@ -138,9 +140,9 @@ def concepts_of(options: StageOptions) -> tuple[Concept, ...]:
     concepts = []
     seen: dict[str, str] = {}
     for name, text in zip(ascii_uppercase, texts, strict=False):
-        keywords = tuple(dict.fromkeys(filter(None, map(plain, (text or "").split(",")))))
+        keywords = tuple(dict.fromkeys(filter(None, map(plain, BETWEEN.split(text or "")))))
         if not keywords:
-            raise OptionError(f"concept {name} has no keywords. Write some, with commas between them.")
+            raise OptionError(f"concept {name} has no keywords. Write some, with commas or | between them.")
         for keyword in keywords:
             if keyword in seen:
                 raise OptionError(

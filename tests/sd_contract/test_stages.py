@@ -149,7 +149,7 @@ def test_a_concept_without_images_is_refused():
 
 
 def test_a_keyword_counts_once():
-    (concept, _) = concepts_of(settings_from({**AB, "concept_a_keywords": "red, RED,, dark_hair"}).stages)
+    (concept, _) = concepts_of(settings_from({**AB, "concept_a_keywords": "red, RED,, dark_hair | red"}).stages)
     assert concept.keywords == ("red", "dark hair")
     assert concept.found_in("red red, red dark hair") == 2
 

@@ -14,11 +14,9 @@ from sd_contract.base_models.base_model import BaseModel, cpu_threads, inspect_t
 from sd_contract.datasets import to_toml
 from sd_contract.errors import ContractError, OptionError
 from sd_contract.modes import SCRIPTS as MODE_SCRIPTS
-from sd_contract.options.groups import MULTI_STAGE
-from sd_contract.stages import Stages
 from sd_contract.suitability import model_warnings, refuse_misfitting_options, suited_model
 from train_tools.engines.base_models import inspected, prediction_doubts
-from train_tools.engines.images import CAPTION_SUFFIX, counted, described, settings_of, staged
+from train_tools.engines.images import CAPTION_SUFFIX, counted, described, settings_of
 from train_tools.errors import BaseModelNotUsableError, OptionValueError
 from train_tools.files import write_toml
 from train_tools.model.dataset import Dataset
@@ -76,8 +74,6 @@ class BundledEngine:
         yield from prediction_doubts(base, doubts, v_parameterization=settings.model.v_parameterization)
         for sentence in unmeant:
             yield Finding(check="options", level=Level.WARNING, message=f"{sentence}.")
-        if settings.mode == MULTI_STAGE:
-            yield _division(staged(settings, dataset))
 
     def completed(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         return options
@@ -129,13 +125,6 @@ class BundledEngine:
         if result is None:
             return Verdict(state=JobState.QUEUED, message=exit_.reason or _silent_end(exit_))
         return Verdict(state=JobState(result.outcome), message=result.message)
-
-
-def _division(found: Stages) -> Finding:
-    """Which images each stage takes: a word to read before the night, no doubt."""
-    stages = ", ".join(f"{stage.name} {stage.plan.total_steps}" for stage in found.stages)
-    lines = "; ".join(found.division.lines())
-    return Finding(check="stages", level=Level.OK, message=f"Steps by stage: {stages}. Images: {lines}.")
 
 
 def _suited(options: Mapping[str, Any], base_model: Path) -> tuple[BaseModel, tuple[str, ...]]:

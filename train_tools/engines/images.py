@@ -58,7 +58,9 @@ def staged(settings: Settings, dataset: Dataset) -> Stages:
 
 def _counted_stages(found: Stages) -> StepCount:
     files = sum(SaveSchedule.of(stage.settings, stage.plan).files_at_end for stage in found.stages)
-    return StepCount(steps=found.total_steps, epochs=found.epochs, checkpoints=files)
+    lengths = ", ".join(f"{stage.name} {stage.plan.total_steps}" for stage in found.stages)
+    notes = (f"steps by stage: {lengths}", *found.division.lines())
+    return StepCount(steps=found.total_steps, epochs=found.epochs, checkpoints=files, notes=notes)
 
 
 def _plan(settings: Settings, dataset: Dataset) -> StepPlan:

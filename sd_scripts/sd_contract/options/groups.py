@@ -700,7 +700,7 @@ class StageOptions:
     """What train_multi_stage.py divides the images by, to train a stage on each part after one on all of them."""
 
     concept_a_keywords: str | None = option(
-        "str", None, "words that captions of concept A hold, with commas between them"
+        "str", None, "words that captions of concept A hold, with commas or | between them"
     )
     concept_b_keywords: str | None = option("str", None, "the same of concept B")
     further_concepts: tuple[str, ...] = option(
