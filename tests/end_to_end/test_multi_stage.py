@@ -55,4 +55,6 @@ def test_a_run_leaves_three_files_which_are_three_rows_of_the_matrix(version: Co
     trained = version.json("checkpoints", "list", *PLACE)
     ends = [(one["name"].removeprefix("stages-v1_"), one["final"]) for one in trained]
     assert ends == [("base", False), ("concept_A", True), ("concept_B", True)]
+    rows = [row["label"] for row in version.json("matrix", *PLACE)["rows"]]
+    assert all(any(row.startswith(stage) for row in rows) for stage in ("base", "concept A", "concept B")), rows
     assert [run["done"] for run in version.json("plan", *asked())["runs"]] == [True]
