@@ -238,14 +238,14 @@ def test_settings_are_kept_tried_on_a_picture_and_cut_by_hand(page: Page, house,
 
 
 def test_of_ten_thousand_pictures_few_are_in_the_page(page: Page, house, tmp_path) -> None:
-    make_version(house.app, "large")
-    folder = house.app.versions.paths("large", "v1").processed / "1_large"
+    make_version(house.app, "ten-thousand")
+    folder = house.app.versions.paths("ten-thousand", "v1").processed / "1_ten-thousand"
     folder.mkdir(parents=True)
     first = folder / "00000-0-a.png"
     first.write_bytes(png("teal", (64, 64)))
     for at in range(1, 10_000):
         os.link(first, folder / f"{at:05}-0-a.png")
-    grid = visit(page, house.page, "large")
+    grid = visit(page, house.page, "ten-thousand")
     page.get_by_label("Size of the pictures").fill("96")
     expect(option(grid, "^00000-0-a.png")).to_be_visible()
     grid.press("End")

@@ -10,7 +10,7 @@ export class Votes {
     this.begin = h("button", { type: "button", onclick: () => this.next() }, t("checkpoints.votes.begin"));
     this.told = h("p.facts", { role: "status" });
     this.pair = h("div.pair", { hidden: true, tabindex: "-1" });
-    this.element = h("section.voting", {}, h("h3", {}, t("checkpoints.votes.title")), h("p", {}, h("small", {}, t("checkpoints.votes.what"))), this.begin, this.pair, this.told);
+    this.element = h("section.voting", {}, h("h2.minor", {}, t("checkpoints.votes.title")), h("p", {}, h("small", {}, t("checkpoints.votes.what"))), this.begin, this.pair, this.told);
     this.pair.addEventListener("keydown", (event) => this.key(event));
   }
 

@@ -11,7 +11,7 @@ export class Recent {
   constructor(island, inspect) {
     this.inspect = inspect;
     this.list = h("ul.jobs", { "aria-label": t("tools.recent") });
-    this.element = h("section", { hidden: true }, h("h3", {}, t("tools.recent")), this.list);
+    this.element = h("section", { hidden: true }, h("h2.minor", {}, t("tools.recent")), this.list);
     this.feed = new Feed(island, () => "jobs", ({ jobs }) => this.show(jobs.filter((job) => job.kind === KIND)), () => {}, MANY_FILES_MS);
   }
 
