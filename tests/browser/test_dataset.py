@@ -107,7 +107,7 @@ def test_pictures_are_sent_imported_and_prepared_and_the_report_stays(page: Page
     do(house.app, "prepare")
     grid = page.get_by_role("listbox", name="Training images")
     expect(option(grid, "tom.png: <script>")).to_be_visible()
-    assert page.title() == "Train Tools"
+    expect(page).to_have_title("Train Tools")
     page.reload()
     page.get_by_role("button", name="Bring pictures in").click()
     expect(page.get_by_text("1 new picture · 1 caption")).to_be_visible()
@@ -139,7 +139,7 @@ def test_a_caption_is_written_where_it_is_seen_and_what_others_wrote_is_shown(pa
     page.get_by_role("button", name="Keep mine").click()
     expect(option(grid, "p1.png: .*, mine")).to_be_visible()
     assert file.read_text().strip().endswith(", mine")
-    assert page.title() == "Train Tools"
+    expect(page).to_have_title("Train Tools")
 
 
 def test_many_captions_are_changed_after_saying_how_many_and_put_back(page: Page, house, tmp_path) -> None:
@@ -238,14 +238,14 @@ def test_settings_are_kept_tried_on_a_picture_and_cut_by_hand(page: Page, house,
 
 
 def test_of_ten_thousand_pictures_few_are_in_the_page(page: Page, house, tmp_path) -> None:
-    make_version(house.app, "large")
-    folder = house.app.versions.paths("large", "v1").processed / "1_large"
+    make_version(house.app, "ten-thousand")
+    folder = house.app.versions.paths("ten-thousand", "v1").processed / "1_ten-thousand"
     folder.mkdir(parents=True)
     first = folder / "00000-0-a.png"
     first.write_bytes(png("teal", (64, 64)))
     for at in range(1, 10_000):
         os.link(first, folder / f"{at:05}-0-a.png")
-    grid = visit(page, house.page, "large")
+    grid = visit(page, house.page, "ten-thousand")
     page.get_by_label("Size of the pictures").fill("96")
     expect(option(grid, "^00000-0-a.png")).to_be_visible()
     grid.press("End")

@@ -139,7 +139,7 @@ def test_what_the_preflight_stops_is_queued_only_with_a_tick(page: Page, house) 
 
 
 def test_very_many_runs_are_asked_about_once(page: Page, house) -> None:
-    opened(page, house, "many")
+    opened(page, house, "fifty-one")
     field(page, "Seed").fill("1..51")
     page.get_by_role("button", name="Add 51 runs to the queue").click()
     dialog = page.get_by_role("dialog", name="So many runs?")
@@ -147,7 +147,7 @@ def test_very_many_runs_are_asked_about_once(page: Page, house) -> None:
     expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
-    assert queued(house, "many") == []
+    assert queued(house, "fifty-one") == []
 
 
 def test_presets_and_files_fill_the_form_and_are_undone(page: Page, house, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ HEAD = (
     f'<script type="module" src="{PREFIX}/islands/train-tools.js"></script>'
     f'<link rel="icon" type="image/svg+xml" href="{PREFIX}/islands/icon.svg">'
 )
-"""What every page of ours loads."""
+"""What every page of ours loads. In the page itself, not through Gradio, which would add it only once it runs."""
 
 
 def mount_page(server: FastAPI, app: App) -> None:
@@ -46,7 +46,6 @@ def mount_page(server: FastAPI, app: App) -> None:
         mcp_server=False,
         pwa=False,
         theme=theme(),
-        head=HEAD,
     )
     server.add_middleware(Surface, prefix=PREFIX, ours=("islands/", "api/v1/"))
     server.add_middleware(Addresses, prefix=PREFIX, head=HEAD)

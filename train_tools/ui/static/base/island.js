@@ -10,7 +10,10 @@ export async function sheet(name, module) {
 
 const shared = await sheet("islands.css", import.meta.url);
 
-/** A custom element that shows something live. Subclasses fill `this.root` in `begin()`; `sheets` are further styles. */
+/**
+ * A custom element that shows something live. Subclasses fill `this.root` in `begin()`, which waits until the island
+ * is first seen: screens that nobody opens cost nothing. `sheets` are further styles.
+ */
 export class Island extends HTMLElement {
   static sheets = [];
 
@@ -19,7 +22,9 @@ export class Island extends HTMLElement {
     this.root.adoptedStyleSheets = [shared, ...this.constructor.sheets];
     this.root.replaceChildren();
     this.leaving = new AbortController();
-    this.begin();
+    const seen = new IntersectionObserver((told) => told.some((each) => each.isIntersecting) && (seen.disconnect(), this.begin()));
+    seen.observe(this);
+    this.leaving.signal.addEventListener("abort", () => seen.disconnect());
   }
 
   disconnectedCallback() {
