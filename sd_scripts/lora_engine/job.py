@@ -81,7 +81,9 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
             *(text for collected in datasets for text in collected.warnings),
             *picture_warnings(settings, datasets),
             *replaced_files(output_folder, settings, plan, resumed.manifest.checkpoints if resumed else ()),
-            *idle_options(settings, steps=plan.total_steps, epochs=plan.epochs),
+            *idle_options(
+                settings, steps=plan.total_steps, epochs=plan.epochs, validates=bool(divided.validation)
+            ),
             *(changed_options(settings, resumed.manifest) if resumed else ()),
         ),
         resumed=resumed,
