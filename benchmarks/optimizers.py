@@ -37,7 +37,7 @@ RATES = {
     "AdaBelief": 5e-3,
     "Adadelta": 1.0,
     "CAME": 5e-4,
-    "Lamb": 1e-2,
+    "Lamb": 2e-3,
     "SGDNesterov": 0.5,
     "SGDNesterov8bit": 0.5,
     "SGDScheduleFree": 2.0,
