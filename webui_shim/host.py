@@ -1,0 +1,38 @@
+"""What the WebUI says about itself. The one file that asks its modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Host:
+    extension: Path
+    """Our folder, as the WebUI spells it: a link stays a link."""
+    outputs: Path
+    port: int
+    """Of our service; 0 = any free one."""
+    autostart: bool
+    exposed: bool
+    """Reached from other machines, without the flag that says this is meant to be (SD.Next: --insecure)."""
+
+
+def find_host() -> Host:
+    from modules import shared
+
+    flags = shared.cmd_opts
+    asked = getattr(flags, "train_tools_dir", None)
+    return Host(
+        extension=Path(__file__).parent.parent,
+        outputs=Path(asked).expanduser().absolute() if asked else _outputs(),
+        port=getattr(flags, "train_tools_port", 0) or 0,
+        autostart=not getattr(flags, "train_tools_no_autostart", False),
+        exposed=bool(getattr(flags, "disable_extension_access", False)),
+    )
+
+
+def _outputs() -> Path:
+    from modules import paths
+
+    return Path(paths.data_path).absolute() / "outputs"
