@@ -76,10 +76,11 @@ def launch(extension: Path, flags: argparse.Namespace):
     sys.modules["modules"].script_callbacks = sys.modules["modules.script_callbacks"]
     for script in sorted((extension / "scripts").glob("*.py")):
         guarded(load, script)
+    tabs = [tab for call in callbacks.tabs for tab in guarded(call) or []]
     with gr.Blocks(title="host", analytics_enabled=False) as demo, gr.Tabs():
         with gr.TabItem("txt2img"):
             gr.HTML("<p>Generate</p>")
-        for page, title, _element in [tab for call in callbacks.tabs for tab in guarded(call) or []]:
+        for page, title, _element in tabs:
             with gr.TabItem(title):
                 page.render()
     auth = tuple(flags.auth.split(":")) if flags.auth else None

@@ -27,7 +27,7 @@ def test_the_tab_shows_the_app_once_it_is_opened(webui_for: Start, chromium: Pat
         page.goto(webui.address)
         page.get_by_text("Generate").wait_for()
         assert not [url for url in asked if "train-tools" in url]
-        page.get_by_role("tab", name="Train Tools").click()
+        page.get_by_text("Train Tools", exact=True).click()
         app = page.frame_locator("#train_tools_frame")
         expect(app.get_by_role("link", name="Dataset")).to_be_visible(timeout=30_000)
         if place := os.environ.get("TRAIN_TOOLS_SCREENSHOTS"):
