@@ -105,8 +105,9 @@ def test_only_who_is_logged_in_to_the_webui_comes_in(webui_for: Start) -> None:
     for path in ("/train-tools/", "/train-tools/-/status", "/train-tools/api/v1/queue"):
         assert webui.ask(path).status_code == 401
     cookies = webui.ask("/login", "POST", data={"username": "me", "password": "secret"}).cookies
-    webui.until(lambda: webui.ask("/train-tools/api/v1/queue", cookies=cookies).status_code == 200)
-    assert webui.ask("/train-tools/api/v1/queue", cookies={"access-token": "guess"}).status_code == 401
+    known = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+    webui.until(lambda: webui.ask("/train-tools/api/v1/queue", headers=known).status_code == 200)
+    assert webui.ask("/train-tools/api/v1/queue", headers={"cookie": "access-token=guess"}).status_code == 401
 
 
 def test_a_page_of_another_site_is_refused(webui_for: Start) -> None:
