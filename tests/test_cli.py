@@ -294,7 +294,7 @@ def test_a_plan_for_people_names_its_runs_and_its_cost(ask):
         ("network_dim=8,,16", "character 3: a value is missing"),
         ("network_dim", "says no value"),
         ("output_dir=/tmp", "output_dir can't be set"),
-        ("validation_split=0.1", "not supported by the bundled engine yet"),
+        ("deepspeed=true", "not supported by the bundled engine"),
         ("network_dim=8..x", "character 1: 8..x: a range a..b needs whole numbers"),
         ("network_dim==unet_l/2", "Did you mean 'unet_lr'"),
         ("resolution=63", "63"),

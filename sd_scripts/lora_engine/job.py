@@ -13,7 +13,7 @@ from lora_engine.prospects import refuse_unwritable_name, replaced_files
 from lora_engine.resumed import ResumedState, changed_options, chosen_seed, resumed_state
 from sd_contract.base_models.base_model import BaseModel
 from sd_contract.curves import CurveFiles, curve_files
-from sd_contract.datasets import CollectedDataset, collect, read_datasets
+from sd_contract.datasets import CollectedDataset, collect_divided, read_datasets
 from sd_contract.errors import OptionError
 from sd_contract.options import Settings, read_settings, require
 from sd_contract.options.groups import SAMPLERS
@@ -30,6 +30,8 @@ class Job:
     seed: int
     output_folder: Path
     datasets: tuple[CollectedDataset, ...]
+    validation: tuple[CollectedDataset, ...] = ()
+    """What is not trained on: the loss is measured there."""
     base: BaseModel
     plan: StepPlan
     warnings: tuple[str, ...]
@@ -57,8 +59,9 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
     if curves is not None:
         ready_folder(curves.folder, "logging_dir")
     config = read_datasets(settings)
-    datasets = tuple(collect(dataset) for dataset in config.datasets)
-    refuse_unreadable_images(datasets)
+    divided = collect_divided(config.datasets)
+    datasets = divided.training
+    refuse_unreadable_images((*datasets, *divided.validation))
     base, doubts = chosen_model(settings, script)
     refuse_misfitting_options(settings, base)
     refuse_odd_buckets(datasets, base.family)
@@ -69,6 +72,7 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
         seed=chosen_seed(settings, resumed),
         output_folder=output_folder,
         datasets=datasets,
+        validation=divided.validation,
         base=base,
         plan=plan,
         warnings=(

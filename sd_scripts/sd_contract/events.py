@@ -40,6 +40,17 @@ class StepDone:
 
 
 @dataclass(frozen=True)
+class Validated:
+    """The mean loss on the images that are not trained on, after a step. With `ends_epoch` it is that of the
+    epoch."""
+
+    step: int
+    epoch: int
+    loss: float
+    ends_epoch: bool = False
+
+
+@dataclass(frozen=True)
 class CheckpointSaved:
     """A whole checkpoint lies in the output folder under `file` (a name, not a path)."""
 
@@ -70,7 +81,9 @@ class RunFinished:
     message: str = ""
 
 
-Event = AttemptStarted | PhaseStarted | StepDone | CheckpointSaved | ImageRendered | Warned | RunFinished
+Event = (
+    AttemptStarted | PhaseStarted | StepDone | Validated | CheckpointSaved | ImageRendered | Warned | RunFinished
+)
 EVENT_TYPES = {cls.__name__: cls for cls in get_args(Event)}
 
 

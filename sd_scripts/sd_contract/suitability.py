@@ -18,6 +18,8 @@ OVERRULED: Mapping[str, str] = {
     "sample_every_n_steps": "sample_every_n_epochs",
     "text_encoder_lr": "network_train_unet_only",
     "unet_lr": "network_train_text_encoder_only",
+    "lr_scheduler": "lr_scheduler_type",
+    "lr_warmup_steps": "lr_scheduler_type",
 }
 """Options and those beside which they do nothing."""
 IDLE_WITHOUT: Mapping[str, str] = {
@@ -27,10 +29,14 @@ IDLE_WITHOUT: Mapping[str, str] = {
     "noise_offset_random_strength": "noise_offset",
     "ip_noise_gamma_random_strength": "ip_noise_gamma",
     "multires_noise_discount": "multires_noise_iterations",
+    "sigmoid_scale": "timestep_sampling",
+    "validate_every_n_steps": "validation_split",
+    "validate_every_n_epochs": "validation_split",
+    "max_validation_steps": "validation_split",
 }
 """Options and those without which they do nothing."""
-BY_STEPS = ("save_every_n_steps", "sample_every_n_steps", "state_every_n_steps")
-BY_EPOCHS = ("save_every_n_epochs", "sample_every_n_epochs")
+BY_STEPS = ("save_every_n_steps", "sample_every_n_steps", "state_every_n_steps", "validate_every_n_steps")
+BY_EPOCHS = ("save_every_n_epochs", "sample_every_n_epochs", "validate_every_n_epochs")
 
 
 def chosen_model(settings: Settings, script: str = "") -> tuple[BaseModel, tuple[str, ...]]:
@@ -73,8 +79,10 @@ def model_warnings(settings: Settings, base: BaseModel) -> list[str]:
         warnings.append("an SD1 model is trained towards velocity; few SD1 models predict it")
     if base.zero_terminal_snr and not settings.values().get("zero_terminal_snr"):
         warnings.append(f"{base.path.name} says it was trained on pure noise too; set zero_terminal_snr")
-    if len(settings.optimizer.text_encoder_lr or ()) > 1:
-        warnings.append("only the first value of text_encoder_lr is used")
+    encoders = 2 if base.family == "sdxl" else 1
+    if len(settings.optimizer.text_encoder_lr or ()) > encoders:
+        first = "first value of text_encoder_lr is" if encoders == 1 else "first two values of text_encoder_lr are"
+        warnings.append(f"only the {first} used")
     return warnings
 
 

@@ -19,13 +19,13 @@ from train_tools.model.project import VersionSettings
 BASE = "pretrained_model_name_or_path"
 KOHYA_TOML = """
 network_dim = 8
-validation_split = 0.1
+ddp_timeout = 5
 max_train_epochs = 2
 optimizer_type = "AdamW"
 optimizer_args = ["foreach=True"]
 """
-GRID = 'format = 3\nengine = "kohya"\n[options]\nvalidation_split = 0.1\n[axes]\nnetwork_dim = [4, 8]\n'
-BY_HAND = 'format = 1\n[trainer]\nengine = "gone"\n[options]\nvalidation_split = 0.1\nnetwork_dim = 8\n'
+GRID = 'format = 3\nengine = "kohya"\n[options]\nddp_timeout = 5\n[axes]\nnetwork_dim = [4, 8]\n'
+BY_HAND = 'format = 1\n[trainer]\nengine = "gone"\n[options]\nddp_timeout = 5\nnetwork_dim = 8\n'
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_version_takes_a_file_with_its_trainers_options(kohya):
     assert settings(kohya).options == {
         BASE: str(POCKET),
         "network_dim": 8,
-        "validation_split": 0.1,
+        "ddp_timeout": 5,
         "max_train_epochs": 2,
         "optimizer_type": "AdamW",
         "optimizer_args": ("foreach=True",),
@@ -64,13 +64,13 @@ def test_a_version_takes_a_file_with_its_trainers_options(kohya):
 def test_without_a_version_the_bundled_trainer_is_meant(kohya):
     config = kohya.configs.read_text("config.toml", KOHYA_TOML)
     assert config.engine == "bundled"
-    assert {entry.key for entry in config.of(Fate.NOT_SUPPORTED)} == {"validation_split", "optimizer_args"}
+    assert {entry.key for entry in config.of(Fate.NOT_SUPPORTED)} == {"ddp_timeout", "optimizer_args"}
 
 
 def test_a_grid_says_which_trainer_it_was_for_and_brings_it(kohya):
     remember(kohya, engine="bundled", options={BASE: str(POCKET), "state_every_n_steps": 5})
     config = kohya.configs.read_text("grid.toml", GRID)
-    assert (config.engine, config.options) == ("kohya", {"validation_split": 0.1})
+    assert (config.engine, config.options) == ("kohya", {"ddp_timeout": 5})
     [entry] = [entry for entry in config.entries if entry.key == "engine"]
     assert (entry.value, entry.fate, entry.reason) == ("kohya", Fate.TAKEN, "the trainer whose options these are")
     change = kohya.configs.take_over(PROJECT, VERSION, config)
@@ -86,7 +86,7 @@ def test_a_file_for_a_trainer_that_is_not_here_says_so(app, text):
     [note] = config.notes
     assert "for the trainer 'gone'; its options were read as those of 'bundled'" in note
     assert "train-tools engine add gone --path FOLDER" in note
-    assert {entry.key for entry in config.of(Fate.NOT_SUPPORTED)} >= {"validation_split"}
+    assert {entry.key for entry in config.of(Fate.NOT_SUPPORTED)} >= {"ddp_timeout"}
     app.configs.take_over(PROJECT, VERSION, config)
     assert settings(app).engine == "bundled"
 
@@ -99,10 +99,10 @@ def test_a_trainer_that_is_not_here_can_not_be_asked_for(app):
 def test_a_preset_for_the_bundled_trainer_is_taken_as_far_as_the_versions_has_its_options(kohya):
     remember(kohya, engine="bundled", options={"state_every_n_steps": 5, "network_dim": 4})
     kohya.presets.save(PROJECT, VERSION, "mine")
-    remember(kohya, engine="kohya", options={BASE: str(POCKET), "validation_split": 0.1})
+    remember(kohya, engine="kohya", options={BASE: str(POCKET), "ddp_timeout": 5})
     change = kohya.presets.apply(PROJECT, VERSION, "mine", over=True)
     assert settings(kohya).engine == "kohya"
-    assert settings(kohya).options == {BASE: str(POCKET), "validation_split": 0.1, "network_dim": 4}
+    assert settings(kohya).options == {BASE: str(POCKET), "ddp_timeout": 5, "network_dim": 4}
     assert [note for note in change.notes if note.startswith("state_every_n_steps was left out")]
 
 
@@ -115,17 +115,17 @@ def test_every_preset_that_came_along_can_be_planned_with_a_checkout(kohya):
 
 
 def test_a_preset_kept_with_another_trainer_brings_it(kohya):
-    remember(kohya, options={BASE: str(POCKET), "validation_split": 0.1})
+    remember(kohya, options={BASE: str(POCKET), "ddp_timeout": 5})
     assert kohya.presets.save(PROJECT, VERSION, "theirs").engine == "kohya"
     kohya.create_version(PROJECT, "v2")
     change = kohya.presets.apply(PROJECT, "v2", "theirs")
-    assert (settings(kohya, "v2").engine, settings(kohya, "v2").options["validation_split"]) == ("kohya", 0.1)
+    assert (settings(kohya, "v2").engine, settings(kohya, "v2").options["ddp_timeout"]) == ("kohya", 5)
     assert "The trainer is kohya now; it was bundled." in change.notes
     kohya.engines.remove("kohya")
     kohya.create_version(PROJECT, "v3")
     change = kohya.presets.apply(PROJECT, "v3", "theirs")
     assert settings(kohya, "v3").engine == "bundled"
-    assert "validation_split" not in settings(kohya, "v3").options
+    assert "ddp_timeout" not in settings(kohya, "v3").options
     assert [note for note in change.notes if "for the trainer 'kohya', which isn't here" in note]
 
 
@@ -140,10 +140,10 @@ def test_a_preset_with_a_name_no_trainer_knows_changes_nothing(kohya):
 
 
 def test_a_version_of_a_checkout_is_exported_with_all_that_its_scripts_have(kohya):
-    remember(kohya, options={BASE: str(POCKET), "validation_split": 0.1, "script": "train_network"})
+    remember(kohya, options={BASE: str(POCKET), "ddp_timeout": 5, "script": "train_network"})
     [exported] = kohya.configs.export(PROJECT, VERSION, {"network_dim": "8"})
     table = tomllib.loads(exported.text)
-    assert (table["validation_split"], table["network_dim"]) == (0.1, 8)
+    assert (table["ddp_timeout"], table["network_dim"]) == (5, 8)
     assert (table["network_module"], table["sdpa"]) == ("networks.lora", True)
     assert table["output_name"] == f"{PROJECT}-{VERSION}"
     assert not {"script", "repeats", "optimizer_type"} & set(table)

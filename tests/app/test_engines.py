@@ -187,7 +187,7 @@ def test_a_grid_is_typed_by_its_trainers_options(kohya):
     with pytest.raises(OptionValueError, match="kohya has no such option"):
         plan(kohya, state_every_n_steps="5")
     with pytest.raises(OptionValueError, match="not supported by the bundled engine"):
-        plan(kohya, engine="bundled", validation_split="0.1")
+        plan(kohya, engine="bundled", ddp_timeout="5")
 
 
 def test_the_trainer_is_part_of_what_a_run_is(kohya, checkout, tmp_path):

@@ -14,6 +14,7 @@ from tests.lora_engine.lessons import POCKET
 from tests.renderers.scene import write_lora
 from tests.scoring import tiny
 from train_tools.app import App, open_app
+from train_tools.model.draft import Draft
 from train_tools.model.job import JobState
 from train_tools.model.preview import PreviewSettings
 from train_tools.model.score import Score, ScoreTable
@@ -54,7 +55,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     app.versions.import_images(*VERSION, [tmp_path / "red.png"])
     app.versions.prepare(*VERSION)
     wanted = {"pretrained_model_name_or_path": str(POCKET), "network_dim": "8,16"}
-    for job in app.grids.submit(*VERSION, wanted, "ranks").jobs:
+    for job in app.grids.submit(*VERSION, Draft(assignments=wanted, grid="ranks")).jobs:
         app.jobs.cancel(job)
     runs = app.grids.record(*VERSION, "ranks").runs
     for seed, (run, name) in enumerate(zip(runs, COLOURS, strict=True)):

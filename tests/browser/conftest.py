@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -73,20 +74,27 @@ def powerless(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """This process holds the worker's lease, so that nothing is trained."""
-    folder = tmp_path_factory.mktemp("a house")
+@contextmanager
+def housed(folder: Path) -> Iterator[House]:
+    """A service with outputs and a user's state of its own below a folder."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TRAIN_TOOLS_STATE", str(folder / "state"))
         environment.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "sd_scripts")]))
         environment.setenv("PATH", f"{powerless(folder / 'bin')}{os.pathsep}{os.environ['PATH']}")
-        app = open_app(folder / "outputs")
-        lease = Lease.take(worker_lease(app.jobs.queue.id))
+        house = House.opened(open_app(folder / "outputs"))
+        try:
+            yield house
+        finally:
+            house.close()
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """This process holds the worker's lease, so that nothing is trained."""
+    with housed(tmp_path_factory.mktemp("a house")) as house:
+        lease = Lease.take(worker_lease(house.app.jobs.queue.id))
         assert lease is not None
-        house = House.opened(app)
         yield house
-        house.close()
         lease.release()
 
 

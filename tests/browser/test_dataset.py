@@ -94,7 +94,7 @@ def test_pictures_are_sent_imported_and_prepared_and_the_report_stays(page: Page
         {"name": "tom.txt", "mimeType": "text/plain", "buffer": MARKUP.encode()},
         {"name": "plan.psd", "mimeType": "image/x", "buffer": b"x"},
     ]
-    page.locator("input[type=file]").first.set_input_files(files)
+    page.locator("tt-dataset input[type=file]").first.set_input_files(files)
     expect(page.get_by_text("waits for its turn")).to_be_visible()
 
     def meanwhile(job: Job) -> None:

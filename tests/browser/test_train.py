@@ -28,7 +28,7 @@ def _empty_queue(house) -> Iterator[None]:
 
 
 def field(page: Page, label: str) -> Locator:
-    return page.get_by_label(label, exact=True)
+    return page.locator("tt-train").get_by_label(label, exact=True)
 
 
 def group_of(page: Page, option: str) -> Locator:
@@ -160,7 +160,7 @@ def test_presets_and_files_fill_the_form_and_are_undone(page: Page, house, tmp_p
     expect(field(page, "Rank")).to_have_value("2, 4")
     expect(page.get_by_role("button", name="Add 2 runs to the queue")).to_be_enabled()
     assert house.app.versions.settings("filled", "v1").preparation.width_px == 64
-    files = page.locator("input[type=file]")
+    files = page.locator("tt-train input[type=file]")
     files.last.set_input_files(FOREIGN / "one_trainer.json")
     expect(page.get_by_text(re.compile("one_trainer.json \\(OneTrainer\\)"))).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d+ settings? .* not taken over"))).to_be_visible()

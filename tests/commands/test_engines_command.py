@@ -78,7 +78,7 @@ def test_a_file_is_shown_and_taken_over_with_a_trainers_options(say, checkout, t
     say("project", "create", "cat")
     say("version", "create", "cat", "v1")
     file = tmp_path / "config.toml"
-    file.write_text("network_dim = 8\nvalidation_split = 0.1\n", encoding="utf-8")
+    file.write_text("network_dim = 8\nddp_timeout = 5\n", encoding="utf-8")
     assert "1 options.\n" in say("config", "import", file).out
     shown = say("config", "import", file, "--engine", "kohya")
     assert "2 options of the trainer kohya." in shown.out
@@ -87,4 +87,4 @@ def test_a_file_is_shown_and_taken_over_with_a_trainers_options(say, checkout, t
     assert "The trainer is kohya now; it was bundled." in taken["change"]["notes"]
     again = say("config", "import", file, "cat", "v1", "--json").json["change"]
     assert again["before"] == again["after"]
-    assert "validation_split = 0.1" in say("config", "export", "cat", "v1").out
+    assert "ddp_timeout = 5" in say("config", "export", "cat", "v1").out

@@ -129,6 +129,7 @@ def test_a_preset_of_one_trainer():
         "mixed_precision": "bf16",
         "save_precision": "bf16",
         "gradient_checkpointing": True,
+        "ema_decay": 0.999,
         "cache_latents": True,
         "enable_bucket": True,
         "resolution": "1024",
@@ -139,7 +140,7 @@ def test_a_preset_of_one_trainer():
         "save_every_n_epochs": 2,
     }
     became = fates(config)
-    assert became["ema"] is became["lora_decompose"] is Fate.NOT_SUPPORTED
+    assert became["lora_decompose"] is Fate.NOT_SUPPORTED
     assert became["text_encoder.stop_training_after"] is Fate.NOT_SUPPORTED
     assert became["wholly_new_key"] is Fate.UNKNOWN
     assert any("mix the sizes 1024, 768" in note for note in config.notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from sd_contract.datasets import collect, read_datasets
+from sd_contract.datasets import collect_divided, read_datasets
 from sd_contract.options import settings_from
 from sd_contract.steps import plan_steps
 from train_tools.datasets.dataset import read_dataset
@@ -21,6 +21,8 @@ WAYS = [
     {"enable_bucket": True, "min_bucket_reso": 64, "train_batch_size": 3},
     {"enable_bucket": True, "bucket_no_upscale": True, "train_batch_size": 2, "gradient_accumulation_steps": 3},
     {"enable_bucket": True, "min_bucket_reso": 64, "max_bucket_reso": 192, "max_train_steps": 100},
+    {"validation_split": 0.3},
+    {"validation_split": 0.5, "validation_seed": 3, "enable_bucket": True, "min_bucket_reso": 64},
 ]
 
 
@@ -49,8 +51,13 @@ def test_the_plan_counts_the_steps_that_the_trainer_takes(version, tmp_path, val
         )
     )
     settings = settings_from({**options, "dataset_config": str(run.dataset)})
-    trained = plan_steps(settings, [collect(one) for one in read_datasets(settings).datasets])
+    trained = plan_steps(settings, collect_divided(read_datasets(settings).datasets).training)
     assert (planned.steps, planned.epochs) == (trained.total_steps, trained.epochs)
+
+
+def test_a_validation_split_that_leaves_nothing_is_told_before(version):
+    with pytest.raises(DatasetNotUsableError, match=r"validation_split = 0\.01 of 14 images is none"):
+        BundledEngine().count_steps({"resolution": "128", "validation_split": 0.01}, read_dataset(version))
 
 
 def test_an_image_that_can_not_be_read_is_told_when_its_size_matters(version):

@@ -46,14 +46,19 @@ def test_without_a_card_there_is_no_8_bit_optimizer():
 @pytest.mark.parametrize(
     "options",
     [
-        {"optimizer_type": "Lion"},
         {"use_lion_optimizer": True},
         {"use_8bit_adam": True},
         {"optimizer_type": "Prodigy"},
+        {"optimizer_type": "Lion8bit"},
     ],
 )
-def test_only_adamw_has_an_8_bit_brother(options):
+def test_not_every_optimizer_has_an_8_bit_brother(options):
     assert ladder(**options) == [{"gradient_checkpointing": True}]
+
+
+@pytest.mark.parametrize("name", ["AdamW", "Lion", "AdEMAMix", "SGDNesterov"])
+def test_an_8_bit_brother_is_taken(name):
+    assert {"optimizer_type": f"{name}8bit"} in ladder(optimizer_type=name)
 
 
 @pytest.mark.parametrize(

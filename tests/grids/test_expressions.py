@@ -79,7 +79,7 @@ def test_a_stored_axis_without_values_is_told():
         grid_of(TABLE, {}, {"network_dim": ()}, {})
 
 
-@pytest.mark.parametrize("name", ["netork_dim", "output_dir", "fp8_base"])
+@pytest.mark.parametrize("name", ["netork_dim", "output_dir", "full_fp16"])
 def test_an_option_that_can_not_be_set_is_refused_wherever_it_comes_from(name):
     for options, axes, typed in (({name: 1}, {}, {}), ({}, {name: (1, 2)}, {}), ({}, {}, {name: "1"})):
         with pytest.raises(OptionValueError, match=name):

@@ -190,4 +190,4 @@ def test_a_face_crop_that_finds_no_face_is_told(job, images):
 
 def test_a_validation_split_is_not_done_halfway(job, images):
     told = refusal(images(a=(64, 64)), read=job, general="validation_split = 0.3")
-    assert "'validation_split' is not supported by the bundled engine yet" in told
+    assert "validation_split = 0.3 of 1 images is none. Raise it" in told

@@ -204,7 +204,8 @@ def test_clip_skip_must_name_a_layer(words):
     [
         ("sdxl", ("--clip_skip", "2"), "clip_skip = 2 means nothing to SDXL models"),
         ("sd2", ("--clip_skip", "2"), "leaves out one layer more than it was trained without"),
-        ("sdxl", ("--text_encoder_lr", "1e-4", "1e-5"), "only the first value of text_encoder_lr is used"),
+        ("sd2", ("--text_encoder_lr", "1e-4", "1e-5"), "only the first value of text_encoder_lr is used"),
+        ("sdxl", ("--text_encoder_lr", "1", "2", "3"), "only the first two values of text_encoder_lr are used"),
     ],
 )
 def test_settings_that_surprise_are_told(words, family, options, told):

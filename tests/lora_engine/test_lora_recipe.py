@@ -117,6 +117,12 @@ def test_cached_and_uncached_latents_differ_but_not_the_other_draws(train, plain
         ("--loss_type", "huber"),
         ("--loss_type", "l1", "--debiased_estimation_loss"),
         ("--optimizer_type", "Lion"),
+        ("--mixed_precision", "bf16", "--fp8_base"),
+        ("--mixed_precision", "bf16", "--fp8_base_unet"),
+        ("--prior_preservation_weight", "5"),
+        ("--ema_decay", "0.9"),
+        ("--timestep_sampling", "sigmoid"),
+        ("--text_encoder_lr", "1e-4"),
     ],
 )
 def test_an_option_has_an_effect_but_changes_no_draw(train, plain, options):

@@ -123,3 +123,16 @@ def test_timesteps_stay_below_the_largest_and_may_be_one():
 
     assert set(drawn.tolist()) == {200, 201, 202, 203}
     assert set(source(min_timestep=300, max_timestep=300).timesteps(range(20)).tolist()) == {300}
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_sigmoid_sampling_is_logit_normal_in_the_range(scale):
+    options = {"timestep_sampling": "sigmoid", "sigmoid_scale": scale, "min_timestep": 200, "max_timestep": 800}
+    drawn = source(**options).timesteps(range(4000))
+    shares = (drawn.double() + 0.5 - 200) / 600
+
+    assert drawn.min() >= 200 and drawn.max() < 800
+    logits = torch.logit(shares)
+    assert logits.mean().abs().item() < 0.1 * scale
+    assert logits.std().item() == pytest.approx(scale, rel=0.08)
+    assert set(source(timestep_sampling="sigmoid", min_timestep=999).timesteps(range(20)).tolist()) == {999}

@@ -7,31 +7,46 @@ import torch
 from torch.nn import Parameter
 
 from lora_engine.maths.optimizers import (
-    RECIPES,
     ParameterGroup,
     load_optimizer,
     make_optimizer,
     optimizer_name,
     refuse_missing_device,
-    set_learning_rate,
+    set_learning_rates,
+    set_training,
     used_rates,
 )
+from lora_engine.maths.schedules import Schedule
 from lora_engine.output.trees import join, split
 from sd_contract.errors import OptionError
 from sd_contract.options import optimizer_arguments, settings_from
 from sd_contract.options.groups import OPTIMIZERS
-from sd_contract.options.optimizers import ARGUMENTS, SELF_TUNING
+from sd_contract.options.known_optimizers import ALIASES, KNOWN
+from sd_contract.options.optimizers import ARGUMENTS, SCHEDULE_FREE, SELF_TUNING
 
-ON_CPU = [name for name in OPTIMIZERS if not RECIPES[name].needs_cuda]
+ON_CPU = [name for name in OPTIMIZERS if not KNOWN[name].needs_cuda]
+ON_CUDA = [name for name in OPTIMIZERS if KNOWN[name].needs_cuda]
+STEADY = Schedule(name="constant", total=1000)
+FALLING = Schedule(name="inverse_sqrt", total=1000, timescale=1)
 GOAL = torch.tensor([[0.3, -0.2], [0.1, 0.4]])
+
+
+OWN_RATES = {"Adadelta": 1.0}
+"""Of those that want another one than the rest."""
 
 
 def made(name, *texts, rate=None):
     weight = Parameter(torch.full((2, 2), 0.05))
     settings = settings_from({"optimizer_type": name, "optimizer_args": list(texts)})
-    rate = (1.0 if name in SELF_TUNING else 0.02) if rate is None else rate
+    rate = OWN_RATES.get(name, 1.0 if name in SELF_TUNING else 0.02) if rate is None else rate
     group = ParameterGroup(part="unet", parameters=[weight], learning_rate=rate)
     return weight, make_optimizer(name, [group], optimizer_arguments(settings.optimizer))
+
+
+def made_of(name, arguments):
+    weight = Parameter(torch.full((2, 2), 0.05))
+    group = ParameterGroup(part="unet", parameters=[weight], learning_rate=0.02)
+    return weight, make_optimizer(name, [group], arguments)
 
 
 def distance(weight):
@@ -40,13 +55,15 @@ def distance(weight):
 
 def steps(weight, optimizer, count):
     for _ in range(count):
-        set_learning_rate(optimizer, 1.0)
+        set_learning_rates(optimizer, STEADY, 0)
         weight.grad = 2 * (weight.detach() - GOAL)
         optimizer.step()
 
 
-def test_every_option_has_a_recipe_and_its_arguments():
-    assert set(OPTIMIZERS) == set(RECIPES) == set(ARGUMENTS)
+def test_other_spellings_are_those_of_packages_and_stand_for_known_names():
+    assert set(ALIASES.values()) <= set(OPTIMIZERS)
+    for spelling, name in ALIASES.items():
+        assert settings_from({"optimizer_type": spelling}).optimizer.optimizer == name
 
 
 @pytest.mark.parametrize("name", ON_CPU)
@@ -86,7 +103,7 @@ class Trial:
     def go(self, first, last):
         goal = torch.arange(6.0) / 10
         for step in range(first, last + 1):
-            set_learning_rate(self.optimizer, 1 / step)
+            set_learning_rates(self.optimizer, FALLING, step)
             present = self.weights if step >= LATE else self.weights[:-1]
             for weight in present:
                 weight.grad = 2 * (weight.detach() - goal.view(weight.shape)) + 0.1 * step
@@ -123,7 +140,9 @@ def test_an_optimizer_takes_every_argument_that_is_offered(name):
         "a number above 0": "0.5",
         "a number": "-0.8",
         "True or False": "False",
+        "a whole number from 1 on": "3",
         "two numbers, as 0.9,0.999": "0.5,0.6",
+        "three numbers, as 0.9,0.999,0.9999": "0.5,0.6,0.7",
     }
     texts = [f"{argument}={values[kind]}" for argument, (kind, _) in ARGUMENTS[name].items()]
     weight, optimizer = made(name, *texts)
@@ -180,10 +199,71 @@ def test_learning_rates_differ_between_groups():
         for rate in (0.1, 0.4)
     )
     optimizer = make_optimizer("AdamW", [slow, fast], {})
-    set_learning_rate(optimizer, 0.5)
+    set_learning_rates(optimizer, FALLING, 3)
 
     assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.2]
     assert used_rates(optimizer, 1)[-1].known == 0.2
+
+
+@pytest.mark.parametrize("name", ON_CUDA)
+def test_what_needs_a_gpu_is_refused_in_words_without_one(name):
+    with pytest.raises(OptionError, match=f'"{name}" needs an NVIDIA GPU, and none was found'):
+        refuse_missing_device(name, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("name", ON_CPU)
+def test_what_an_optimizer_remembers_is_as_much_as_the_table_says(name):
+    weights = [Parameter(torch.randn(shape)) for shape in ((16, 768), (768, 16))]
+    group = ParameterGroup(part="unet", parameters=weights, learning_rate=1e-3)
+    optimizer = make_optimizer(name, [group], {})
+    for weight in weights:
+        weight.grad = torch.randn_like(weight)
+    optimizer.step()
+    tensors = [value for kept in optimizer.state.values() for value in kept.values() if torch.is_tensor(value)]
+    found = sum(tensor.numel() * tensor.element_size() for tensor in tensors) / (2 * 16 * 768)
+
+    assert found == pytest.approx(KNOWN[name].state_bytes, rel=0.05, abs=0.3)
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULE_FREE))
+def test_schedule_free_weights_are_saved_at_their_average(name):
+    weight, optimizer = made(name)
+    steps(weight, optimizer, 20)
+    trained = weight.detach().clone()
+    assert set_training(optimizer, training=False)
+
+    assert not torch.equal(weight, trained)
+    set_training(optimizer, training=True)
+    torch.testing.assert_close(weight.detach(), trained)
+
+
+def test_a_class_of_ones_own_is_used_as_it_is():
+    weight, optimizer = made_of("torch.optim.ASGD", {"lambd": 0.0})
+    steps(weight, optimizer, 1)
+
+    assert type(optimizer).__name__ == "ASGD"
+    assert optimizer_name("torch.optim.ASGD", {"lambd": 0.0}) == "torch.optim.ASGD(lambd=0.0)"
+    with pytest.raises(OptionError, match="can't be made with optimizer_args"):
+        made_of("torch.optim.ASGD", {"nonsense": 1})
+    with pytest.raises(OptionError, match="needs the package nowhere"):
+        refuse_missing_device("nowhere.Optimizer", torch.device("cpu"))
+
+
+def test_d_adapted_adan_finds_the_size_of_its_steps_and_is_limited_in_it():
+    weight, optimizer = made("DAdaptAdan", "growth_rate=1.5", "d0=0.001")
+    steps(weight, optimizer, 5)
+    assert used_rates(optimizer, 5)[-1].known <= 0.001 * 1.5**5
+
+    weight, optimizer = made("DAdaptAdan")
+    steps(weight, optimizer, 100)
+    assert used_rates(optimizer, 100)[-1].known > 1e-4
+
+
+@pytest.mark.parametrize("name", ["Muon", "AdaMuon"])
+def test_what_moves_matrices_refuses_other_weights(name):
+    group = ParameterGroup(part="unet", parameters=[Parameter(torch.zeros(3))], learning_rate=0.02)
+    with pytest.raises(OptionError, match="moves matrices, and this network has weights that are none"):
+        make_optimizer(name, [group], {})
 
 
 def test_eight_bits_without_a_gpu_are_an_error_that_names_the_way_out():

@@ -63,6 +63,8 @@ def test_a_number_format_is_one_that_the_card_has(desk, on, device, precision, l
     ("options", "cure"),
     [
         ({"optimizer_type": "AdamW8bit"}, "Set optimizer_type=AdamW."),
+        ({"optimizer_type": "PagedAdamW32bit"}, "Set optimizer_type=AdamW."),
+        ({"optimizer_type": "PagedLion8bit"}, "Set optimizer_type=Lion."),
         ({"xformers": "true"}, "Take xformers out"),
     ],
 )
@@ -109,6 +111,7 @@ def test_findings_that_stop_come_first():
         ({"unet_lr": "1e-8"}, "hardly learns"),
         ({"unet_lr": "0.5"}, "noise or no number"),
         ({"optimizer_type": "Prodigy", "text_encoder_lr": "1e-4"}, "Set learning_rate=1"),
+        ({"optimizer_type": "ProdigyPlusScheduleFree", "unet_lr": "1e-4"}, "Set learning_rate=1"),
         ({"max_train_epochs": "1"}, "seldom enough to learn it"),
         ({"max_train_epochs": "900"}, "by heart"),
         ({"save_every_n_epochs": "11"}, "never comes"),
@@ -117,6 +120,12 @@ def test_findings_that_stop_come_first():
 )
 def test_what_is_probably_not_meant_is_a_warning(desk, options, words):
     assert desk.found(words, **options).level is Level.WARNING
+
+
+@pytest.mark.parametrize("optimizer", ["SGDNesterov", "Muon", "SGDScheduleFree"])
+def test_a_rate_that_an_optimizer_of_small_steps_wants_is_none_that_is_too_high(desk, optimizer):
+    found = desk.look(optimizer_type=optimizer, unet_lr="0.1").findings
+    assert not any("noise or no number" in finding.message for finding in found)
 
 
 def test_batches_of_several_sizes_want_linked_rates(desk):
@@ -230,6 +239,14 @@ def test_warnings_come_with_the_submission(desk):
 def test_what_is_done_already_is_not_looked_at(desk, monkeypatch):
     monkeypatch.setattr("train_tools.app.readings.is_trained", lambda paths: True)
     assert not any(finding.check == "rank" for finding in desk.look(network_dim="64").findings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_told"), [("algo=lokr", False), ("algo=full", False), ("algo=loha", True)]
+)
+def test_a_rank_is_not_too_high_where_it_is_no_width(desk, arguments, is_told):
+    findings = desk.look(network_module="lycoris.kohya", network_dim="10000", network_args=arguments).findings
+    assert any(finding.check == "rank" for finding in findings) is is_told
 
 
 def test_looking_changes_nothing(desk, tmp_path):

@@ -70,6 +70,13 @@ def test_sdnext_has_to_give_png_by_its_own_settings(tmp_path):
         assert Level.STOP not in found(webui, lora_folder=folder).values()
 
 
+def test_an_sdnext_that_leaves_traces_of_loras_is_told(tmp_path):
+    folder = str(tmp_path / "models" / "Lora")
+    with stand_in_webui(tmp_path, [POCKET], family=Family.SDNEXT, faults={"of_2025"}) as webui:
+        warnings = [each for each, level in found(webui, lora_folder=folder).items() if level is Level.WARNING]
+    assert len(warnings) == 1 and "traces of the LoRAs" in warnings[0]
+
+
 def test_a_webui_on_another_machine_wants_its_lora_folder_said(tmp_path):
     with stand_in_webui(tmp_path, [POCKET]) as webui:
         told = found(webui, lora_folder=str(tmp_path / "not mounted"))

@@ -223,12 +223,19 @@ class _Answers(BaseHTTPRequestHandler):
             "samples_format",
             "lora_add_hashes_to_infotext",
         ]
-        options: dict[str, Any] = dict.fromkeys(names)
-        if self.webui.family is Family.SDNEXT:
-            own_format = "jpg" if "own_format" in self.webui.faults else "png"
-            folders = {"ckpt_dir": "models/Stable-diffusion", "lora_dir": "models/Lora"}
-            options |= {"samples_format": own_format, "lora_fuse_diffusers": True, **folders}
-        self._json(options)
+        own = {"samples_format": "png", "ckpt_dir": "models/Stable-diffusion", "lora_dir": "models/Lora"}
+        if "own_format" in self.webui.faults:
+            del own["samples_format"]
+        self._json(own if self.webui.family is Family.SDNEXT else dict.fromkeys(names))
+
+    def get_sdapi_v1_options_info(self, _: Any) -> None:
+        """All that SD.Next has, where `options` lists only what was changed."""
+        defaults = {"sd_model_checkpoint": "", "samples_format": "jpg", "lora_fuse_native": True}
+        defaults |= {"CLIP_stop_at_last_layers": 1, "lora_add_hashes_to_infotext": False}
+        if "of_2025" in self.webui.faults:
+            del defaults["lora_fuse_native"]
+        described = {name: {"default": default} for name, default in defaults.items()}
+        self._only(Family.SDNEXT, {"options": described, "sections": []})
 
     def get_sdapi_v1_sd_models(self, _: Any) -> None:
         self._json(
@@ -362,7 +369,7 @@ class _Answers(BaseHTTPRequestHandler):
                 applied[name] = content
                 image = image + self._effect(content, float(weight), size)
         image = image + webui.traces
-        if webui.family is Family.SDNEXT and body["override_settings"].get("lora_fuse_diffusers", True):
+        if webui.family is Family.SDNEXT and body["override_settings"].get("lora_fuse_native", True):
             webui.traces += len(applied)
         pixels = np.clip(image, 0, 255).astype(np.uint8)
         pixels = np.zeros_like(pixels) if "black" in faults else pixels
@@ -414,7 +421,8 @@ class _Answers(BaseHTTPRequestHandler):
         parts += [f"CFG scale: {body['cfg_scale']}", f"Seed: {seed}", f"Size: {size[0]}x{size[1]}"]
         parts += [f"Model hash: {model_hash}"] if model_hash else []
         parts += [f"Model: {model.stem}"]
-        parts += [f"Clip skip: {clip_skip}"] if clip_skip > 1 else []
+        skip_name = "CLiP-skip" if family is Family.SDNEXT else "Clip skip"
+        parts += [f"{skip_name}: {clip_skip}"] if clip_skip > 1 else []
         if "lora_of_its_own" in faults:
             hashes["theirs"] = "0123456789ab"
         if hashes and "no_hashing" not in faults:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from tensorboardX import SummaryWriter
 
+from sd_contract.attempt import Attempt
+from sd_contract.events import AttemptStarted, EventLog, Validated
 from train_tools.model.checkpoint import Checkpoint
 from train_tools.model.score import Unscored
+from train_tools.scoring.loss_curves import validation_losses
 from train_tools.scoring.measured import Measured, Measurement
 from train_tools.scoring.scorer import Subject
 from train_tools.scoring.scorers import validation
@@ -43,6 +46,24 @@ def test_a_torn_file_is_read_as_far_as_it_goes(curves):
     (file,) = curves.rglob("*tfevents*")
     file.write_bytes(file.read_bytes()[:-5])
     assert validation.score(subject(curves, 4)).value in (0.25, 0.125)
+
+
+def test_what_the_bundled_trainer_tells_counts_and_what_was_trained_anew_replaces_it(tmp_path):
+    for number, told in (
+        ("001", [AttemptStarted(), Validated(10, 1, 0.5, True), Validated(20, 2, 9.0, True)]),
+        ("002", [AttemptStarted(10), Validated(20, 2, 0.25, True)]),
+    ):
+        attempt = Attempt(tmp_path / "attempts" / number)
+        attempt.folder.mkdir(parents=True)
+        log = EventLog(attempt.events)
+        for event in told:
+            log.emit(event)
+        log.close()
+
+    assert [validation.score(subject(tmp_path, epoch)).value for epoch in (1, 2, 3)] == [0.5, 0.25, 0.25]
+    assert validation.score(subject(tmp_path, 2)).evidence == "Validation loss 0.2500 at step 20."
+    assert isinstance(validation.score(subject(tmp_path, 0)), Unscored)
+    assert validation_losses(tmp_path) == {10: 0.5, 20: 0.25}
 
 
 def test_without_validation_it_is_said(tmp_path):

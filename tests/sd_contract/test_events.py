@@ -7,7 +7,7 @@ def test_every_event_reads_back_as_it_was_written():
     examples = [StepDone(step=1, total_steps=2, loss=0.5), PhaseStarted("кэш"), Warned('a "quote"\nand a line')]
 
     assert [from_line(to_line(event)) for event in examples] == examples
-    assert len(get_args(Event)) == 7
+    assert len(get_args(Event)) == 8
 
 
 def test_an_event_of_a_newer_version_is_skipped():

@@ -189,6 +189,20 @@ def waiting(app: App, *titles: str) -> list[int]:
     )
 
 
+def test_jobs_of_some_states_are_listed_alone(api: httpx.Client, app: App) -> None:
+    first, second = app.jobs.queue.add(
+        [NewJob(kind="train", title=name, folder=f"states/{name}") for name in ("a", "b")]
+    )
+    app.jobs.cancel(second)
+
+    def listed(query: str) -> list[int]:
+        return [job["id"] for job in api.get(f"/jobs?{query}").json()["jobs"]]
+
+    assert listed("state=cancelled") == [second]
+    assert listed("state=queued&state=cancelled") == [first, second]
+    assert api.get("/jobs?state=asleep").status_code == 422
+
+
 def test_waiting_jobs_are_moved_and_told_their_places(api: httpx.Client, app: App) -> None:
     a, b, c = waiting(app, "a", "b", "c")
     assert api.post(f"/jobs/{c}/move", json={"before": a}).json()["place"] == 1

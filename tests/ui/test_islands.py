@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from train_tools.app import open_app
 from train_tools.ui.page import STATIC
 from train_tools.ui.screens import SCREENS
 
@@ -60,3 +61,13 @@ def test_the_page_and_its_addresses_know_the_same_screens() -> None:
     told = re.search(r"SCREENS = (\[.*?\]);", place)
     assert told is not None
     assert tuple(json.loads(told[1])) == SCREENS
+
+
+def test_every_setting_has_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAIN_TOOLS_STATE", str(tmp_path / "state"))
+    app = open_app(tmp_path / "outputs")
+    settings = app.settings.all()
+    app.jobs.queue.close()
+    wanted = {f"settings.of.{each.key}.{what}" for each in settings for what in ("name", "help", *each.choices)}
+    wanted |= {f"settings.of.{each.key.split('.')[0]}.title" for each in settings if "." in each.key}
+    assert wanted - set(keys(CATALOGUES["en"])) == set()

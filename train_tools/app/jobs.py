@@ -64,8 +64,8 @@ class Jobs:
         queue: Queue = self._queues.queue
         return queue
 
-    def all(self, limit: int = 200, offset: int = 0) -> list[Job]:
-        return self.queue.jobs(limit=limit, offset=offset)
+    def all(self, limit: int = 200, offset: int = 0, states: Sequence[JobState] = tuple(JobState)) -> list[Job]:
+        return self.queue.jobs(states=states, limit=limit, offset=offset)
 
     def get(self, id_: int) -> Job:
         return self.queue.get(id_)

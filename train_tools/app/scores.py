@@ -38,7 +38,7 @@ from train_tools.scoring import votes
 from train_tools.scoring.galleries import not_seen
 from train_tools.scoring.kind import KIND, score_job
 from train_tools.scoring.lookers import lookers_of
-from train_tools.scoring.loss_curves import images_of_a_step, loss_curve
+from train_tools.scoring.loss_curves import images_of_a_step, loss_curve, validation_curve
 from train_tools.scoring.main_effects import RunOfGrid, main_effects
 from train_tools.scoring.measured import Measured, Measurement, kept
 from train_tools.scoring.registry import chosen_scorers
@@ -250,6 +250,7 @@ def _curve(run: RunPaths) -> LossCurve:
         label=record.label,
         varied=record.run.varied,
         points=loss_curve(run.folder, options),
+        validation=validation_curve(run.folder, options),
         checkpoints=tuple(
             (float(each.step * images_of_a_step(options)), each.name) for each in checkpoints_of(run)
         ),

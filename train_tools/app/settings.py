@@ -15,7 +15,7 @@ from train_tools.machine.awake import can_keep_awake
 from train_tools.machine.notification import notification
 from train_tools.machine.program import run
 from train_tools.model.paths import OutputsPaths
-from train_tools.model.settings import CopySettings, Setting, UserSettings, WebhookState
+from train_tools.model.settings import CopySettings, Setting, SettingKind, UserSettings, WebhookState
 from train_tools.settings.record import (
     change_settings,
     listed,
@@ -62,6 +62,7 @@ class Settings:
         )
         address = Setting(
             key=WEBHOOK,
+            kind=SettingKind.SECRET,
             value=webhook.shown,
             default="",
             allowed="an address with http:// or https://",
@@ -91,6 +92,7 @@ class Settings:
         host = self._secrets.caption_key_host
         return Setting(
             key=CAPTION_KEY,
+            kind=SettingKind.SECRET,
             value=f"set by {CAPTION_KEY_VARIABLE}" if here else f"kept for {host}" if host else "",
             default="",
             allowed="a text",
@@ -103,6 +105,7 @@ class Settings:
         host = self._secrets.webui_password_host
         return Setting(
             key=WEBUI_PASSWORD,
+            kind=SettingKind.SECRET,
             value=f"set by {WEBUI_PASSWORD_VARIABLE}" if here else f"kept for {host}" if host else "",
             default="",
             allowed="a text",
@@ -142,9 +145,9 @@ class Settings:
         if values:
             self.change(values)
         if CAPTION_KEY in assignments:
-            self._secrets.set_caption_key(assignments[CAPTION_KEY].strip(), self.read().captions.endpoint)
+            self.set_caption_key(assignments[CAPTION_KEY])
         if WEBUI_PASSWORD in assignments:
-            self._secrets.set_webui_password(assignments[WEBUI_PASSWORD].strip("\r\n"), self.read().webui.url)
+            self.set_webui_password(assignments[WEBUI_PASSWORD])
         if address is not None:
             self._secrets.set_webhook(checked)
 
@@ -156,6 +159,14 @@ class Settings:
         """Keeps the webhook's address for this user on this machine; None or "" forgets it."""
         self._secrets.set_webhook(checked_address(address) if address else None)
         return self.webhook
+
+    def set_caption_key(self, key: str) -> None:
+        """Keeps the key of the program that describes pictures, for the one that is set now; "" forgets it."""
+        self._secrets.set_caption_key(key.strip(), self.read().captions.endpoint)
+
+    def set_webui_password(self, password: str) -> None:
+        """Keeps the WebUI's password, for the WebUI that is set now; "" forgets it."""
+        self._secrets.set_webui_password(password.strip("\r\n"), self.read().webui.url)
 
     def try_news(self) -> tuple[str, ...]:
         """Sends a message by each way that is open, now and once, and says what came of it."""

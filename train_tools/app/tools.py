@@ -9,13 +9,14 @@ from train_tools.app.jobs import Jobs
 from train_tools.errors import AlreadyExistsError, NotFoundError, OptionValueError
 from train_tools.files import storage_error, unused
 from train_tools.model.job import Job
-from train_tools.model.lora_tool import LoraFacts, ToolWish
+from train_tools.model.lora_tool import LoraFacts, ToolPlan, ToolWish
 from train_tools.model.names import checked_name
 from train_tools.model.paths import OutputsPaths
 from train_tools.tools.chart import chart_of
-from train_tools.tools.command_lines import call_for
+from train_tools.tools.command_lines import ToolCall, call_for
 from train_tools.tools.inspection import inspect_lora
 from train_tools.tools.kind import tool_job
+from train_tools.tools.sizes import about_bytes
 
 SUFFIX = ".safetensors"
 
@@ -31,15 +32,8 @@ class LoraTools:
         """Queues the making of the file `output`. Raises NotFoundError when a file is missing that it is made of,
         AlreadyExistsError when `output` is there and not to be replaced, OptionValueError for a wish that makes no
         sense."""
-        call = call_for(wish)
-        missing = [path for path in call.inputs if not path.exists()]
-        if missing:
-            raise NotFoundError(f"{missing[0]} does not exist. Name files on this machine.")
         output = output.expanduser().absolute()
-        if output.suffix.lower() != SUFFIX:
-            raise OptionValueError(f"{output.name} can't be written: name a file that ends in {SUFFIX}.")
-        if output.resolve() in {path.resolve() for path in call.inputs}:
-            raise OptionValueError(f"{output} is one of the files that are read. Choose another name.")
+        call = _checked(call_for(wish), output)
         if output.exists() and not replace:
             raise AlreadyExistsError(
                 f"{output} is there already. Choose another name, or say that it may be replaced."
@@ -47,6 +41,13 @@ class LoraTools:
         job = tool_job(self._new_folder(call.name), call, output, f"{output.name}: {call.name}")
         (id_,) = self._jobs.queue.add([job])
         return self._jobs.get(id_)
+
+    def plan(self, wish: ToolWish, output: Path) -> ToolPlan:
+        """What the wish would write, by the headers of what it is made of. Raises what `start` raises, but for a
+        file that is there, and CheckpointError for one that can't be read."""
+        output = output.expanduser().absolute()
+        _checked(call_for(wish), output)
+        return ToolPlan(file=output, about_bytes=about_bytes(wish), is_there=output.exists())
 
     def place(self, name: str) -> Path:
         """The file of a name among the LoRAs of the outputs folder. Raises NameNotAllowedError."""
@@ -69,3 +70,14 @@ class LoraTools:
         except OSError as error:
             raise storage_error(folder, error) from error
         return folder.relative_to(self._outputs.folder).as_posix()
+
+
+def _checked(call: ToolCall, output: Path) -> ToolCall:
+    missing = [path for path in call.inputs if not path.exists()]
+    if missing:
+        raise NotFoundError(f"{missing[0]} does not exist. Name files on this machine.")
+    if output.suffix.lower() != SUFFIX:
+        raise OptionValueError(f"{output.name} can't be written: name a file that ends in {SUFFIX}.")
+    if output.resolve() in {path.resolve() for path in call.inputs}:
+        raise OptionValueError(f"{output} is one of the files that are read. Choose another name.")
+    return call

@@ -233,6 +233,8 @@ def _runs_code(table: OptionTable, option: str, value: Any) -> str:
         return "states of other trainers hold pickles, which run code; Train Tools goes on from its own by itself"
     if known is not None and known.allows(text):
         return ""
+    if option in table and text in (*table[option].spec.choices, *table[option].spec.aliases):
+        return ""
     if option == "network_module" and text and not text.startswith(OTHER_NETWORKS):
         return "it names code that would be run"
     if (option == "optimizer_type" and "." in text) or (option == "lr_scheduler_type" and text):

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sd_contract.datasets import CollectedDataset, DatasetConfig, DatasetItem, Subset, collected_from
+from sd_contract.datasets import CollectedDataset, DatasetConfig, DatasetItem, Subset, divided
 from sd_contract.datasets import Dataset as TrainedDataset
 from sd_contract.datasets.description import dataset_defaults, refuse_what_excludes, subset_defaults
 from sd_contract.errors import ContractError, DatasetError
@@ -75,9 +75,10 @@ def _collected_once(content: str, trained: TrainedDataset, of: _Uncompared) -> C
     by_folder = {subset.image_dir: subset for subset in trained.subsets}
     try:
         items = [_item(image, by_folder[image.parent], trained) for image in images]
+        (found,) = divided([(trained, items)]).training
     except DatasetError as error:
         raise DatasetNotUsableError(str(error)) from error
-    return collected_from(trained, items)
+    return found
 
 
 def _item(image: Path, subset: Subset, trained: TrainedDataset) -> DatasetItem:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sd_contract.options.known_optimizers import KNOWN
 from train_tools.options.bundled import bundled_options
 
 LEAST_RANK = 4
@@ -53,13 +54,13 @@ def checkpointed_gradients(options: Options) -> MemoryStep | None:
 
 
 def eight_bit_optimizer(options: Options) -> MemoryStep | None:
-    """Only AdamW has an 8-bit brother in the bundled trainer."""
     older_spellings = _value("use_8bit_adam", options) or _value("use_lion_optimizer", options)
-    if _value("optimizer_type", options) != "AdamW" or older_spellings:
+    name = str(_value("optimizer_type", options))
+    if f"{name}8bit" not in KNOWN or older_spellings:
         return None
     return MemoryStep(
-        says="the 8-bit AdamW, which keeps its averages in a quarter of the memory",
-        changes={"optimizer_type": "AdamW8bit"},
+        says=f"the 8-bit {name}, which keeps its averages in a quarter of the memory",
+        changes={"optimizer_type": f"{name}8bit"},
     )
 
 

@@ -155,9 +155,11 @@ def _lever(options: Options, estimate: MemoryEstimate, base_model: Path, engine:
 def _levers(options: Options, device: Device) -> Iterable[tuple[str, Options]]:
     for step in LADDER:
         found = step(options)
-        if found is not None and (device == "cuda" or found.changes.get("optimizer_type") != "AdamW8bit"):
+        if found is not None and (device == "cuda" or "optimizer_type" not in found.changes):
             yield found.says, found.changes
     if bytes_of_format(options.get("mixed_precision")) == FULL:
         yield "mixed_precision bf16: the base model in half as many bytes", {"mixed_precision": "bf16"}
+    elif not (options.get("fp8_base") or options.get("fp8_base_unet")):
+        yield "fp8_base: the base model's layers in half as many bytes again", {"fp8_base": True}
     if not options.get("network_train_unet_only") and not options.get("network_train_text_encoder_only"):
         yield "leave the text encoder as it is (network_train_unet_only)", {"network_train_unet_only": True}

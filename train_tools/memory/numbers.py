@@ -5,32 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sd_contract.options.known_optimizers import ALIASES, KNOWN
+
 FULL = 4
-STATES: Mapping[str, float] = {
-    "adamw": 8,
-    "adam": 8,
-    "adamw8bit": 2,
-    "pagedadamw": 8,
-    "pagedadamw8bit": 2,
-    "pagedadamw32bit": 8,
-    "adamwschedulefree": 8,
-    "lion": 4,
-    "lion8bit": 1,
-    "pagedlion8bit": 1,
-    "sgdnesterov": 4,
-    "sgdnesterov8bit": 1,
-    "adafactor": 0.5,
-    "prodigy": 16,
-    "dadaptation": 12,
-    "dadaptadam": 12,
-    "dadaptadagrad": 16,
-    "dadaptlion": 8,
-    "dadaptsgd": 12,
-}
+STATES: Mapping[str, float] = {name.lower(): known.state_bytes for name, known in KNOWN.items()}
 """Bytes an optimizer remembers of each weight: two averages in float32 are 8 (Adam: Kingma & Ba, arXiv 1412.6980),
 one is 4 (Lion: Chen et al., arXiv 2302.06675), 8-bit ones a quarter (Dettmers et al., arXiv 2110.02861); AdaFactor
-keeps sums of rows and columns (Shazeer & Stern, arXiv 1804.04235). The others by what pytorch_optimizer's classes
-keep."""
+keeps sums of rows and columns (Shazeer & Stern, arXiv 1804.04235)."""
 UNKNOWN_STATES = 8.0
 
 
@@ -45,5 +26,5 @@ def state_bytes(options: Mapping[str, Any]) -> float:
         return STATES["adamw8bit"]
     if options.get("use_lion_optimizer"):
         return STATES["lion"]
-    name = str(options.get("optimizer_type") or "AdamW").rpartition(".")[2].lower()
-    return STATES.get(name, UNKNOWN_STATES)
+    name = str(options.get("optimizer_type") or "AdamW")
+    return STATES.get(ALIASES.get(name, name).rpartition(".")[2].lower(), UNKNOWN_STATES)

@@ -55,13 +55,14 @@ class Sizes:
 
     @property
     def unet_bytes(self) -> int:
-        """fp8_base is a checkout's way to keep the U-Net in one byte a number."""
+        """fp8_base keeps the layers in one byte a number; the rest is little."""
         number = 1 if self.options.get("fp8_base") or self.options.get("fp8_base_unet") else self._number
         return self._numbers_in(UNET) * number
 
     @property
     def text_bytes(self) -> int:
-        return self._numbers_in(TEXT) * self._number
+        kept_small = self.options.get("fp8_base") and not self.options.get("fp8_base_unet")
+        return self._numbers_in(TEXT) * (1 if kept_small else self._number)
 
     @property
     def vae_bytes(self) -> int:
@@ -109,7 +110,8 @@ class Sizes:
     @property
     def state_bytes(self) -> int:
         scale = self._lora_number / FULL
-        return int(self._weights * state_bytes(self.options) * scale)
+        average = FULL if self.options.get("ema_decay") else 0
+        return int(self._weights * (state_bytes(self.options) * scale + average))
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -216,8 +218,7 @@ class Sizes:
         if self.options.get(other):
             return False
         rate = self.options.get("text_encoder_lr" if part == "text_encoder" else "unet_lr")
-        first = next(iter(rate), None) if isinstance(rate, list | tuple) else rate
-        return first != 0
+        return any(rate) if isinstance(rate, list | tuple) and rate else rate != 0
 
 
 def inspected(path: Path) -> BaseModel:

@@ -60,6 +60,17 @@ ToolWish = MergeWish | ResizeWish | ExtractWish | ConvertWish
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolPlan:
+    """What a wish would write."""
+
+    file: Path
+    about_bytes: int
+    """At most, where what the files hold decides how much is kept."""
+    is_there: bool
+    """It would have to be replaced."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BlockFacts:
     """What the layers of one block do together: `norm` is the length of all their changes as one."""
 

@@ -160,6 +160,8 @@ class LossCurve:
     """What the grid varies, as this run has it."""
     points: tuple[tuple[float, float], ...]
     """(images seen, mean loss since the point before)."""
+    validation: tuple[tuple[float, float], ...] = ()
+    """(images seen, loss on those that are not trained on)."""
     checkpoints: tuple[tuple[float, str], ...] = ()
     """(images seen, name) of each checkpoint that is there."""
 

@@ -158,16 +158,33 @@ class UserSettings:
     page: PageSettings = field(default_factory=PageSettings)
 
 
+class SettingKind(StrEnum):
+    """What a form lets people do with a setting."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    SWITCH = "switch"
+    CHOICE = "choice"
+    CHOICES = "choices"
+    TEXTS = "texts"
+    FOLDER = "folder"
+    FOLDERS = "folders"
+    SECRET = "secret"
+    """Goes in and never comes out."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """One setting as people see it."""
 
     key: str
     """`table.name`"""
+    kind: SettingKind
     value: object
     default: object
     allowed: str
     """In words."""
+    choices: tuple[str, ...] = ()
     help: str
 
 

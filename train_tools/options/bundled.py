@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -44,9 +45,9 @@ def _option(spec: OptionSpec) -> Option:
         facts["refusal"] = CHOSEN_BY_THE_APP
     if spec.name in NO_DIFFERENCE:
         facts["decides_result"] = False
-    if spec.name == "optimizer_type":
-        facts |= {"danger": Danger.NONE, "code": None}  # one of its choices, none of which is another's code
-    return option_of(spec, **facts)
+    if spec.classes:  # from the app only known names, none of which is another's code
+        facts |= {"danger": Danger.NONE, "code": None}
+    return option_of(replace(spec, classes=False), **facts)
 
 
 def _unknown(name: str) -> str:

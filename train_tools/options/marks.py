@@ -92,16 +92,15 @@ REFUSALS: Mapping[str, str] = {
 }
 """Why a user can't set an option; of secrets see `refusal_of`."""
 
-_NO_EMA = (
-    "no running average of the weights (EMA) is kept: a LoRA is trained in so few steps that it hardly differs. "
-    "Save more checkpoints and compare them instead"
-)
+_EMA = "the bundled trainer keeps a running average of the LoRA (EMA) with ema_decay, 0.99 for example"
 _NO_WHOLE_MODEL = (
     "whole models are not trained here (full DreamBooth, fine-tuning), only LoRAs: these need a tenth of the "
     "memory and can be merged into a model afterwards"
 )
 NOT_OFFERED: Mapping[str, str] = {
-    **dict.fromkeys(("ema", "use_ema", "ema_decay", "ema_unet", "ema_model", "use_ema_for_unet"), _NO_EMA),
+    "blocks_to_swap": "an SD U-Net has few blocks of unequal size, so swapping them frees little; fp8_base and "
+    "gradient_checkpointing save more",
+    **dict.fromkeys(("ema", "use_ema", "ema_unet", "ema_model", "use_ema_for_unet"), _EMA),
     **dict.fromkeys(
         (
             "dreambooth",

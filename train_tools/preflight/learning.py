@@ -12,6 +12,8 @@ LEARNING_RATE = "learning rate"
 RATES = ("learning_rate", "unet_lr", "text_encoder_lr")
 SELF_TUNING = ("prodigy", "dadapt")
 """Beginnings of the names of optimizers that find the rate themselves, and take the number as a factor."""
+LARGE_STEPS = ("sgd", "adadelta", "muon", "lamb")
+"""Beginnings of the names of those that want rates a hundred times as high as the others."""
 LOW, HIGH = 1e-6, 1e-2
 FACTOR = 0.1
 """A factor below is a rate that was left standing."""
@@ -47,7 +49,7 @@ def _rate(candidate: Candidate) -> Iterator[Finding]:
         yield candidate.finds(
             LEARNING_RATE, Level.WARNING, f"A learning rate of {rate:g} hardly learns.", "1e-4 is usual."
         )
-    elif not finds_itself and rate > HIGH:
+    elif not finds_itself and rate > HIGH and not optimizer.casefold().startswith(LARGE_STEPS):
         yield candidate.finds(
             LEARNING_RATE,
             Level.WARNING,

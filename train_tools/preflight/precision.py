@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from train_tools.model.device import Device, DeviceKind
@@ -10,6 +11,9 @@ from train_tools.preflight.prospect import Candidate, Prospect
 
 PRECISION, DEVICE = "precision", "device"
 COMPILED = ("torch_compile", "dynamo_backend")
+OF_BITSANDBYTES = ("8bit", "paged", "32bit")
+"""Parts of the names of optimizers that only graphics cards can run."""
+OF_BITSANDBYTES_ALONE = re.compile("|".join(OF_BITSANDBYTES), re.IGNORECASE)
 NOT_COMPILED = (None, False, "", "no")
 
 
@@ -60,8 +64,8 @@ def _what_needs_cuda(candidate: Candidate, device: Device) -> Iterator[Finding]:
     if device.kind is not DeviceKind.CPU:
         return
     optimizer = str(candidate.value("optimizer_type") or "")
-    if candidate.value("use_8bit_adam") or "8bit" in optimizer.casefold():
-        plain = optimizer.replace("8bit", "") or "AdamW"
+    if candidate.value("use_8bit_adam") or any(sign in optimizer.casefold() for sign in OF_BITSANDBYTES):
+        plain = OF_BITSANDBYTES_ALONE.sub("", optimizer.rpartition(".")[2]) or "AdamW"
         yield candidate.finds(
             DEVICE,
             Level.STOP,

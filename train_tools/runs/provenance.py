@@ -23,6 +23,7 @@ PACKAGES = (
     "huggingface-hub",
     "numpy",
     "pillow",
+    "prodigy-plus-schedule-free",
     "pytorch-optimizer",
     "safetensors",
     "tokenizers",

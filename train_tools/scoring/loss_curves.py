@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from sd_contract.attempt import Attempt
-from sd_contract.events import AttemptStarted, StepDone, Tail
+from sd_contract.events import AttemptStarted, StepDone, Tail, Validated
 from train_tools.jobs.kind import attempts_in
 
 MOST_POINTS = 200
@@ -20,8 +21,25 @@ def images_of_a_step(options: Mapping[str, Any]) -> int:
     return int(options.get("train_batch_size") or 1) * int(options.get("gradient_accumulation_steps") or 1)
 
 
+@dataclass(frozen=True)
+class Losses:
+    """The losses of a run's steps, and those on images that were not trained on, each by step."""
+
+    steps: Mapping[int, float]
+    validation: Mapping[int, float]
+
+
 def losses_of(run: Path) -> Mapping[int, float]:
     """The loss of each step of a run's folder. What a later attempt trained anew replaces what was told before."""
+    return _told_by(run).steps
+
+
+def validation_losses(run: Path) -> Mapping[int, float]:
+    """The same on images that were not trained on, at the steps where that was measured."""
+    return _told_by(run).validation
+
+
+def _told_by(run: Path) -> Losses:
     files = [Attempt(attempt.folder).events for attempt in attempts_in(run)]
     return _losses_in(tuple((file, *_edition(file)) for file in files))
 
@@ -35,16 +53,27 @@ def _edition(file: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=512)
-def _losses_in(events: tuple[tuple[Path, int, int], ...]) -> Mapping[int, float]:
+def _losses_in(events: tuple[tuple[Path, int, int], ...]) -> Losses:
     """Of files as they were at a time and a size: those of runs that have ended are read once."""
-    losses: dict[int, float] = {}
+    steps: dict[int, float] = {}
+    validation: dict[int, float] = {}
     for file, *_ in events:
         for event in Tail(file).events():
-            if isinstance(event, AttemptStarted):
-                losses = {step: loss for step, loss in losses.items() if step <= event.from_step}
-            elif isinstance(event, StepDone) and event.loss is not None:
-                losses[event.step] = event.loss
-    return losses
+            match event:
+                case AttemptStarted(done):
+                    steps = {step: loss for step, loss in steps.items() if step <= done}
+                    validation = {step: loss for step, loss in validation.items() if step <= done}
+                case StepDone() if event.loss is not None:
+                    steps[event.step] = event.loss
+                case Validated():
+                    validation[event.step] = event.loss
+    return Losses(steps, validation)
+
+
+def validation_curve(run: Path, options: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+    """(images seen, loss on those that were not trained on) of a run's folder, oldest first."""
+    images = images_of_a_step(options)
+    return tuple((float(step * images), loss) for step, loss in sorted(validation_losses(run).items()))
 
 
 def loss_curve(

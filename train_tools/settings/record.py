@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from train_tools.errors import OptionValueError, StorageError
 from train_tools.files import storage_error, write_text
-from train_tools.model.settings import Occasion, Setting, UserSettings, WhichCheckpoints
+from train_tools.model.settings import Occasion, Setting, SettingKind, UserSettings, WhichCheckpoints
 from train_tools.settings.toml_lines import inline, line_of, with_value
 
 FORMAT = 1
@@ -40,6 +40,7 @@ HELP: Mapping[str, str] = {
     "page.folders": "where the page may pick paths, besides your home, the outputs and the base models",
 }
 """Every setting in the order they are shown, with what it does."""
+FOLDERS = ("copies.folder", "models.folders", "webui.lora_folder", "page.folders")
 
 _HEAD = f"""\
 # What Train Tools does after a training and by night, for all projects of this folder.
@@ -97,9 +98,11 @@ def listed(settings: UserSettings) -> tuple[Setting, ...]:
     return tuple(
         Setting(
             key=key,
+            kind=_form_of(key),
             value=_plain(_value_of(settings, key)),
             default=_plain(_value_of(defaults, key)),
             allowed=_kind(key).allowed,
+            choices=_kind(key).choices,
             help=help_,
         )
         for key, help_ in HELP.items()
@@ -125,12 +128,14 @@ def no_such_setting(key: str, there_are: Collection[str]) -> OptionValueError:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A type of setting: what is allowed in words, our value of a TOML value (None = not allowed), the TOML value
-    of a typed text."""
+    """A type of setting: its form, what is allowed in words, our value of a TOML value (None = not allowed), the
+    TOML value of a typed text."""
 
+    form: SettingKind
     allowed: str
     made: Callable[[Any], Any]
     parse: Callable[[str], Any]
+    choices: tuple[str, ...] = ()
 
 
 def _choices(kind: type[E]) -> str:
@@ -138,7 +143,13 @@ def _choices(kind: type[E]) -> str:
 
 
 def _one_of(kind: type[E]) -> _Kind:
-    return _Kind(f"one of {_choices(kind)}", lambda value: kind(value) if value in list(kind) else None, str)
+    return _Kind(
+        SettingKind.CHOICE,
+        f"one of {_choices(kind)}",
+        lambda value: kind(value) if value in list(kind) else None,
+        str,
+        tuple(kind),
+    )
 
 
 def _some_of(kind: type[E]) -> _Kind:
@@ -147,9 +158,11 @@ def _some_of(kind: type[E]) -> _Kind:
         return tuple(dict.fromkeys(kind(item) for item in value)) if fits else None
 
     return _Kind(
+        SettingKind.CHOICES,
         f"a list of {_choices(kind)}",
         made,
         lambda text: [item.strip() for item in text.split(",") if item.strip()],
+        tuple(kind),
     )
 
 
@@ -173,13 +186,17 @@ def _items_typed(text: str) -> list[str]:
 
 _TRUTHS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 _KINDS: Mapping[str, _Kind] = {
-    "str": _Kind("a text in quotes", lambda value: value if isinstance(value, str) else None, str),
+    "str": _Kind(
+        SettingKind.TEXT, "a text in quotes", lambda value: value if isinstance(value, str) else None, str
+    ),
     "int": _Kind(
+        SettingKind.NUMBER,
         "a whole number",
         lambda value: value if isinstance(value, int) and not isinstance(value, bool) else None,
         _whole_number,
     ),
     "bool": _Kind(
+        SettingKind.SWITCH,
         "true or false",
         lambda value: value if isinstance(value, bool) else None,
         lambda text: _TRUTHS.get(text.lower(), text),
@@ -187,6 +204,7 @@ _KINDS: Mapping[str, _Kind] = {
     "WhichCheckpoints": _one_of(WhichCheckpoints),
     "tuple[Occasion, ...]": _some_of(Occasion),
     "tuple[str, ...]": _Kind(
+        SettingKind.TEXTS,
         "a list of texts in quotes",
         lambda value: tuple(dict.fromkeys(value)) if _are_texts(value) else None,
         _items_typed,
@@ -200,6 +218,13 @@ def _kind(key: str) -> _Kind:
     table, name = _parts(key)
     types = {field.name: str(field.type) for field in fields(getattr(UserSettings(), table))}
     return _KINDS[types[name]]
+
+
+def _form_of(key: str) -> SettingKind:
+    form = _kind(key).form
+    if key not in FOLDERS:
+        return form
+    return SettingKind.FOLDERS if form is SettingKind.TEXTS else SettingKind.FOLDER
 
 
 def _with(settings: UserSettings, key: str, value: Any) -> UserSettings:

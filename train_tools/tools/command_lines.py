@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sd_contract.loras.blocks import block_weights
 from train_tools.errors import OptionValueError
 from train_tools.model.lora_tool import ConvertWish, ExtractWish, MergeWish, ResizeWish, ToolWish
 
@@ -44,6 +45,8 @@ def _merge(wish: MergeWish) -> ToolCall:
             raise OptionValueError(
                 f"There are {len(given)} {what} for {len(wish.models)} LoRAs. Give one for each, or none."
             )
+    for weights in wish.blocks:
+        block_weights(_listed(weights))
     if wish.into and wish.rank is not None:
         raise OptionValueError("A base model has no rank: give --rank or --into, and not both.")
     models = [_absolute(model) for model in wish.models]

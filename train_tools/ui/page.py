@@ -32,7 +32,6 @@ def mount_page(server: FastAPI, app: App) -> None:
 
     from train_tools.ui.shell import build_shell
     from train_tools.ui.theme import theme
-    from train_tools.ui.words import catalogues
 
     server.mount(f"{PREFIX}/islands", StaticFiles(directory=STATIC), name="islands")
     gr.mount_gradio_app(
@@ -47,7 +46,6 @@ def mount_page(server: FastAPI, app: App) -> None:
         mcp_server=False,
         pwa=False,
         theme=theme(),
-        i18n=catalogues(),
         head=HEAD,
     )
     server.add_middleware(Surface, prefix=PREFIX, ours=("islands/", "api/v1/"))

@@ -10,5 +10,7 @@ ISLANDS = {
     "train": "tt-train",
     "queue": "tt-queue",
     "checkpoints": "tt-checkpoints",
+    "tools": "tt-tools",
+    "settings": "tt-settings",
 }
 """Screens that one element fills; also to be had without the shell, at `alone/<screen>`."""

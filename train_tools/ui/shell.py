@@ -15,6 +15,5 @@ def build_shell(app: App) -> gr.Blocks:
         island("tt-bar")
         for screen in SCREENS:
             with gr.Column(elem_id=f"screen-{screen}", elem_classes="tt-screen"):
-                if screen in ISLANDS:
-                    island(ISLANDS[screen])
+                island(ISLANDS[screen])
     return shell

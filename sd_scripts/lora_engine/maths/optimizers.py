@@ -1,6 +1,5 @@
-"""Optimizers by the names that sd-scripts gives them, and by the names of their arguments there.
-
-What torch, transformers and bitsandbytes lack comes from pytorch_optimizer (doc/decisions/0004-optimizers.md)."""
+"""Optimizers at work: made as `sd_contract.options.known_optimizers` says, given their rates, taken up from
+states."""
 
 from __future__ import annotations
 
@@ -15,7 +14,9 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
+from lora_engine.maths.schedules import Course
 from sd_contract.errors import OptionError
+from sd_contract.options.known_optimizers import KNOWN, KnownOptimizer
 from sd_contract.tensors.tensor_names import Part
 
 
@@ -30,102 +31,76 @@ class ParameterGroup:
     """What kohya's groups that are in it are called: "unet", "unet_block3 plus"."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Where an optimizer's class is, what it is given unless told otherwise, and what it calls the arguments whose
-    names differ from those of the package that sd-scripts uses."""
-
-    module: str
-    name: str
-    defaults: Mapping[str, Any]
-    renamed: Mapping[str, str]
-    needs_cuda: bool = False
-
-    def load(self) -> Callable[..., Optimizer]:
-        """The class. OptionError when its package is not installed."""
-        try:
-            found: Callable[..., Optimizer] = getattr(import_module(self.module), self.name)
-        except ImportError as error:
-            package = self.module.partition(".")[0]
-            raise OptionError(
-                f"optimizer {self.name} needs the package {package}, which can't be loaded ({error}). "
-                'Install it, or use optimizer_type = "AdamW".'
-            ) from error
-        return found
-
-    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        return {**self.defaults, **{self.renamed.get(name, name): value for name, value in given.items()}}
-
-
-def _recipe(module: str, name: str, *, needs_cuda: bool = False, **defaults: Any) -> Recipe:
-    return Recipe(module=module, name=name, defaults=defaults, renamed={}, needs_cuda=needs_cuda)
-
-
-def _adaptive(name: str, *, decoupled: bool = False, **defaults: Any) -> Recipe:
-    return Recipe(
-        module="pytorch_optimizer",
-        name=name,
-        defaults={"weight_decouple": decoupled, **defaults},
-        renamed={"decouple": "weight_decouple", "use_bias_correction": "bias_correction"},
-    )
-
-
-# Fused: one pass over all weights, which on a CPU takes a fifth of the time of a loop over them. Torch's fused SGD
-# fails where some weights had no gradient yet, as those of LoRAs that module_dropout left out of the first step.
-RECIPES: Mapping[str, Recipe] = {
-    "AdamW": _recipe("torch.optim", "AdamW", fused=True),
-    "AdamW8bit": _recipe("bitsandbytes.optim", "AdamW8bit", needs_cuda=True),
-    "Lion": _recipe("pytorch_optimizer", "Lion"),
-    "SGDNesterov": _recipe("torch.optim", "SGD", nesterov=True, momentum=0.9),
-    "AdaFactor": _recipe("transformers.optimization", "Adafactor", relative_step=True),
-    "Prodigy": _adaptive("Prodigy", decoupled=True),
-    "DAdaptation": _adaptive("DAdaptAdam"),
-    "DAdaptAdam": _adaptive("DAdaptAdam"),
-    "DAdaptAdaGrad": _adaptive("DAdaptAdaGrad", eps=1e-6),
-    "DAdaptLion": _adaptive("DAdaptLion", decoupled=True),
-    "DAdaptSGD": _adaptive("DAdaptSGD"),
-}
-
-
 def make_optimizer(name: str, groups: Iterable[ParameterGroup], arguments: Mapping[str, Any]) -> Optimizer:
-    """The optimizer of that name; each of its groups remembers its full rate as `initial_lr`."""
-    recipe = RECIPES[name]
-    wanted = recipe.arguments(arguments)
+    """The optimizer of that name; each of its groups remembers its full rate as `initial_lr`. OptionError when it
+    does not take the arguments, which only a class of the user's own may refuse."""
+    known = KNOWN.get(name, KnownOptimizer(home=name, arguments={}, state_bytes=0))
+    wanted = {**known.defaults, **{known.renamed.get(own, own): value for own, value in arguments.items()}}
     if name == "AdaFactor":
         wanted = _adafactor_arguments(wanted)
     steps_itself = bool(wanted.get("relative_step"))
     table = [
         {
+            **known.for_groups,
             "params": list(group.parameters),
             "lr": None if steps_itself else group.learning_rate,
             "initial_lr": group.learning_rate,
         }
         for group in groups
     ]
-    return recipe.load()(table, **wanted)
+    if known.for_groups.get("use_muon") and any(one.ndim < 2 for group in table for one in group["params"]):
+        raise OptionError(f"{name} moves matrices, and this network has weights that are none. Use AdamW.")
+    try:
+        made: Optimizer = load_class(name)(table, **wanted)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"optimizer_type = {name} can't be made with optimizer_args: {error}.") from error
+    set_training(made, training=True)
+    return made
+
+
+def load_class(name: str) -> Callable[..., Any]:
+    """The class of a known name, or of a dotted one. OptionError when its package is not installed."""
+    module, _, own = (KNOWN[name].home if name in KNOWN else name).rpartition(".")
+    try:
+        found: Callable[..., Any] = getattr(import_module(module), own)
+    except (ImportError, AttributeError) as error:
+        package = module.partition(".")[0]
+        raise OptionError(
+            f"{name} needs the package {package}, which can't be loaded ({error}). "
+            'Install it, or use optimizer_type = "AdamW".'
+        ) from error
+    return found
 
 
 def refuse_missing_device(name: str, device: torch.device) -> None:
     """OptionError when an optimizer needs a GPU that is not there, or a package that is not."""
-    recipe = RECIPES[name]
-    if recipe.needs_cuda and device.type != "cuda":
+    if name in KNOWN and KNOWN[name].needs_cuda and device.type != "cuda":
         raise OptionError(f'optimizer_type = "{name}" needs an NVIDIA GPU, and none was found. Use "AdamW".')
-    recipe.load()
+    load_class(name)
 
 
 def optimizer_name(name: str, arguments: Mapping[str, Any]) -> str:
     """What the metadata of a LoRA file calls the optimizer: its class and the arguments that were given."""
-    recipe = RECIPES[name]
-    module = "torch.optim.adamw" if name == "AdamW" else recipe.module
+    home = "torch.optim.adamw.AdamW" if name == "AdamW" else KNOWN[name].home if name in KNOWN else name
     told = ",".join(f"{key}={value}" for key, value in arguments.items())
-    return f"{module}.{recipe.name}" + (f"({told})" if told else "")
+    return home + (f"({told})" if told else "")
 
 
-def set_learning_rate(optimizer: Optimizer, factor: float) -> None:
-    """Gives every group its full rate times `factor`; an optimizer that chooses its own keeps choosing."""
-    for group in optimizer.param_groups:
+def set_training(optimizer: Optimizer, *, training: bool) -> bool:
+    """Moves the weights to where they are trained or, of schedule-free ones, to their average. Whether there are
+    two such places."""
+    move = getattr(optimizer, "train" if training else "eval", None)
+    if callable(move):
+        move()
+    return callable(move)
+
+
+def set_learning_rates(optimizer: Optimizer, course: Course, step: int) -> None:
+    """Gives every group its rate at a step counted from 0; an optimizer that chooses its own keeps choosing."""
+    rates = course.rates([group["initial_lr"] for group in optimizer.param_groups], step)
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
         if not group.get("relative_step"):
-            group["lr"] = group["initial_lr"] * factor
+            group["lr"] = rate
 
 
 def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:

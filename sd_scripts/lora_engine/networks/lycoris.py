@@ -274,7 +274,7 @@ class LycorisNetwork:
     def limit_norms(self, longest: float) -> Tensor:
         """Shrinks every layer's change to this length; returns the lengths before, still on the device."""
         lengths = [module.limit_norm(longest) for module in self.modules.values()]
-        return torch.stack([length for length in lengths if length is not None])
+        return torch.stack([length for length in lengths if length is not None] or [torch.zeros(())])
 
     def detach(self) -> None:
         """Puts the layers back that the modules took the place of."""

@@ -17,9 +17,21 @@ from tqdm import tqdm
 from lora_engine.data.batches import Step
 from lora_engine.errors import NotANumberError
 from lora_engine.output.reporting import LossyStream, Reporter
-from sd_contract.curves import AVERAGE_LOSS, EPOCH_LOSS, LIMITED_LAYERS, LOSS, MEAN_LAYER
+from sd_contract.curves import (
+    AVERAGE_LOSS,
+    DIVERGENCE_BY_EPOCH,
+    DIVERGENCE_BY_STEP,
+    EPOCH_LOSS,
+    LIMITED_LAYERS,
+    LOSS,
+    MEAN_LAYER,
+    VALIDATION_BY_EPOCH,
+    VALIDATION_BY_STEP,
+)
+from sd_contract.events import Validated
 
 SHOWN = {MEAN_LAYER: "Average key norm", LIMITED_LAYERS: "Keys Scaled"}
+BY_STEP = (VALIDATION_BY_STEP, DIVERGENCE_BY_STEP)
 MOST_PENDING = 16
 Explain = Callable[[str, int, float, Sequence[float]], str]
 """The error text from what is no number, the step, its learning rate and the losses before."""
@@ -99,6 +111,17 @@ class Progress:
         self._pending.append(_Pending(step, figures, *_fetched(_row(figures))))
         for pending in self._arrived():
             self._tell(pending)
+
+    def validated(self, found: Validated) -> None:
+        """Tells the loss on the images that are not trained on."""
+        self.settle()
+        self._reporter.validated(found)
+        if self._curves is None:
+            return
+        average = sum(self._recent) / max(1, len(self._recent))
+        names = (VALIDATION_BY_EPOCH, DIVERGENCE_BY_EPOCH) if found.ends_epoch else BY_STEP
+        place = found.epoch if found.ends_epoch else found.step
+        self._curves.add(place, dict(zip(names, (found.loss, found.loss - average), strict=True)))
 
     def settle(self) -> None:
         """Waits for all losses: no file is saved after a loss that is not a number."""

@@ -22,6 +22,7 @@ from sd_contract.events import (
     EventLog,
     PhaseStarted,
     StepDone,
+    Validated,
     Warned,
 )
 from sd_contract.options import LoggingOptions
@@ -171,6 +172,11 @@ class Reporter:
                 seconds=round(seconds, 4),
             )
         )
+
+    def validated(self, found: Validated) -> None:
+        self.emit(found)
+        self.note(f"validation loss after step {found.step}: {found.loss:.5f}")
+        self._last_step_at = monotonic()
 
     def saved(self, file: str, step: int, epoch: int) -> None:
         if file in self.files:

@@ -4,12 +4,15 @@ no stream of the training."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from lora_engine.families import Family, TextStates
 from lora_engine.maths.precision import Precision
@@ -25,6 +28,36 @@ if TYPE_CHECKING:
 FOLDER = "sample"
 
 
+@dataclass(frozen=True)
+class Painter:
+    """What pictures are painted with: the model, its VAE, and the LoRA as it will be saved."""
+
+    model: Family
+    vae: Any
+    precision: Precision
+    as_saved: Callable[[], AbstractContextManager[None]]
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """While pictures are painted the VAE is on the device."""
+        home = next(self.vae.parameters()).device
+        self.vae.to(self.precision.device)
+        try:
+            with self.as_saved():
+                yield
+        finally:
+            self.vae.to(home)
+
+    def paint(self, prompt: SamplePrompt, seed: int, clip_skip: int | None) -> Tensor | None:
+        """The picture's pixels; None when numbers overflowed."""
+        prompts = prompts_of(prompt.prompt, prompt.negative_prompt, prompt.guidance)
+        device = self.precision.device
+        with self.precision.autocast():
+            text = self.model.encode_text(prompts, clip_skip)
+            states = TextStates(text.states.to(device), None if text.pooled is None else text.pooled.to(device))
+            return paint(self.model, self.vae, states, prompt, seed, device)
+
+
 class Samples:
     """Paints the prompts when they are due. What can't be painted is a warning: the training is worth more."""
 
@@ -33,9 +66,7 @@ class Samples:
         folder: Path,
         settings: Settings,
         prompts: Sequence[SamplePrompt],
-        model: Family,
-        vae: Any,
-        precision: Precision,
+        painter: Painter,
         reporter: Reporter,
     ) -> None:
         self._folder = folder / FOLDER
@@ -43,9 +74,7 @@ class Samples:
         self._clip_skip = settings.model.clip_skip
         self._prefix = f"{settings.output.output_name}_" if settings.output.output_name else ""
         self._prompts = prompts
-        self._model = model
-        self._vae = vae
-        self._precision = precision
+        self._painter = painter
         self._reporter = reporter
 
     def at_first(self) -> None:
@@ -66,21 +95,17 @@ class Samples:
     def _paint_all(self, when: str) -> None:
         if not self._prompts:
             return
-        home = next(self._vae.parameters()).device
-        self._vae.to(self._precision.device)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            for place, prompt in enumerate(self._prompts):
-                self._paint(prompt, f"{self._prefix}{when}_{place:02d}")
+            with self._painter.ready():
+                for place, prompt in enumerate(self._prompts):
+                    self._paint(prompt, f"{self._prefix}{when}_{place:02d}")
         except (torch.OutOfMemoryError, OSError) as error:
             self._reporter.warn(f"a sample could not be painted ({error}). The training goes on.")
-        finally:
-            self._vae.to(home)
 
     def _paint(self, prompt: SamplePrompt, stem: str) -> None:
         seed = secrets.randbits(32) if prompt.seed is None else prompt.seed
-        with self._precision.autocast():
-            pixels = paint(self._model, self._vae, self._text(prompt), prompt, seed, self._precision.device)
+        pixels = self._painter.paint(prompt, seed, self._clip_skip)
         if pixels is None or not bool(pixels.isfinite().all()):
             self._reporter.warn(f"sample {stem}: the numbers overflowed, so there is no picture")
             return
@@ -89,12 +114,6 @@ class Samples:
         _save(as_image(pixels), self._folder / file, prompt, seed)
         self._reporter.emit(ImageRendered(f"{FOLDER}/{file}"))
         self._reporter.note(f"sample: {self._folder / file}")
-
-    def _text(self, prompt: SamplePrompt) -> TextStates:
-        prompts = prompts_of(prompt.prompt, prompt.negative_prompt, prompt.guidance)
-        text = self._model.encode_text(prompts, self._clip_skip)
-        device = self._precision.device
-        return TextStates(text.states.to(device), None if text.pooled is None else text.pooled.to(device))
 
 
 def _save(image: Image, file: Path, prompt: SamplePrompt, seed: int) -> None:

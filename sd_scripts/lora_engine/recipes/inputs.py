@@ -19,9 +19,11 @@ from lora_engine.data.latents import ImageKey, LatentCache, Moments, draw_latent
 from lora_engine.errors import NotANumberError
 from lora_engine.families import Family, ImageSize, TextStates
 from lora_engine.job import Job
+from lora_engine.maths.noise import NoiseSource
 from lora_engine.maths.streams import Streams
 from lora_engine.output.reporting import Reporter
 from sd_contract.datasets import CollectedDataset, DatasetItem
+from sd_contract.datasets.validation import UNSET_SEED
 from sd_contract.images.buckets import CELL
 from sd_contract.options import Settings
 
@@ -38,7 +40,7 @@ def encode_images(job: Job, model: Family, cache_folder: Path | None, reporter: 
     """Encodes the images; the VAE is let go afterwards unless it is needed at each draw."""
     cache = LatentCache(model.take_vae(), cache_folder)
     moments = {}
-    for key in image_keys(job.datasets):
+    for key in image_keys((*job.datasets, *job.validation)):
         reporter.go_on_or_stop()
         moments[key] = cache.moments(key)
     subsets = [subset for collected in job.datasets for subset in collected.dataset.subsets]
@@ -140,6 +142,29 @@ def mask_of(item: DatasetItem, framing: Framing) -> Tensor:
     return torch.ones(1, framing.size[1] // CELL, framing.size[0] // CELL)
 
 
+@dataclass(frozen=True)
+class Draws:
+    """Where all that a batch draws comes from: its images, its noise and timesteps, its captions."""
+
+    pictures: Pictures
+    noise: NoiseSource
+    text: Text
+
+    @classmethod
+    def of(cls, job: Job, model: Family, encoded: Encoded, streams: Streams, *, trains_text: bool) -> Draws:
+        return cls(
+            pictures=Pictures(job.settings, encoded, streams),
+            noise=NoiseSource(streams, job.settings.noise),
+            text=Text(job, model, streams, trained=trains_text),
+        )
+
+
+def validation_streams(job: Job) -> Streams:
+    """Other draws than those of any training, for a seed of their own."""
+    seed = job.settings.validation.validation_seed
+    return Streams(Streams(UNSET_SEED if seed is None else seed).number("validation"))
+
+
 class Text:
     """The text states of a batch's captions. While the text encoder is not trained, a caption that does not vary
     is encoded once."""
@@ -152,15 +177,24 @@ class Text:
         self._trained = trained
         self._known: dict[str, TextStates] = {}
 
-    def settle(self, datasets: Iterable[CollectedDataset]) -> bool:
-        """Encodes all captions now. Whether none will have to be encoded later, so that the text encoders may
-        leave the device."""
+    def settle(self, datasets: Iterable[CollectedDataset], *, classes: bool = False) -> bool:
+        """Encodes all captions now, with `classes` those too. Whether none will have to be encoded later, so that
+        the text encoders may leave the device."""
         items = [item for collected in datasets for item in collected.items]
         if self._trained or any(varies(item.subset) for item in items):
             return False
         for item in items:
             self._encoded_once(draw_caption(item, Moment(0, 1, 0, self._total_steps), self._streams))
+            if classes:
+                self._encoded_once(item.subset.class_tokens or "")
         return True
+
+    def of_classes(self, batch: Batch) -> TextStates:
+        """The states of what the images are one of, instead of their captions."""
+        classes = [sample.item.subset.class_tokens or "" for sample in batch.samples]
+        if self._trained:
+            return self._encoded(classes)
+        return TextStates.joined([self._encoded_once(caption) for caption in classes])
 
     def of(self, batch: Batch) -> TextStates:
         captions = [self._caption(sample, batch) for sample in batch.samples]

@@ -1,10 +1,9 @@
-"""What one step of LoRA training does: noise, prediction, loss, gradients, and the move of the weights.
-
-Shapes: B batch, C channels, H and W latent cells, T tokens, D text width."""
+"""What one step of LoRA training does: losses, gradients, and the move of the weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,15 +12,28 @@ from torch import Tensor
 from lora_engine.data.batches import Batch, Step
 from lora_engine.families import Family
 from lora_engine.job import Job
-from lora_engine.maths.losses import element_losses, huber_c, sample_means, timestep_weights
-from lora_engine.maths.noise import NoiseSchedule, NoiseSource
-from lora_engine.maths.optimizers import UsedRate, load_optimizer, make_optimizer, set_learning_rate, used_rates
+from lora_engine.maths.averages import average_of
+from lora_engine.maths.optimizers import (
+    UsedRate,
+    load_optimizer,
+    make_optimizer,
+    set_learning_rates,
+    set_training,
+    used_rates,
+)
 from lora_engine.maths.precision import Precision
-from lora_engine.maths.schedules import schedule_of
+from lora_engine.maths.schedules import course_of
 from lora_engine.maths.streams import Streams
 from lora_engine.output.progress import Figures
-from lora_engine.recipes.inputs import Encoded, Pictures, Text
-from lora_engine.recipes.network import Tell, attach_network, merge_base_weights, parameter_groups
+from lora_engine.recipes.denoising import Denoising
+from lora_engine.recipes.inputs import Draws, Encoded, validation_streams
+from lora_engine.recipes.network import (
+    Tell,
+    attach_network,
+    keep_small,
+    merge_base_weights,
+    parameter_groups,
+)
 from sd_contract.curves import LIMITED_LAYERS, LONGEST_LAYER, MEAN_LAYER, estimate_curve, rate_curve
 from sd_contract.networks import network_plan
 from sd_contract.options import optimizer_arguments
@@ -39,31 +51,35 @@ class Learner:
         self.streams = Streams(job.seed)
         merge_base_weights(self.settings, model)
         self.network = attach_network(self.settings, model, self.streams, tell)
+        keep_small(self.settings, model, precision)
         plan = network_plan(self.settings, job.base.family)
         self.groups = parameter_groups(self.settings, self.network, plan)
         self.optimizer = make_optimizer(
             self.settings.optimizer.optimizer, self.groups, optimizer_arguments(self.settings.optimizer)
         )
-        self.course = schedule_of(self.settings, job.plan.total_steps)
+        self.course = course_of(self.settings, job.plan.total_steps)
+        self.average = average_of(self.network.weights(), self.settings.training.ema_decay)
         self.scaler = precision.scaler()
-        self.schedule = NoiseSchedule(precision.device, zero_terminal_snr=self.settings.noise.zero_terminal_snr)
-        self.noise = NoiseSource(self.streams, self.settings.noise)
-        self.pictures = Pictures(self.settings, encoded, self.streams)
-        self.text = Text(job, model, self.streams, trained=self._trains("text_encoder"))
+        self.denoising = Denoising(job, model, self.network, precision)
+        trains_text = self._trains("text_encoder")
+        self.draws = Draws.of(job, model, encoded, self.streams, trains_text=trains_text)
+        self.validation_draws = Draws.of(job, model, encoded, validation_streams(job), trains_text=trains_text)
         if precision.device.type == "cuda" and self._settle_text():
             model.text_encoder.to("cpu")
 
     def learn(self, step: Step) -> Figures:
         """Moves the LoRA once. Returns the step's mean loss and what else there is to tell of it, without waiting
         for the device."""
-        set_learning_rate(self.optimizer, self.course.factor(step.number - 1))
+        set_learning_rates(self.optimizer, self.course, step.number - 1)
         losses = [self._backward(batch) for batch in step.batches]
         self._move()
-        rates = used_rates(self.optimizer, step.number)
+        rates, norms = used_rates(self.optimizer, step.number), self._limit_norms()
+        if self.average:
+            self.average.follow(self.network.weights(), step.number)
         return Figures(
             loss=torch.stack(losses).mean(),
             learning_rate=rates[-1].known,
-            curves={**self._rate_curves(rates), **self._limit_norms()},
+            curves={**self._rate_curves(rates), **norms},
         )
 
     def state(self) -> dict[str, Any]:
@@ -72,6 +88,7 @@ class Learner:
             "network": dict(self.network.weights()),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            **({"average": self.average.weights} if self.average else {}),
         }
 
     def take_up(self, state: Mapping[str, Any]) -> None:
@@ -84,7 +101,36 @@ class Learner:
             for name, weight in weights.items():
                 weight.copy_(saved[name])
         load_optimizer(self.optimizer, state["optimizer"])
+        if self.average:
+            self.average.weights = dict(state.get("average") or self.average.weights)
         self.scaler.load_state_dict(state["scaler"])
+
+    @contextmanager
+    def as_saved(self) -> Iterator[None]:
+        """Puts the weights where they are saved, painted with and validated: of schedule-free optimizers and with
+        `ema_decay` that is their average. Afterwards they are back to the bit."""
+        weights = self.network.weights()
+        kept = {name: weight.detach().clone() for name, weight in weights.items()} if self._has_average else {}
+        with torch.no_grad():
+            set_training(self.optimizer, training=False)
+            for name, average in (self.average.weights if self.average else {}).items():
+                weights[name].copy_(average)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                set_training(self.optimizer, training=True)
+                for name, weight in kept.items():
+                    weights[name].copy_(weight)
+
+    def tensors(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """The content of the LoRA's file."""
+        with self.as_saved():
+            return self.network.tensors(dtype)
+
+    @property
+    def _has_average(self) -> bool:
+        return self.average is not None or callable(getattr(self.optimizer, "eval", None))
 
     @property
     def is_sound(self) -> bool:
@@ -92,44 +138,10 @@ class Learner:
         finite = torch.stack([weight.isfinite().all() for weight in self.network.weights().values()])
         return bool(finite.all())
 
-    def sample_losses(self, batch: Batch) -> Tensor:
-        """The weighted loss of each sample: B."""
-        samples = [sample.number for sample in batch.samples]
-        pictures = self.pictures.of(batch)
-        x0_BCHW = pictures.latents * self.model.scaling_factor
-        noise_BCHW = self.noise.noise(samples, x0_BCHW)
-        input_noise_BCHW = self.noise.input_noise(samples, noise_BCHW)
-        send = self.precision.send
-        x0_BCHW, noise_BCHW, input_noise_BCHW = map(send, (x0_BCHW, noise_BCHW, input_noise_BCHW))
-        t_B = send(self.noise.timesteps(samples))
-        noisy_BCHW = self.schedule.add(x0_BCHW, input_noise_BCHW, t_B)
-        with self.precision.autocast():
-            text = self.text.of(batch)
-            noisy_input = noisy_BCHW.to(self.precision.dtype)
-            prediction_BCHW = self.model.predict(noisy_input, t_B, text, pictures.sizes)
-        is_v = self.job.base.v_prediction
-        target_BCHW = self.schedule.velocity(x0_BCHW, noise_BCHW, t_B) if is_v else noise_BCHW
-        losses_BCHW = self._element_losses(prediction_BCHW, target_BCHW, t_B)
-        mask_B1HW = None if pictures.mask is None else send(pictures.mask)
-        return sample_means(losses_BCHW, mask_B1HW) * self._weights(batch, t_B)
-
-    def _element_losses(self, prediction_BCHW: Tensor, target_BCHW: Tensor, t_B: Tensor) -> Tensor:
-        options = self.settings.loss
-        c_B = huber_c(options, t_B, self.schedule.alpha_bar[t_B])
-        return element_losses(prediction_BCHW, target_BCHW, options.loss_type, c_B)
-
-    def _weights(self, batch: Batch, t_B: Tensor) -> Tensor:
-        options = self.settings.loss
-        shares = [options.prior_loss_weight if sample.item.subset.is_reg else 1.0 for sample in batch.samples]
-        is_v = self.job.base.v_prediction
-        return self.precision.send(torch.tensor(shares)) * timestep_weights(
-            options, self.schedule.snr(t_B), v_prediction=is_v
-        )
-
     def _backward(self, batch: Batch) -> Tensor:
         self._drop_out_at(batch.samples[0].number)
         self.network.multiplier = batch.dataset.network_multiplier
-        loss = self.sample_losses(batch).mean()
+        loss = self.denoising.losses(batch, self.draws).mean()
         accumulated = loss / self.settings.training.gradient_accumulation_steps
         torch.autograd.backward(self.scaler.scale(accumulated))
         self.network.multiplier = 1.0
@@ -167,8 +179,13 @@ class Learner:
 
     @torch.no_grad()
     def _settle_text(self) -> bool:
+        classes = bool(self.settings.loss.prior_preservation_weight)
         with self.precision.autocast():
-            return self.text.settle(self.job.datasets)
+            settled = [
+                self.draws.text.settle(self.job.datasets, classes=classes),
+                self.validation_draws.text.settle(self.job.validation),
+            ]
+        return all(settled)
 
     def _trains(self, part: Part) -> bool:
         return any(group.part == part for group in self.groups)

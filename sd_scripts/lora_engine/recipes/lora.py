@@ -20,23 +20,28 @@ from lora_engine.families.speed import hurry, refuse_missing_attention
 from lora_engine.job import Job
 from lora_engine.maths.optimizers import optimizer_name, refuse_missing_device
 from lora_engine.maths.precision import Precision
+from lora_engine.maths.schedules import follows_itself
 from lora_engine.output.causes import no_number
 from lora_engine.output.checkpoints import Checkpoints, write_whole
 from lora_engine.output.curves import Curves, refuse_missing_package
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
-from lora_engine.output.samples import Samples
+from lora_engine.output.samples import Painter, Samples
 from lora_engine.output.spilling import SpillWatch
 from lora_engine.output.states import MadeWith, States
 from lora_engine.recipes.inputs import encode_images, refuse_broken_latents
 from lora_engine.recipes.learner import Learner
 from lora_engine.recipes.resumption import restore, state_of, steps_to_do
+from lora_engine.recipes.validation import Validation
 from sd_contract.attempt import Outcome
 from sd_contract.curves import told_options
 from sd_contract.options import Settings, optimizer_arguments
+from sd_contract.options.known_optimizers import KNOWN
 from sd_contract.output.checkpoints import CheckpointName, FileHashes, RunFacts
 from sd_contract.output.dataset_facts import tag_list
 from sd_contract.tensors.tensor_files import file_sha256, legacy_file_hash
+
+STEADY = ("constant", "constant_with_warmup")
 
 
 def train_lora(job: Job, reporter: Reporter) -> Outcome:
@@ -80,11 +85,13 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
         curves=begin_curves(job, reporter),
     )
     restore(job, device, learner, progress, reporter)
-    checkpoints = Checkpoints(job.output_folder, facts, learner.network.tensors, reporter)
+    checkpoints = Checkpoints(job.output_folder, facts, learner.tensors, reporter)
     states = States(
         job.output_folder, facts, MadeWith.here(device), partial(state_of, learner, progress), reporter
     )
-    samples = Samples(job.output_folder, job.settings, job.sample_prompts, model, vae, precision, reporter)
+    painter = Painter(model, vae, precision, learner.as_saved)
+    samples = Samples(job.output_folder, job.settings, job.sample_prompts, painter, reporter)
+    validation = Validation(job, learner, progress)
     if job.from_step == 0:
         samples.at_first()
     for step in steps_to_do(job, learner.streams):
@@ -100,6 +107,7 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
         checkpoints.after(step)
         states.after(step)
         samples.after(step.number, step.epoch, ends_epoch=step.ends_epoch)
+        validation.after(step)
         if stopping:
             break
     progress.close()
@@ -144,6 +152,7 @@ def announce(job: Job, device: torch.device, reporter: Reporter) -> None:
         f"accelerator device: {device}",
         "running training",
         f"  num train images * repeats: {sum(one.samples_of(is_reg=False) for one in job.datasets)}",
+        f"  num validation images * repeats: {sum(one.samples for one in job.validation)}",
         f"  num reg images: {sum(one.samples_of(is_reg=True) for one in job.datasets)}",
         f"  num batches per epoch: {job.plan.batches_per_epoch}",
         f"  num epochs: {job.plan.epochs}",
@@ -165,8 +174,12 @@ def settings_warnings(settings: Settings) -> list[str]:
     ]
     if options.lr_scheduler == "constant" and options.lr_warmup_steps:
         warnings.append('lr_scheduler "constant" has no warm-up; "constant_with_warmup" is used')
-    if options.optimizer == "DAdaptation":
-        warnings.append('optimizer_type "DAdaptation" is DAdaptAdam, the form in which the method was published')
+    if follows_itself(settings) and (options.lr_scheduler_type or options.lr_scheduler not in STEADY):
+        named = options.lr_scheduler_type or options.lr_scheduler
+        warnings.append(f"{options.optimizer} needs no course of the learning rate: {named} has no effect")
+    stand_in = KNOWN[options.optimizer].stands_for if options.optimizer in KNOWN else ""
+    if stand_in:
+        warnings.append(f'optimizer_type "{options.optimizer}" {stand_in}')
     return warnings
 
 
@@ -198,6 +211,7 @@ def run_facts(job: Job, started_at: float, cache_folder: Path | None) -> RunFact
         base_hashes=hashes_of(job.base.path, cache_folder),
         vae_hashes=hashes_of(job.base.vae_path, cache_folder) if job.base.vae_path else None,
         datasets=job.datasets,
+        validation=job.validation,
         optimizer=optimizer_name(job.settings.optimizer.optimizer, arguments),
         session_id=job.resumed.manifest.session_id if job.resumed else secrets.randbits(32),
         started_at=job.resumed.manifest.started_at if job.resumed else started_at,

@@ -9,7 +9,9 @@ import torch
 from torch.nn import Parameter
 
 from lora_engine.families import Family
+from lora_engine.families.eight_bits import keep_in_eight_bits
 from lora_engine.maths.optimizers import ParameterGroup
+from lora_engine.maths.precision import Precision
 from lora_engine.maths.streams import Streams
 from lora_engine.networks.dropout import Dropout, DropoutShares
 from lora_engine.networks.lora import LoraNetwork
@@ -21,6 +23,7 @@ from sd_contract.options import Settings, network_arguments
 from sd_contract.tensors.tensor_names import Part
 
 Tell = Callable[[str], None]
+SECOND_ENCODER = "lora_te2_"
 Network = LoraNetwork | LycorisNetwork
 
 
@@ -64,6 +67,15 @@ def attach_network(settings: Settings, model: Family, streams: Streams, tell: Te
     return network
 
 
+def keep_small(settings: Settings, model: Family, precision: Precision) -> None:
+    """Keeps the frozen layers in 8 bits where the options want it, those beside which the LoRA works included."""
+    options = settings.memory
+    if options.fp8_base or options.fp8_base_unet:
+        keep_in_eight_bits(model.unet, precision.dtype)
+    if options.fp8_base and not options.fp8_base_unet:
+        keep_in_eight_bits(model.text_encoder, precision.dtype)
+
+
 def make_dropout(settings: Settings, streams: Streams) -> Dropout | None:
     arguments = network_arguments(settings.network)
     shares = DropoutShares(
@@ -77,14 +89,7 @@ def make_dropout(settings: Settings, streams: Streams) -> Dropout | None:
 
 def parameter_groups(settings: Settings, network: Network, plan: NetworkPlan) -> list[ParameterGroup]:
     """Weights of equal learning rate, text encoder first. A rate of 0 leaves a part in the file untrained."""
-    groups = []
-    for part in settings.trained_parts:
-        rate = settings.learning_rate_of(part)
-        if rate > 0:
-            groups += _groups_of(part, rate, plus_ratio(settings, part), network, plan)
-        else:
-            for parameter in network.parameters(part):
-                parameter.requires_grad_(False)
+    groups = [group for part in settings.trained_parts for group in _groups_of(part, settings, network, plan)]
     if not groups:
         raise OptionError("all learning rates are 0, so nothing would be trained. Set learning_rate.")
     return groups
@@ -97,13 +102,18 @@ def plus_ratio(settings: Settings, part: Part) -> float:
     return own or arguments.loraplus_lr_ratio or 1.0
 
 
-def _groups_of(part: Part, rate: float, ratio: float, network: Network, plan: NetworkPlan) -> list[ParameterGroup]:
+def _groups_of(part: Part, settings: Settings, network: Network, plan: NetworkPlan) -> list[ParameterGroup]:
+    ratio = plus_ratio(settings, part)
     alike: dict[float, list[tuple[str, Parameter]]] = {}
     for name, weight, fast in network.learning(part):
-        own_rate, group = rate * plan.rate_factor(name), group_name(part, name, plan)
+        rate = settings.learning_rate_of(part, encoder_of(name)) * plan.rate_factor(name)
+        if rate == 0:
+            weight.requires_grad_(False)
+            continue
+        group = group_name(part, name, plan, settings)
         if fast and ratio != 1.0:
-            own_rate, group = own_rate * ratio, f"{group} plus"
-        alike.setdefault(own_rate, []).append((group, weight))
+            rate, group = rate * ratio, f"{group} plus"
+        alike.setdefault(rate, []).append((group, weight))
     return [
         ParameterGroup(
             part=part,
@@ -115,8 +125,14 @@ def _groups_of(part: Part, rate: float, ratio: float, network: Network, plan: Ne
     ]
 
 
-def group_name(part: Part, layer: str, plan: NetworkPlan) -> str:
+def encoder_of(layer: str) -> int:
+    """Which text encoder a layer is of, counted from 1; SDXL has two."""
+    return 2 if layer.startswith(SECOND_ENCODER) else 1
+
+
+def group_name(part: Part, layer: str, plan: NetworkPlan, settings: Settings) -> str:
     """What kohya calls the group of weights that a layer's are in: the part, or the block where blocks differ."""
     if part == "text_encoder":
-        return "textencoder"
+        rates = {settings.learning_rate_of(part, encoder) for encoder in (1, 2)}
+        return "textencoder" if len(rates) == 1 else f"textencoder {encoder_of(layer)}"
     return "unet" if plan.rate_factors is None else f"unet_block{block_of(layer, plan.layout)}"

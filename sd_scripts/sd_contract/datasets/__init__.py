@@ -11,6 +11,7 @@ from sd_contract.datasets.description import Dataset, DatasetConfig, Subset, ref
 from sd_contract.datasets.folders import datasets_from_folders
 from sd_contract.datasets.items import CollectedDataset, DatasetItem, collect, collected_from
 from sd_contract.datasets.regularisation import balanced_repeats
+from sd_contract.datasets.validation import Divided, collect_divided, divided
 from sd_contract.errors import DatasetError
 from sd_contract.images.image_files import IMAGE_SUFFIXES, list_images
 from sd_contract.options.settings import Settings
@@ -21,11 +22,14 @@ __all__ = [
     "Dataset",
     "DatasetConfig",
     "DatasetItem",
+    "Divided",
     "Subset",
     "balanced_repeats",
     "collect",
+    "collect_divided",
     "collected_from",
     "dataset_config_from",
+    "divided",
     "list_images",
     "read_dataset_config",
     "read_datasets",

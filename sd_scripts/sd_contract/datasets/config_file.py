@@ -63,6 +63,8 @@ KEYS: Mapping[str, tuple[Kind, tuple[Level, ...]]] = {
     "bucket_reso_steps": (WHOLE, UPPER),
     "bucket_no_upscale": (TRUTH, UPPER),
     "network_multiplier": (POINT, UPPER),
+    "validation_split": (POINT, UPPER),
+    "validation_seed": (WHOLE, UPPER),
     "resize_interpolation": (TEXT, ANYWHERE),
     "num_repeats": (WHOLE, ANYWHERE),
     "shuffle_caption": (TRUTH, ANYWHERE),
@@ -92,8 +94,9 @@ KEYS: Mapping[str, tuple[Kind, tuple[Level, ...]]] = {
     "metadata_file": (TEXT, SUBSET),
     "conditioning_data_dir": (TEXT, SUBSET),
 }
-WITHOUT_EFFECT = ("cache_info", "custom_attributes")
-NOT_YET = ("validation_seed", "validation_split")
+WITHOUT_EFFECT = ("cache_info",)
+ATTRIBUTES = ("diff_output_preservation",)
+"""What custom_attributes may hold: true or false each."""
 NOT_WITH_METADATA = ("is_reg", "class_tokens", "caption_extension", "conditioning_data_dir")
 PATHS = ("image_dir", "metadata_file", "conditioning_data_dir")
 
@@ -165,7 +168,8 @@ def _dataset(
 def _subset(table: Mapping[str, Any], inherited: Mapping[str, Any], settings: Settings, name: str) -> Subset:
     own = _checked(table, "subset", name)
     defaults = subset_defaults(settings, is_reg=own.get("is_reg", False))
-    values = {**defaults, **_fields_of(Subset, {**inherited, **own})}
+    said = {**inherited, **own}
+    values = {**defaults, **_fields_of(Subset, said), **said.get("custom_attributes", {})}
     if own.get("metadata_file"):
         for key in NOT_WITH_METADATA:
             if key in own:
@@ -202,8 +206,6 @@ def _checked(table: Mapping[str, Any], level: Level, name: str) -> dict[str, Any
 
 
 def _check_key(key: str, level: Level, name: str) -> None:
-    if key in NOT_YET:
-        raise DatasetError(f"{name}: {key!r} is not supported by the bundled engine yet. Remove it.")
     if key not in KEYS:
         near = difflib.get_close_matches(key, KEYS, n=1)
         advice = f"Did you mean {near[0]!r}?" if near else f"Allowed: {', '.join(KEYS)}."
@@ -217,8 +219,14 @@ def _check_value(key: str, value: object, name: str) -> None:
     kind = KEYS[key][0]
     if not kind.fits(value):
         raise DatasetError(f"{name}: {key} = {value!r}: {kind.wanted} is wanted.")
-    if key == "custom_attributes" and value:
-        raise DatasetError(f"{name}: custom_attributes are not supported by the bundled engine yet. Remove them.")
+    if key != "custom_attributes" or not isinstance(value, dict):
+        return
+    for attribute, wanted in value.items():
+        if attribute not in ATTRIBUTES or not TRUTH.fits(wanted):
+            raise DatasetError(
+                f"{name}: custom_attributes: {attribute} = {wanted!r} means nothing. Allowed: "
+                f"{', '.join(ATTRIBUTES)}, true or false."
+            )
 
 
 def _resolution(value: int | list[int] | tuple[int, int] | None, name: str) -> tuple[int, int]:
@@ -248,6 +256,9 @@ def _written(described: Dataset | Subset) -> dict[str, Any]:
     if values.get("metadata_file"):
         values = {key: value for key, value in values.items() if key not in NOT_WITH_METADATA}
     plain = {tuple: list, Path: str}
+    attributes = {key: values.pop(key) for key in ATTRIBUTES if key in values}
+    if any(attributes.values()):
+        values["custom_attributes"] = attributes
     for key, value in values.items():
         values[key] = next((to(value) for kind, to in plain.items() if isinstance(value, kind)), value)
     return values

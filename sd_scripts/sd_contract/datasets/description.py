@@ -53,6 +53,9 @@ class Subset:
     resize_interpolation: str | None = None
     """None: by area when an image is shrunk, Lanczos when it is enlarged."""
     alpha_mask: bool = False
+    diff_output_preservation: bool = False
+    """The images teach what the base model makes of them already, as regularisation images that need not be its
+    own."""
 
     def __post_init__(self) -> None:
         for name, smallest in SMALLEST.items():
@@ -102,8 +105,15 @@ class Dataset:
     bucket_reso_steps: int = 64
     bucket_no_upscale: bool = False
     network_multiplier: float = 1.0
+    validation_split: float = 0.0
+    """The share of each subset's images that is only measured on."""
+    validation_seed: int | None = None
 
     def __post_init__(self) -> None:
+        if not 0 <= self.validation_split < 1:
+            raise DatasetError(
+                f"validation_split = {self.validation_split:g} is no share. 0 to less than 1 is allowed."
+            )
         if self.batch_size < 1:
             raise DatasetError(f"batch_size = {self.batch_size} is too small. 1 or more is allowed.")
         place(self.resolution, self.rule)

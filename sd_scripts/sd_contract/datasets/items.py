@@ -71,10 +71,14 @@ class CollectedDataset:
 def collect(dataset: Dataset) -> CollectedDataset:
     """The images of all subsets. DatasetError for a folder that is missing or empty, a file that is no image, or
     when there is nothing but regularisation images."""
+    items, warnings = found_items(dataset)
+    return collected_from(dataset, items, [*warnings, *regularisation_warnings(dataset, items)])
+
+
+def found_items(dataset: Dataset) -> tuple[list[DatasetItem], list[str]]:
+    """The images of all subsets as they lie there, and what should be told of them. DatasetError as above."""
     warnings: list[str] = []
-    items = [item for subset in dataset.subsets for item in _items(subset, dataset, warnings)]
-    warnings += regularisation_warnings(dataset, items)
-    return collected_from(dataset, items, warnings)
+    return [item for subset in dataset.subsets for item in _items(subset, dataset, warnings)], warnings
 
 
 def collected_from(

@@ -4,6 +4,7 @@ file."""
 from sd_contract.options.groups import LoggingOptions, LossOptions, NoiseOptions
 from sd_contract.options.network_arguments import NetworkArguments, network_arguments
 from sd_contract.options.optimizers import optimizer_arguments
+from sd_contract.options.schedules import scheduler_arguments
 from sd_contract.options.settings import (
     CommandLine,
     Settings,
@@ -52,6 +53,7 @@ __all__ = [
     "read_config_file",
     "read_settings",
     "require",
+    "scheduler_arguments",
     "settings_from",
     "supported",
 ]

@@ -5,10 +5,13 @@ A field's metadata holds what the annotation can't say: kind, choices, smallest 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from sd_contract.errors import OptionError
+from sd_contract.options.known_optimizers import ALIASES, KNOWN
 
 TIMESTEPS = 1000
 LORA, LYCORIS, DYLORA = NETWORKS = ("networks.lora", "lycoris.kohya", "networks.dylora")
@@ -21,9 +24,13 @@ def option(
     *,
     choices: tuple[str | int, ...] = (),
     minimum: float | None = None,
+    aliases: Mapping[str, str] = MappingProxyType({}),
+    classes: bool = False,
 ) -> Any:
-    """A dataclass field that is an option. `minimum` is the smallest number allowed."""
-    return field(default=default, metadata={"kind": kind, "help": help, "choices": choices, "minimum": minimum})
+    """A dataclass field that is an option. `minimum` is the smallest number allowed, `aliases` are other spellings
+    of choices. With `classes` it may name a class too, as some.package.Class, which is code."""
+    facts = {"kind": kind, "help": help, "choices": choices, "minimum": minimum}
+    return field(default=default, metadata={**facts, "aliases": aliases, "classes": classes})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +197,12 @@ class TrainingOptions:
     mixed_precision: str = option("str", "no", "number format of the base model", choices=("no", "fp16", "bf16"))
     gradient_accumulation_steps: int = option("int", 1, "batches that share one optimizer step", minimum=1)
     gradient_checkpointing: bool = option("bool", False, "save memory by computing activations twice")
+    ema_decay: float | None = option(
+        "float",
+        None,
+        "save and paint with a running average of the LoRA that forgets so slowly; usual is 0.99",
+        minimum=0,
+    )
     full_bf16: bool = option("bool", False, "keep the LoRA itself in bf16 too; needs mixed_precision bf16")
     sdpa: bool = option("bool", False, "accepted; PyTorch's fast attention is always used")
     mem_eff_attn: bool = option("bool", False, "accepted; PyTorch's fast attention is always used")
@@ -197,30 +210,33 @@ class TrainingOptions:
     torch_compile: bool = option("bool", False, "compile the U-Net; the first steps then take minutes")
     dynamo_backend: str = option("str", "inductor", "what compiles it", choices=BACKENDS)
 
+    def __post_init__(self) -> None:
+        if self.ema_decay is not None and self.ema_decay >= 1:
+            raise OptionError(
+                f"ema_decay = {self.ema_decay:g} would never learn. Less than 1 is allowed, as 0.99."
+            )
 
-OPTIMIZERS = (
-    "AdamW",
-    "AdamW8bit",
-    "Lion",
-    "SGDNesterov",
-    "AdaFactor",
-    "Prodigy",
-    "DAdaptation",
-    "DAdaptAdam",
-    "DAdaptAdaGrad",
-    "DAdaptLion",
-    "DAdaptSGD",
-)
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryOptions:
+    """How the base model is kept."""
+
+    fp8_base: bool = option(
+        "bool", False, "keep the base model's layers in 8 bits; needs mixed_precision and networks.lora"
+    )
+    fp8_base_unet: bool = option("bool", False, "the same for the U-Net alone")
+    lowram: bool = option("bool", False, "accepted; weights always go straight to the device, one at a time")
+    highvram: bool = option("bool", False, "accepted; nothing is tidied away that is still needed")
+
+
+OPTIMIZERS = tuple(KNOWN)
 SCHEDULERS = (
-    "constant",
-    "constant_with_warmup",
-    "linear",
-    "cosine",
-    "cosine_with_restarts",
-    "cosine_with_min_lr",
-    "polynomial",
-    "inverse_sqrt",
-    "warmup_stable_decay",
+    *("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "cosine_with_min_lr"),
+    *("polynomial", "inverse_sqrt", "warmup_stable_decay", "piecewise_constant", "rex", "adafactor"),
+)
+SCHEDULER_CLASSES = (
+    *("StepLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR", "PolynomialLR", "CosineAnnealingLR"),
+    *("CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"),
 )
 
 
@@ -228,7 +244,7 @@ SCHEDULERS = (
 class OptimizerOptions:
     """How the weights follow the gradient."""
 
-    optimizer_type: str = option("str", "AdamW", "optimizer", choices=OPTIMIZERS)
+    optimizer_type: str = option("str", "AdamW", "optimizer", choices=OPTIMIZERS, aliases=ALIASES, classes=True)
     use_8bit_adam: bool = option("bool", False, "older spelling of optimizer_type AdamW8bit")
     use_lion_optimizer: bool = option("bool", False, "older spelling of optimizer_type Lion")
     optimizer_args: tuple[str, ...] = option(
@@ -240,6 +256,17 @@ class OptimizerOptions:
         "floats", None, "learning rate of the text-encoder part; 0 leaves it out", minimum=0
     )
     lr_scheduler: str = option("str", "constant", "course of the learning rate", choices=SCHEDULERS)
+    lr_scheduler_type: str = option(
+        "str",
+        "",
+        "a course by its class in torch.optim.lr_scheduler, instead of lr_scheduler",
+        choices=SCHEDULER_CLASSES,
+        aliases={f"torch.optim.lr_scheduler.{name}": name for name in SCHEDULER_CLASSES},
+        classes=True,
+    )
+    lr_scheduler_args: tuple[str, ...] = option(
+        "strings", (), 'more settings of the course, as "step_rules=1:100,0.1:200,0.01" or "T_max=500"'
+    )
     lr_warmup_steps: int | float = option(
         "int_or_float", 0, "steps of rising learning rate; below 1 a share of all steps", minimum=0
     )
@@ -254,7 +281,7 @@ class OptimizerOptions:
         "int", None, "steps in which inverse_sqrt falls to 0.7; unset is the warm-up's", minimum=1
     )
     lr_scheduler_min_lr_ratio: float | None = option(
-        "float", None, "share of the rate that cosine_with_min_lr and warmup_stable_decay end with", minimum=0
+        "float", None, "share of the rate that cosine_with_min_lr, warmup_stable_decay and rex end with", minimum=0
     )
     max_grad_norm: float = option("float", 1.0, "longest gradient; 0 is no limit", minimum=0)
 
@@ -270,6 +297,11 @@ class OptimizerOptions:
                     f"{name} = {steps}: a number with a point is a share of all steps, 1.0 at most. "
                     f"Write {steps:.0f} for steps."
                 )
+        if self.lr_scheduler == "adafactor" and self.optimizer != "AdaFactor":
+            raise OptionError(
+                f'lr_scheduler = "adafactor" is the course that AdaFactor takes by itself, and {self.optimizer} '
+                'has none. Use another, as "cosine".'
+            )
         if self.lr_scheduler_min_lr_ratio is not None and self.lr_scheduler_min_lr_ratio > 1:
             raise OptionError(
                 f"lr_scheduler_min_lr_ratio = {self.lr_scheduler_min_lr_ratio:g} is a share of the learning rate. "
@@ -282,6 +314,9 @@ class OptimizerOptions:
         if self.use_8bit_adam:
             return "AdamW8bit"
         return "Lion" if self.use_lion_optimizer else self.optimizer_type
+
+
+SHAPES = ("uniform", "sigmoid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,6 +343,10 @@ class NoiseOptions:
     zero_terminal_snr: bool = option("bool", False, "let the last timestep be pure noise; for v-prediction models")
     min_timestep: int | None = option("int", None, "smallest timestep drawn; unset is 0", minimum=0)
     max_timestep: int | None = option("int", None, "timesteps drawn are below this; unset is 1000", minimum=1)
+    timestep_sampling: str = option(
+        "str", "uniform", "how timesteps are drawn: all alike, or those in the middle more often", choices=SHAPES
+    )
+    sigmoid_scale: float = option("float", 1.0, "how far sigmoid sampling spreads; below 1 less", minimum=0)
 
     def __post_init__(self) -> None:
         if self.adaptive_noise_scale and not self.noise_offset:
@@ -348,6 +387,18 @@ class LossOptions:
     )
     debiased_estimation_loss: bool = option("bool", False, "weigh the timesteps by the debiased estimation rule")
     prior_loss_weight: float = option("float", 1.0, "weight of regularisation images", minimum=0)
+    prior_preservation_weight: float | None = option(
+        "float",
+        None,
+        "keep what the base model makes of the class, without regularisation images: weight of it; usual is 1",
+        minimum=0,
+    )
+    masked_prior_weight: float | None = option(
+        "float",
+        None,
+        "with masks, keep what the base model makes of what they leave out: weight of that; usual is 1",
+        minimum=0,
+    )
 
     def __post_init__(self) -> None:
         if self.loss_type in ("huber", "smooth_l1") and not self.huber_c * self.huber_scale:
@@ -355,6 +406,23 @@ class LossOptions:
                 f"huber_c = {self.huber_c:g}, huber_scale = {self.huber_scale:g}: "
                 f"with {self.loss_type} both must be above 0."
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationOptions:
+    """Images that are not trained on: how the loss goes there."""
+
+    validation_split: float = option(
+        "float", 0.0, "share of each folder's images that is not trained on; the loss is measured there", minimum=0
+    )
+    validation_seed: int | None = option(
+        "int", None, "which images these are, and the noise they are measured with; unset is 0", minimum=0
+    )
+    validate_every_n_steps: int | None = option("int", None, "also measure after each n-th step", minimum=1)
+    validate_every_n_epochs: int | None = option(
+        "int", None, "measure after each n-th epoch; unset is each", minimum=1
+    )
+    max_validation_steps: int | None = option("int", None, "batches that are measured; unset is all", minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -484,8 +552,10 @@ GROUPS: dict[str, type] = {
     "augmentation": AugmentationOptions,
     "training": TrainingOptions,
     "optimizer": OptimizerOptions,
+    "memory": MemoryOptions,
     "noise": NoiseOptions,
     "loss": LossOptions,
+    "validation": ValidationOptions,
     "output": OutputOptions,
     "metadata": MetadataOptions,
     "state": StateOptions,

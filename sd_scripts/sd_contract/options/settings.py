@@ -20,6 +20,7 @@ from sd_contract.options.groups import (
     DatasetOptions,
     LoggingOptions,
     LossOptions,
+    MemoryOptions,
     MetadataOptions,
     ModelOptions,
     NetworkOptions,
@@ -29,15 +30,18 @@ from sd_contract.options.groups import (
     SampleOptions,
     StateOptions,
     TrainingOptions,
+    ValidationOptions,
 )
 from sd_contract.options.network_arguments import network_arguments
-from sd_contract.options.optimizers import SELF_TUNING, optimizer_arguments
+from sd_contract.options.optimizers import ONE_RATE, SCHEDULE_FREE, optimizer_arguments
+from sd_contract.options.schedules import scheduler_arguments
 from sd_contract.options.table import (
     OPTIONS,
     OptionSpec,
     Value,
     check,
     kohya_options,
+    names_class,
     option,
     parse_words,
     supported,
@@ -60,8 +64,10 @@ class Settings:
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    memory: MemoryOptions = field(default_factory=MemoryOptions)
     noise: NoiseOptions = field(default_factory=NoiseOptions)
     loss: LossOptions = field(default_factory=LossOptions)
+    validation: ValidationOptions = field(default_factory=ValidationOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
     samples: SampleOptions = field(default_factory=SampleOptions)
     metadata: MetadataOptions = field(default_factory=MetadataOptions)
@@ -92,12 +98,27 @@ class Settings:
         if self.dataset.resolution is not None:
             parse_resolution(self.dataset.resolution)
         optimizer_arguments(self.optimizer)
+        scheduler_arguments(self.optimizer)
         network_arguments(network)
         if network.dim_from_weights and not network.network_weights:
             raise OptionError("dim_from_weights takes ranks from network_weights, which is not set. Set it too.")
         if self.training.full_bf16 and self.training.mixed_precision != "bf16":
             raise OptionError(
                 f'full_bf16 needs mixed_precision = "bf16"; it is "{self.training.mixed_precision}". Set both.'
+            )
+        if self.training.ema_decay and self.optimizer.optimizer in SCHEDULE_FREE:
+            raise OptionError(
+                f"ema_decay keeps an average of the LoRA, and {self.optimizer.optimizer} does so itself. "
+                "Leave one of them out."
+            )
+        eight_bits = self.memory.fp8_base or self.memory.fp8_base_unet
+        if eight_bits and self.training.mixed_precision == "no":
+            raise OptionError(
+                'fp8_base computes in the format of mixed_precision, which is "no". Set it to "bf16".'
+            )
+        if eight_bits and network.network_module != "networks.lora":
+            raise OptionError(
+                f"fp8_base keeps layers in a form that {network.network_module} can't read. Leave one of them out."
             )
         self._refuse_unequal_rates()
         name = output.output_name
@@ -106,9 +127,9 @@ class Settings:
 
     def _refuse_unequal_rates(self) -> None:
         name, arguments = self.optimizer.optimizer, network_arguments(self.network)
-        if name not in SELF_TUNING:
+        if name not in ONE_RATE:
             return
-        rates = {rate for rate in map(self.learning_rate_of, self.trained_parts) if rate}
+        rates = {self.learning_rate_of(part, encoder) for part in self.trained_parts for encoder in (1, 2)} - {0}
         ratios = (
             arguments.loraplus_lr_ratio,
             arguments.loraplus_unet_lr_ratio,
@@ -130,11 +151,14 @@ class Settings:
             return ("text_encoder",)
         return ("text_encoder", "unet")
 
-    def learning_rate_of(self, part: Part) -> float:
-        """A part's own rate, else the common one. Of several text-encoder rates the first holds, as in kohya's."""
+    def learning_rate_of(self, part: Part, encoder: int = 1) -> float:
+        """A part's own rate, else the common one. SDXL's second text encoder may have a rate of its own; where one
+        is given, it is that of both."""
         options = self.optimizer
-        own = (options.text_encoder_lr or (None,))[0] if part == "text_encoder" else options.unet_lr
-        return options.learning_rate if own is None else own
+        if part == "unet":
+            return options.learning_rate if options.unet_lr is None else options.unet_lr
+        rates = options.text_encoder_lr or (options.learning_rate,)
+        return rates[min(encoder, len(rates)) - 1]
 
     def get(self, name: str) -> Value:
         """The value of the option of that name."""
@@ -186,24 +210,41 @@ class CommandLine:
     values: Mapping[str, Value]
     config_file: Path | None
     output_config: bool
+    allowed_code: tuple[str, ...] = ()
+    """Classes that options may name though they are not known here."""
 
 
 def read_command_line(arguments: Sequence[str]) -> CommandLine:
     """The words of a command line as checked values. Reads no file."""
     given = vars(build_parser().parse_args(arguments))
     config_file, output_config = given.pop("config_file", None), given.pop("output_config", False)
+    allowed = tuple(given.pop("allow_code", ()))
     values = {
         name: True if words is True else parse_words(name, _listed(words), COMMAND_LINE)
         for name, words in given.items()
     }
-    return CommandLine(values, _with_suffix(Path(config_file)) if config_file else None, output_config)
+    return CommandLine(values, _with_suffix(Path(config_file)) if config_file else None, output_config, allowed)
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
     """Settings from a command line and the `--config_file` it names; the command line wins."""
     line = read_command_line(arguments)
     values = read_config_file(line.config_file) if line.config_file else {}
-    return settings_from({**values, **line.values})
+    settings = settings_from({**values, **line.values})
+    refuse_code(settings, line.allowed_code)
+    return settings
+
+
+def refuse_code(settings: Settings, allowed: Iterable[str] = ()) -> None:
+    """OptionError for a class that an option names and the command line does not allow: a config file that was
+    copied from somewhere must not run what it likes."""
+    for spec in OPTIONS:
+        value = settings.get(spec.name)
+        if spec.classes and value not in (*spec.choices, *allowed) and names_class(value):
+            raise OptionError(
+                f"{spec.name} = {value} names code that is not known here. If you trust it, allow it on the "
+                f"command line: --allow_code {value}."
+            )
 
 
 def require(settings: Settings, names: Iterable[str]) -> None:
@@ -287,6 +328,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--config_file", metavar="FILE", help="TOML file with options; the command line wins")
     parser.add_argument(
         "--output_config", action="store_true", help="write the other options into that file and train nothing"
+    )
+    parser.add_argument(
+        "--allow_code",
+        nargs="+",
+        metavar="CLASS",
+        help="classes that optimizer_type and lr_scheduler_type may name",
     )
     for group in GROUPS:
         section = parser.add_argument_group(group)

@@ -8,7 +8,7 @@ import json
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Literal, cast
@@ -41,28 +41,34 @@ class OptionSpec:
     help: str = ""
     group: str = ""
     minimum: float | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Other spellings of choices."""
+    classes: bool = False
+    """It may name a class as well, which is code."""
 
 
 def _options() -> tuple[OptionSpec, ...]:
     return tuple(
         OptionSpec(
-            name=field.name,
-            type=field.metadata["kind"],
-            default=cast(Value, field.default),
-            choices=field.metadata["choices"],
-            help=field.metadata["help"],
+            name=one.name,
+            type=one.metadata["kind"],
+            default=cast(Value, one.default),
+            choices=one.metadata["choices"],
+            help=one.metadata["help"],
             group=group,
-            minimum=field.metadata["minimum"],
+            minimum=one.metadata["minimum"],
+            aliases=one.metadata["aliases"],
+            classes=one.metadata["classes"],
         )
         for group, cls in GROUPS.items()
-        for field in fields(cls)
+        for one in fields(cls)
     )
 
 
 OPTIONS: tuple[OptionSpec, ...] = _options()
 _BY_NAME: Mapping[str, OptionSpec] = {spec.name: spec for spec in OPTIONS}
-ON_COMMAND_LINE = ("config_file", "output_config")
-"""Options of kohya's that mean nothing inside a file."""
+ON_COMMAND_LINE = ("config_file", "output_config", "allow_code")
+"""Options that mean nothing inside a file; the last is ours."""
 
 
 @cache
@@ -86,7 +92,7 @@ def supported(name: str) -> bool:
 
 
 def option(name: str, where: str = "") -> OptionSpec:
-    """The option of that name; OptionError when it is unknown or not supported yet. `where` names the
+    """The option of that name; OptionError when it is unknown or not supported. `where` names the
     source."""
     if name in _BY_NAME:
         return _BY_NAME[name]
@@ -94,8 +100,8 @@ def option(name: str, where: str = "") -> OptionSpec:
         raise OptionError(f"{_prefix(where)}option {name!r} has a meaning only on the trainer's command line.")
     if name in kohya_options():
         raise OptionError(
-            f"{_prefix(where)}option {name!r} is not supported by the bundled engine yet. "
-            "Remove it, or train with kohya's sd-scripts."
+            f"{_prefix(where)}option {name!r} is not supported by the bundled engine. "
+            "sd_scripts/README.md says why. Remove it, or train with kohya's sd-scripts."
         )
     raise OptionError(f"{_prefix(where)}unknown option {name!r}. {_advice(name)}")
 
@@ -149,11 +155,19 @@ def _from_words(spec: OptionSpec, words: Sequence[str], where: str) -> Value:
 
 def _choice(spec: OptionSpec, value: Value, where: str) -> Value:
     """The choice that is meant, whatever its capitals: sd-scripts takes "adamw" for "AdamW"."""
-    for choice in spec.choices:
-        if str(choice).casefold() == str(value).casefold():
+    spellings = {**spec.aliases, **{str(choice): choice for choice in spec.choices}}
+    for spelling, choice in spellings.items():
+        if spelling.casefold() == str(value).casefold():
             return choice
+    if value == spec.default or (spec.classes and names_class(value)):
+        return value
     allowed = ", ".join(str(choice) for choice in spec.choices)
     raise OptionError(f"{_prefix(where)}{spec.name} = {_written(value)} can't be used. Allowed: {allowed}.")
+
+
+def names_class(value: Value) -> bool:
+    """Whether a value is the dotted name of a class."""
+    return isinstance(value, str) and "." in value and all(part.isidentifier() for part in value.split("."))
 
 
 def _check_minimum(spec: OptionSpec, value: Value, where: str) -> None:

@@ -125,6 +125,7 @@ class RunFacts:
     base_hashes: FileHashes | None
     vae_hashes: FileHashes | None = None
     datasets: tuple[CollectedDataset, ...]
+    validation: tuple[CollectedDataset, ...] = ()
     optimizer: str
     session_id: int
     started_at: float
@@ -146,7 +147,7 @@ def training_metadata(facts: RunFacts, *, epoch: int, step: int, saved_at: float
     values: dict[str, object] = {
         **_option_values(facts),
         **_run_values(facts),
-        **dataset_facts(facts.settings, facts.datasets),
+        **dataset_facts(facts.settings, facts.datasets, facts.validation),
         "training_finished_at": saved_at,
         "epoch": epoch,
         "steps": step,

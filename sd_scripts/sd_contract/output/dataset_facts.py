@@ -28,12 +28,15 @@ Frequency = Mapping[str, Mapping[str, int]]
 """Folder -> tag -> images that bear it."""
 
 
-def dataset_facts(settings: Settings, datasets: Sequence[CollectedDataset]) -> dict[str, object]:
-    """The metadata without their `ss_`. Without a dataset file they are those of the one dataset."""
+def dataset_facts(
+    settings: Settings, datasets: Sequence[CollectedDataset], validation: Sequence[CollectedDataset] = ()
+) -> dict[str, object]:
+    """The metadata without their `ss_`. Without a dataset file they are those of the one dataset. Images of
+    `validation` are only counted."""
     facts: dict[str, object] = {
         "num_train_images": sum(collected.samples_of(is_reg=False) for collected in datasets),
         "num_reg_images": sum(collected.samples_of(is_reg=True) for collected in datasets),
-        "num_validation_images": 0,
+        "num_validation_images": sum(collected.samples for collected in validation),
         "caption_dropout_rate": settings.captions.caption_dropout_rate,
         "caption_dropout_every_n_epochs": settings.captions.caption_dropout_every_n_epochs,
         "caption_tag_dropout_rate": settings.captions.caption_tag_dropout_rate,

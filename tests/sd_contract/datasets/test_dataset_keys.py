@@ -111,8 +111,11 @@ def test_a_subset_can_switch_off_what_an_option_switches_on(read):
         ({"caption_dropout_rate": 1.5}, "caption_dropout_rate = 1.5 is no share. 0 to 1 is allowed."),
         ({"resize_interpolation": "sinc"}, 'resize_interpolation = "sinc" is unknown. Allowed: lanczos'),
         ({"face_crop_aug_range": [4.0, 2.0]}, "face_crop_aug_range = [4.0, 2.0] is no range"),
-        ({"validation_split": 0.2}, "'validation_split' is not supported by the bundled engine yet"),
-        ({"custom_attributes": {"a": 1}}, "custom_attributes are not supported by the bundled engine yet"),
+        (
+            {"validation_split": 0.2},
+            "'validation_split' can't stand in a subset. Move it to the general",
+        ),
+        ({"custom_attributes": {"a": 1}}, "custom_attributes: a = 1 means nothing. Allowed: diff_output_pres"),
         ({"metadata_file": "m.json", "class_tokens": "x"}, "'class_tokens' can't stand beside metadata_file"),
         ({"num_repaets": 1}, "unknown key 'num_repaets'. Did you mean 'num_repeats'?"),
     ],

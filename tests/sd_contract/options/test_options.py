@@ -3,7 +3,8 @@ import pytest
 from sd_contract.errors import OptionError
 from sd_contract.options import OPTIONS, check, kohya_options, option, parse, supported
 
-OWN = {"state_dir", "state_every_n_steps", "state_every_n_minutes"}
+OWN = {"state_dir", "state_every_n_steps", "state_every_n_minutes", "ema_decay"}
+OWN |= {"prior_preservation_weight", "masked_prior_weight", "timestep_sampling", "sigmoid_scale"}
 
 
 def message(name, value, where="run.toml"):
@@ -38,8 +39,8 @@ def test_an_option_like_no_other_points_to_the_page():
 
 
 def test_kohyas_other_options_are_not_called_unknown():
-    assert not supported("fp8_base_unet")
-    assert "'fp8_base_unet' is not supported by the bundled engine yet" in message("fp8_base_unet", True)
+    assert not supported("full_fp16")
+    assert "'full_fp16' is not supported by the bundled engine" in message("full_fp16", True)
 
 
 @pytest.mark.parametrize(

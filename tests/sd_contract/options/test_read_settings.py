@@ -89,7 +89,7 @@ def test_a_wrong_type_names_the_file(config):
         ("network_dim = 8.0", "network_dim = 8.0: a whole number, without quotes is wanted."),
         ('save_precision = "float8"', 'save_precision = "float8" can\'t be used. Allowed: float, fp16, bf16.'),
         ('network_module = ""', 'network_module = "" can\'t be used. Allowed: networks.lora, lycoris'),
-        ("validation_split = 0.1", "option 'validation_split' is not supported by the bundled engine yet."),
+        ("deepspeed = true", "option 'deepspeed' is not supported by the bundled engine."),
         ("[train]\nseed = 1\n[train]\nsdpa = true", "is not TOML"),
         ("shuffle_caption = True", "is not TOML"),
     ],
@@ -130,7 +130,7 @@ def test_a_missing_file_and_broken_toml_are_told(config, tmp_path):
     [
         (["--network_dimm", "8"], "command line: unknown option 'network_dimm'. Did you mean 'network_dim'?"),
         (["--max_train_step", "5"], "command line: unknown option 'max_train_step'."),
-        (["--fp8_base_unet", "0.1"], "command line: option 'fp8_base_unet' is not supported"),
+        (["--full_fp16", "0.1"], "command line: option 'full_fp16' is not supported"),
         (["--network_dim", "x"], "command line: network_dim = x: a whole number is wanted."),
         (["--save_precision", "float8"], 'command line: save_precision = "float8" can\'t be used. Allowed: float'),
         (["--network_dim"], "command line: argument --network_dim: expected one argument."),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sd_contract.options import kohya_options
+from sd_contract.options.known_optimizers import ALIASES
 from sd_contract.tensors.tensor_files import Header
 from train_tools.configs.foreign.lora_tensors import LoraTensors, read_tensors
 from train_tools.configs.intake import Intake, shown_value
@@ -27,21 +28,9 @@ PATTERNS = {
     "size": re.compile(r"\(?\s*(\d+)\s*,\s*(\d+)\s*\)?"),
     "optimizer": re.compile(r"\s*([\w.]+)\s*(?:\((.*)\))?\s*", re.DOTALL),
 }
-OPTIMIZERS = {
-    "AdamW": "AdamW",
-    "AdamW8bit": "AdamW8bit",
-    "Lion": "Lion",
-    "Adafactor": "AdaFactor",
-    "Prodigy": "Prodigy",
-    "SGD": "SGDNesterov",
-    "DAdaptAdam": "DAdaptAdam",
-    "DAdaptAdaGrad": "DAdaptAdaGrad",
-    "DAdaptLion": "DAdaptLion",
-    "DAdaptSGD": "DAdaptSGD",
-    "DAdaptAdamPreprint": "DAdaptation",
-}
+OPTIMIZERS = {dotted.rpartition(".")[2]: name for dotted, name in ALIASES.items()}
 """The last part of a class's dotted name -> the name here. Classes are never looked up by it. SGD is only
-offered with Nesterov's momentum, there as here."""
+offered with Nesterov's momentum."""
 FAMILIES = {"sd_v1": "sd1", "sd_v2": "sd2", "sdxl": "sdxl"}
 ROUNDED = 0.005
 """How far an alpha in bf16 can be from what was asked for."""

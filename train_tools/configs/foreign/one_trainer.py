@@ -79,13 +79,27 @@ STOPS_AFTER = 30
 BASE_FORMATS = {"FLOAT_16": "fp16", "BFLOAT_16": "bf16", "FLOAT_32": None, "TFLOAT_32": None}
 FILE_FORMATS = {"FLOAT_16": "fp16", "BFLOAT_16": "bf16", "FLOAT_32": "float"}
 OPTIMIZERS = {
+    "ADAM": "Adam",
+    "ADAM_8BIT": "Adam8bit",
     "ADAMW": "AdamW",
     "ADAMW_8BIT": "AdamW8bit",
     "ADAFACTOR": "AdaFactor",
+    "ADEMAMIX": "AdEMAMix",
+    "ADEMAMIX_8BIT": "AdEMAMix8bit",
+    "ADOPT": "ADOPT",
+    "CAME": "CAME",
+    "LAMB": "Lamb",
     "LION": "Lion",
+    "LION_8BIT": "Lion8bit",
+    "MUON": "Muon",
     "PRODIGY": "Prodigy",
+    "PRODIGY_PLUS_SCHEDULE_FREE": "ProdigyPlusScheduleFree",
+    "SCHEDULE_FREE_ADAMW": "AdamWScheduleFree",
+    "SCHEDULE_FREE_SGD": "SGDScheduleFree",
+    "TIGER": "Tiger",
     "DADAPT_ADAM": "DAdaptAdam",
     "DADAPT_ADA_GRAD": "DAdaptAdaGrad",
+    "DADAPT_ADAN": "DAdaptAdan",
     "DADAPT_LION": "DAdaptLion",
     "DADAPT_SGD": "DAdaptSGD",
 }
@@ -94,6 +108,7 @@ SCHEDULERS = {
     "LINEAR": "linear",
     "COSINE": "cosine",
     "COSINE_WITH_HARD_RESTARTS": "cosine_with_restarts",
+    "REX": "rex",
 }
 LOSSES = {"mse_strength": "l2", "mae_strength": "l1", "log_cosh_strength": "", "huber_strength": ""}
 """How strongly each measure counts; what has no name here can't be trained."""
@@ -317,6 +332,13 @@ def _attention(intake: Intake, key: str, value: Any) -> None:
         not_here("there is no such attention here", "DEFAULT")(intake, key, value)
 
 
+def _average(intake: Intake, key: str, value: Any) -> None:
+    if value in ("GPU", "CPU"):
+        intake.set(key, "ema_decay", intake.values.get("ema_decay", 0.999))
+    else:
+        not_here("there is no such average of weights here", "OFF")(intake, key, value)
+
+
 def _optimizer_argument(intake: Intake, key: str, value: Any) -> None:
     """An argument by its name here; the betas and AdaFactor's two epsilons go together."""
     optimizer = OPTIMIZERS.get(str(_optimizer(intake)), "")
@@ -395,7 +417,7 @@ RULES: Rules = {
     "epochs": called("max_train_epochs"),
     "batch_size": called("train_batch_size"),
     "gradient_accumulation_steps": unless_nothing(called("gradient_accumulation_steps"), 1),
-    "ema": not_here("averages of weights are not kept here", "OFF"),
+    "ema": _average,
     **dict.fromkeys(("ema_decay", "ema_update_step_interval"), left("only averages of weights use it")),
     "train_dtype": chosen("mixed_precision", BASE_FORMATS, "number format"),
     "output_dtype": chosen("save_precision", FILE_FORMATS, "number format"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sd_contract.options.known_optimizers import KNOWN
 from train_tools.configs.intake import NETWORK_MODULE, Intake
 from train_tools.configs.rules import (
     DATASET,
@@ -36,13 +37,12 @@ BLOCKS_WITH_ATTENTION = (
 )
 """All blocks that carry LoRAs: of SD1 and SD2, and of SDXL."""
 OPTIMIZERS = {
-    **{name: name for name in ("AdamW", "AdamW8bit", "AdaFactor", "Lion", "Prodigy", "SGDNesterov")},
-    **{name: name for name in ("DAdaptAdam", "DAdaptLion", "DAdaptAdaGrad", "DAdaptSGD")},
+    **{name: name for name in KNOWN},
     "DAdaptation": "DAdaptAdam",
 }
 SCHEDULERS = {
     **{name: name for name in ("linear", "cosine", "cosine_with_restarts", "polynomial")},
-    **{name: name for name in ("constant", "constant_with_warmup")},
+    **{name: name for name in ("constant", "constant_with_warmup", "piecewise_constant")},
     "cosine_annealing": "cosine",
 }
 LOSSES = {"MSE": None, "L1": "l1", "Smooth-L1": "smooth_l1"}
@@ -137,6 +137,10 @@ def _settings(option: str) -> Any:
     return applied
 
 
+def _step_rules(intake: Intake, key: str, value: Any) -> None:
+    intake.add_argument(key, "lr_scheduler_args", "step_rules", value)
+
+
 def _mirroring(intake: Intake, key: str, value: Any) -> None:
     if value is True:
         intake.set(key, "flip_aug", True, Fate.CONVERTED, "half of the draws are mirrored, instead of copies")
@@ -165,7 +169,7 @@ RULES: Rules = {
     "train_optimizer_settings": unless_nothing(_settings("optimizer_args")),
     "train_lr_scheduler": chosen("lr_scheduler", SCHEDULERS, "schedule"),
     "train_lr_scheduler_settings": not_here("schedules take no settings of their own here"),
-    "train_lr_step_rules": not_here("rates can't be set step by step here"),
+    "train_lr_step_rules": unless_nothing(_step_rules),
     "train_lr_warmup_steps": unless_nothing(called("lr_warmup_steps")),
     "train_lr_scheduler_num_cycles": unless_nothing(called("lr_scheduler_num_cycles"), 1, "1"),
     "train_lr_scheduler_power": unless_nothing(called("lr_scheduler_power"), 1.0, "1", "1.0"),

@@ -68,6 +68,11 @@ class Webui:
         """The format of its pictures that can't be chosen for one picture; "" = it can."""
         return str(self.options.get("samples_format", "")) if self.family is Family.SDNEXT else ""
 
+    @property
+    def leaves_traces(self) -> bool:
+        """Whether pictures carry traces of the LoRAs before them whatever it is told, as SD.Next's of 2025 did."""
+        return self.family is Family.SDNEXT and "lora_fuse_native" not in self.options
+
     def sampler(self, wanted: str, scheduler: str = "") -> tuple[str, str]:
         """The sampler's name in requests and its scheduler's ("" = its own). Raises OptionValueError."""
         label = squeezed(_label(wanted) + scheduler)
@@ -109,7 +114,7 @@ def look_at(client: Client) -> Webui:
     version = str(about.get("Version", ""))
     family = _family(client, version, schedulers)
     line = _words(about.get("Commandline"))
-    options = client.get(f"{API}/options") or {}
+    options = _options(client)
     known = [frozenset(squeezed(each) for each in (one["name"], *_list(one.get("aliases")))) for one in samplers]
     return Webui(
         family=family,
@@ -235,6 +240,14 @@ def _schedulers(answer: object) -> dict[str, str]:
         for one in _list(answer)
         for name in (one["label"], one["name"], *_list(one.get("aliases")))
     }
+
+
+def _options(client: Client) -> dict[str, Any]:
+    """SD.Next lists only what was changed; what else there is it tells elsewhere."""
+    described = client.found(f"{API}/options-info")
+    known = described.get("options") if isinstance(described, Mapping) else {}
+    defaults = {name: one.get("default") for name, one in (known or {}).items()}
+    return {**defaults, **(client.get(f"{API}/options") or {})}
 
 
 def _lora_folder(about: Mapping[str, Any], line: Sequence[str]) -> Path | None:

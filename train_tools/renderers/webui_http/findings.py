@@ -48,6 +48,12 @@ def webui_findings(settings: WebuiSettings) -> Iterator[Finding]:
             "from its settings.",
             "Set the file format to png there, under Settings, Image Options.",
         )
+    if webui.leaves_traces:
+        yield _finding(
+            Level.WARNING,
+            f"This {webui.family} is an old one: its pictures carry traces of the LoRAs rendered before them.",
+            "Update it.",
+        )
     yield from _models(client)
     yield from _lora_folder(client, webui, settings)
 

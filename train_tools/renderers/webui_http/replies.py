@@ -25,6 +25,8 @@ LORA_HASHES = "Lora hashes"
 """Where most name the LoRAs they have applied, each with its hash; SD.Next has names and hashes apart."""
 NAMES_APART, HASHES_APART = "LoRA networks", "LoRA hashes"
 
+CLIP_SKIPS = ("Clip skip", "CLiP-skip")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
@@ -139,7 +141,7 @@ def _check_picture(
     scheduler = said.get("Schedule type", asked.scheduler)
     if asked.scheduler and squeezed(scheduler) != squeezed(asked.scheduler):
         raise WebuiError(f"The WebUI rendered with the scheduler {scheduler!r} instead of {asked.scheduler!r}.")
-    skip = said.get("Clip skip", "1")
+    skip = next((said[name] for name in CLIP_SKIPS if name in said), "1")
     if asked.clip_skip_set and skip != str(picture.clip_skip):
         raise WebuiError(f"The WebUI rendered with clip skip {skip} instead of {picture.clip_skip}.")
     guidance = said.get("CFG scale", f"{picture.guidance:g}")

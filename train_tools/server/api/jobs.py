@@ -103,9 +103,12 @@ def list_jobs(
     app: TheApp,
     limit: int = Query(200, ge=1, le=MOST_JOBS),
     offset: int = Query(0, ge=0, lt=2**31),
+    state: Annotated[list[JobState] | None, Query()] = None,
 ) -> Response:
-    """Active and waiting jobs in the order they run, then finished ones, newest first."""
-    return fresh(request, JobList(jobs=tuple(job_answer(job) for job in app.jobs.all(limit, offset))))
+    """Active and waiting jobs in the order they run, then finished ones, newest first; those in these states, or
+    all."""
+    found = app.jobs.all(limit, offset, state or tuple(JobState))
+    return fresh(request, JobList(jobs=tuple(job_answer(job) for job in found)))
 
 
 @router.get("/jobs/{id}")

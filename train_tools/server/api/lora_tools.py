@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -23,6 +23,10 @@ class ToolQuestion(Question):
     name: str
     replace: bool = False
     precision: Precision = None
+
+    @property
+    def wishes(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"name", "replace"})
 
 
 class MergeQuestion(ToolQuestion):
@@ -60,6 +64,15 @@ class ToolAnswer(Answer):
     """Where it will lie."""
 
 
+class PlanAnswer(Answer):
+    file: Path
+    """Where it will lie."""
+    about_bytes: int
+    """How large it will be, or at most, where what the files hold decides how much is kept."""
+    is_there: bool
+    """It has to be replaced."""
+
+
 class InspectQuestion(Question):
     file: Path
 
@@ -93,26 +106,49 @@ class LoraAnswer(Answer):
 @router.post("/loras/merge", status_code=201)
 def merge(asked: MergeQuestion, app: TheApp) -> ToolAnswer:
     """Makes one LoRA of several, or merges them into a base model."""
-    wish = MergeWish(**asked.model_dump(exclude={"name", "replace"}))
-    return _started(wish, asked, app)
+    return _started(MergeWish(**asked.wishes), asked, app)
 
 
 @router.post("/loras/resize", status_code=201)
 def resize(asked: ResizeQuestion, app: TheApp) -> ToolAnswer:
     """Makes the rank of a LoRA smaller; its strength stays."""
-    return _started(ResizeWish(**asked.model_dump(exclude={"name", "replace"})), asked, app)
+    return _started(ResizeWish(**asked.wishes), asked, app)
 
 
 @router.post("/loras/extract", status_code=201)
 def extract(asked: ExtractQuestion, app: TheApp) -> ToolAnswer:
     """Makes a LoRA of what sets a tuned model apart from its original."""
-    return _started(ExtractWish(**asked.model_dump(exclude={"name", "replace"})), asked, app)
+    return _started(ExtractWish(**asked.wishes), asked, app)
 
 
 @router.post("/loras/convert", status_code=201)
 def convert(asked: ConvertQuestion, app: TheApp) -> ToolAnswer:
     """Gives the layers of a LoRA the names of other programs."""
-    return _started(ConvertWish(**asked.model_dump(exclude={"name", "replace"})), asked, app)
+    return _started(ConvertWish(**asked.wishes), asked, app)
+
+
+@router.post("/loras/merge/plan")
+def plan_merge(asked: MergeQuestion, app: TheApp) -> PlanAnswer:
+    """What that would write. Only headers of files are read."""
+    return _planned(MergeWish(**asked.wishes), asked, app)
+
+
+@router.post("/loras/resize/plan")
+def plan_resize(asked: ResizeQuestion, app: TheApp) -> PlanAnswer:
+    """What that would write. Only headers of files are read."""
+    return _planned(ResizeWish(**asked.wishes), asked, app)
+
+
+@router.post("/loras/extract/plan")
+def plan_extract(asked: ExtractQuestion, app: TheApp) -> PlanAnswer:
+    """What that would write. Only headers of files are read."""
+    return _planned(ExtractWish(**asked.wishes), asked, app)
+
+
+@router.post("/loras/convert/plan")
+def plan_convert(asked: ConvertQuestion, app: TheApp) -> PlanAnswer:
+    """What that would write. Only headers of files are read."""
+    return _planned(ConvertWish(**asked.wishes), asked, app)
 
 
 @router.post("/loras/inspect")
@@ -125,6 +161,11 @@ def inspect(asked: InspectQuestion, app: TheApp) -> LoraAnswer:
 def _started(wish: ToolWish, asked: ToolQuestion, app: TheApp) -> ToolAnswer:
     place = app.lora_tools.place(asked.name)
     return ToolAnswer(job=app.lora_tools.start(wish, place, replace=asked.replace).id, file=place)
+
+
+def _planned(wish: ToolWish, asked: ToolQuestion, app: TheApp) -> PlanAnswer:
+    plan = app.lora_tools.plan(wish, app.lora_tools.place(asked.name))
+    return PlanAnswer(file=plan.file, about_bytes=plan.about_bytes, is_there=plan.is_there)
 
 
 def _answer(facts: LoraFacts, chart: str) -> LoraAnswer:

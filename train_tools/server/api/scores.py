@@ -129,6 +129,8 @@ class CurveAnswer(Answer):
     varied: Mapping[str, Any]
     points: tuple[tuple[float, float], ...]
     """(images seen, mean loss since the point before)."""
+    validation: tuple[tuple[float, float], ...]
+    """(images seen, loss on those that are not trained on)."""
     checkpoints: tuple[tuple[float, str], ...]
     """(images seen, name)."""
 
@@ -178,6 +180,7 @@ def losses(project: str, version: str, grid: str, request: Request, app: TheApp)
             label=each.label,
             varied=each.varied,
             points=each.points,
+            validation=each.validation,
             checkpoints=each.checkpoints,
         )
         for each in app.scores.losses(project, version, grid)

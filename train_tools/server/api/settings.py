@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from train_tools.app import App
+from train_tools.model.settings import SettingKind
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import TheApp
 
@@ -17,10 +18,12 @@ router = APIRouter(prefix="/settings", tags=["settings"])
 
 class SettingAnswer(Answer):
     key: str
+    kind: SettingKind
     value: Any
-    """Of the webhook's address only what may be shown."""
+    """Of a secret only what may be shown."""
     default: Any
     allowed: str
+    choices: tuple[str, ...]
     help: str
 
 
@@ -37,6 +40,16 @@ class Changes(Question):
 
 class NewWebhook(Question):
     address: str
+    """Empty = none any more."""
+
+
+class NewKey(Question):
+    key: str
+    """Empty = none any more."""
+
+
+class NewPassword(Question):
+    password: str
     """Empty = none any more."""
 
 
@@ -64,6 +77,20 @@ def set_webhook(webhook: NewWebhook, app: TheApp) -> SettingList:
     return _all(app)
 
 
+@router.put("/caption-key")
+def set_caption_key(new: NewKey, app: TheApp) -> SettingList:
+    """Keeps the key for the program at `captions.endpoint`; it is sent to no other."""
+    app.settings.set_caption_key(new.key)
+    return _all(app)
+
+
+@router.put("/webui-password")
+def set_webui_password(new: NewPassword, app: TheApp) -> SettingList:
+    """Keeps the password for the WebUI at `webui.url`; it is sent to no other."""
+    app.settings.set_webui_password(new.password)
+    return _all(app)
+
+
 @router.post("/try-news")
 def try_news(app: TheApp) -> Tried:
     """Sends a message by each way that is open, now and once."""
@@ -74,7 +101,13 @@ def _all(app: App) -> SettingList:
     return SettingList(
         settings=tuple(
             SettingAnswer(
-                key=each.key, value=each.value, default=each.default, allowed=each.allowed, help=each.help
+                key=each.key,
+                kind=each.kind,
+                value=each.value,
+                default=each.default,
+                allowed=each.allowed,
+                choices=each.choices,
+                help=each.help,
             )
             for each in app.settings.all()
         ),

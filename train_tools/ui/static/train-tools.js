@@ -6,6 +6,8 @@ import "./dataset/dataset.js";
 import "./train/train.js";
 import "./queue/queue.js";
 import "./checkpoints/checkpoints.js";
+import "./tools/tools.js";
+import "./settings/settings.js";
 
 const turn = () => (document.documentElement.dataset.screen = places.current.screen);
 places.addEventListener("turned", turn);

@@ -4,6 +4,7 @@ import { choose, chosen } from "../base/choice.js";
 import { h, Island, link, say, sheet } from "../base/island.js";
 import { places, SCREENS } from "../base/place.js";
 import { duration, language, LANGUAGES, t } from "../base/words.js";
+import { Bell } from "./bell.js";
 
 const THEMES = ["follow", "light", "dark"];
 const LISTED_MS = 5000;
@@ -15,10 +16,11 @@ class Bar extends Island {
   begin() {
     this.project = h("select", { id: "project", "aria-label": t("bar.project"), onchange: () => this.choose(this.project.value, null) });
     this.version = h("select", { id: "version", "aria-label": t("bar.version"), onchange: () => this.choose(places.current.project, this.version.value) });
+    this.heading = h("h1.heard", {});
     this.ways = h("nav.ways", { "aria-label": t("bar.screens") });
     this.lamp = h("span.lamp", { "aria-hidden": "true" });
     this.words = h("span", { role: "status" }, "…");
-    this.root.append(h("header.bar", {}, this.name(), this.place(), link({ screen: "queue" }, "a.status", {}, this.lamp, this.words), this.menu()), this.ways);
+    this.root.append(this.heading, h("header.bar", {}, this.name(), this.place(), link({ screen: "queue" }, "a.status", {}, this.lamp, this.words), this.menu()), this.ways);
     new Feed(this, () => "projects", (answer) => this.showPlaces(answer), () => this.away(), LISTED_MS);
     new Feed(this, () => "jobs", (answer) => this.showJobs(answer.jobs), (error) => this.away(error));
     this.on(places, "arrived", () => this.draw());
@@ -37,13 +39,14 @@ class Bar extends Island {
     const option = (value, words, current) => h("option", { value, selected: value === current }, words);
     const theme = h("select", { "aria-label": t("bar.theme"), onchange: () => paint(theme.value) }, THEMES.map((each) => option(each, t(`bar.themes.${each}`), chosen("theme", "follow"))));
     const tongue = h("select", { "aria-label": t("bar.language"), onchange: () => speak(tongue.value) }, Object.entries(LANGUAGES).map(([tag, words]) => option(tag, words, language)));
-    return h("span.menu", {}, theme, tongue);
+    return h("span.menu", {}, new Bell(this).element, theme, tongue);
   }
 
   draw() {
     const { screen, project, version } = places.current;
     const way = (each) => link({ screen: each }, "a", { "aria-current": each === screen ? "page" : false }, t(`screens.${each}`));
     this.ways.replaceChildren(...SCREENS.map(way));
+    say(this.heading, t(`screens.${screen}`));
     if (this.projects) this.fill(project, version);
     document.title = this.titled();
   }

@@ -1,11 +1,8 @@
-// Runs before anything is drawn: the language and the colours that were chosen, so that nothing flickers. A classic
-// script, because modules run after the page has been parsed. What a host page wants comes in the address.
+// Runs before anything is drawn: the colours that were chosen, so that nothing flickers. A classic script, because
+// modules run after the page has been parsed. What a host page wants comes in the address, the language too.
 (() => {
   const asked = new URLSearchParams(location.search);
   for (const name of ["language", "theme"]) if (asked.get(name)) keep(name, asked.get(name));
-
-  const language = kept("language");
-  if (language) for (const [name, value] of [["language", language], ["languages", [language]]]) Object.defineProperty(navigator, name, { get: () => value });
 
   const dusk = matchMedia("(prefers-color-scheme: dark)");
   dusk.addEventListener("change", colour);

@@ -3,13 +3,13 @@ import { ask, Feed, MANY_FILES_MS } from "../base/api.js";
 import { chartLook } from "../base/chart.js";
 import { chosen } from "../base/choice.js";
 import { h, Island, link, say, sheet } from "../base/island.js";
+import { Notices } from "../base/notices.js";
 import { places } from "../base/place.js";
 import { t } from "../base/words.js";
 import { brief } from "../base/scales.js";
 import { fateWords } from "./cell.js";
 import { Controls } from "./controls.js";
 import { Details } from "./details.js";
-import { Word } from "./dialogs.js";
 import { Keeping } from "./keeping.js";
 import { Keys } from "./keys.js";
 import { called, Look } from "./look.js";
@@ -31,21 +31,21 @@ class Checkpoints extends Island {
     this.marks = [];
     this.look = new Look(this);
     this.note = h("p.note", { role: "status" });
-    this.word = new Word();
+    this.notices = new Notices();
     this.home = h("div.home", {});
     const fail = (error) => say(this.note, error.message);
     this.pages = new Pages(this, this.look, fail);
-    this.making = new Making(this.look, () => this.refresh(), (error) => this.word.say(error.message));
+    this.making = new Making(this.look, () => this.refresh(), (error) => this.notices.refuse(error));
     this.details = new Details(this.look, () => this.refresh());
     this.prompts = new Prompts(this.look, () => this.refresh());
-    this.picked = new Picked(this.look, this.home, this.word, this.details, () => this.refresh());
+    this.picked = new Picked(this.look, this.home, this.notices, this.details, () => this.refresh());
     this.keeping = new Keeping(this.look, (parting) => this.picked.gone(parting));
     this.keys = new Keys();
     this.matrix = new Matrix(this.pages, this.acts(), { isPicked: (seen) => seen !== null && this.look.picks.has(called(seen)), markOf: (key) => this.marks.findIndex((mark) => mark.key === key) + 1 });
     this.controls = new Controls(this.look, (size) => this.matrix.resize(size));
     this.zoom = new Zoom(this.acts(), (right, down) => this.step(right, down));
     this.compare = new Compare(this.acts());
-    this.which = new Which(this, this.look, this.word, { pick: (one) => this.look.pick(called(one), true), see: (one) => this.see(one) });
+    this.which = new Which(this, this.look, this.notices, { pick: (one) => this.look.pick(called(one), true), see: (one) => this.see(one) });
     this.lay();
     this.follow(fail);
     this.matrix.resize(Number(chosen("size of checkpoint cells", "160")));
@@ -64,7 +64,7 @@ class Checkpoints extends Island {
     this.empty = h("div.empty", { hidden: true }, h("p", {}, t("checkpoints.empty")), h("p", {}, h("small", {}, t("checkpoints.empty_more"))), h("p.acts", {}, link({ screen: "queue" }, "a.button", {}, t("checkpoints.to_queue")), link({ screen: "train" }, "a.button", {}, t("checkpoints.to_train"))));
     this.whole = h("div.whole", { hidden: true }, this.head, this.pictures, this.which.element);
     const dialogs = [this.zoom.dialog, this.compare.dialog, this.details.sheet.dialog, this.prompts.sheet.dialog, this.keeping.sheet.dialog, this.keys.dialog];
-    this.root.append(this.note, this.empty, this.whole, h("div.foot", {}, this.word.element, this.marked, this.picked.element), this.home, ...dialogs);
+    this.root.append(this.note, this.empty, this.whole, h("div.foot", {}, this.marked, this.picked.element), this.home, ...dialogs, this.notices.element);
   }
 
   legend() {
@@ -195,7 +195,7 @@ class Checkpoints extends Island {
     if (!shown?.cell) return;
     if (shown.picture) this.zoom.open(shown);
     else if (shown.cell.fate === "missing" || shown.cell.fate === "failed") this.making.some([shown.cell.key]);
-    else this.word.say(fateWords(shown.cell));
+    else this.notices.tell(fateWords(shown.cell));
   }
 
   async step(right, down) {
@@ -228,7 +228,7 @@ class Checkpoints extends Island {
 
   mark(shown) {
     const there = this.marks.some((mark) => mark.key === shown.key);
-    if (!there && this.marks.length === MOST_COMPARED) return this.word.say(t("checkpoints.most_compared", { n: MOST_COMPARED }));
+    if (!there && this.marks.length === MOST_COMPARED) return this.notices.tell(t("checkpoints.most_compared", { n: MOST_COMPARED }));
     this.marks = there ? this.marks.filter((mark) => mark.key !== shown.key) : [...this.marks, shown];
     this.show();
   }
@@ -239,7 +239,7 @@ class Checkpoints extends Island {
   }
 
   openCompare() {
-    if (this.marks.length < 2) return this.word.say(t("checkpoints.mark_two"));
+    if (this.marks.length < 2) return this.notices.tell(t("checkpoints.mark_two"));
     if (this.zoom.dialog.open) this.zoom.dialog.close();
     this.compare.open(this.marks);
   }
@@ -249,7 +249,7 @@ class Checkpoints extends Island {
       await ask(this.look.of("checkpoints", seen.run, seen.name), { method: "PATCH", body: change });
       this.refresh();
     } catch (error) {
-      this.word.say(error.message);
+      this.notices.refuse(error);
     }
   }
 

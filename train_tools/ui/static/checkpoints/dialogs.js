@@ -1,8 +1,6 @@
-// Dialogs that ask before something is lost, and a word about what was done with the way back.
+// Dialogs, and one that asks before something is lost.
 import { h, say } from "../base/island.js";
 import { t } from "../base/words.js";
-
-const TOLD_MS = 12_000;
 
 /** A dialog with a heading, a content and its buttons; `dialog` is to be put into the page. */
 export class Sheet {
@@ -48,31 +46,4 @@ export function confirm(home, { title, text, yes, act }) {
   sheet.dialog.addEventListener("close", () => sheet.dialog.remove());
   home.append(sheet.dialog);
   sheet.open();
-}
-
-/** A line at the foot of the screen that says what was done, with a button that takes it back. */
-export class Word {
-  constructor() {
-    this.text = h("span", {});
-    this.undo = h("button.quiet", { type: "button", hidden: true }, t("checkpoints.undo"));
-    this.element = h("div.word", { role: "status", hidden: true }, this.text, this.undo);
-  }
-
-  say(words, undo = null) {
-    clearTimeout(this.timer);
-    say(this.text, words);
-    this.element.hidden = !words;
-    this.undo.hidden = undo === null;
-    this.undo.onclick = () => this.back(undo);
-    this.timer = setTimeout(() => (this.element.hidden = true), TOLD_MS);
-  }
-
-  async back(undo) {
-    this.undo.hidden = true;
-    try {
-      this.say(await undo());
-    } catch (error) {
-      this.say(error.message);
-    }
-  }
 }

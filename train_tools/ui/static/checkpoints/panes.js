@@ -1,5 +1,5 @@
 // Pictures side by side, over one another or by turns, with one zoom and one place for all of them.
-import { h, say } from "../base/island.js";
+import { h } from "../base/island.js";
 import { t } from "../base/words.js";
 
 export const MODES = ["side", "slider", "blink"];
@@ -127,10 +127,6 @@ export class Panes {
     else return false;
     event.preventDefault();
     return true;
-  }
-
-  caption(words) {
-    say(this.panes[0].lastChild, words);
   }
 }
 

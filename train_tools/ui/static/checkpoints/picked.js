@@ -9,9 +9,9 @@ import { confirm, Sheet } from "./dialogs.js";
 const API = new URL("../../api/v1/", import.meta.url);
 
 export class Picked {
-  /** `home` is where dialogs are put; `word` says what was done; `changed()` is told when checkpoints came or went. */
-  constructor(look, home, word, details, changed) {
-    Object.assign(this, { look, home, word, details, changed });
+  /** `home` is where dialogs are put; `notices` say what was done; `changed()` is told when checkpoints came or went. */
+  constructor(look, home, notices, details, changed) {
+    Object.assign(this, { look, home, notices, details, changed });
     this.count = h("b", {});
     const act = (words, run) => h("button", { type: "button", onclick: run }, words);
     this.one = [act(t("checkpoints.details"), () => this.details.open([...this.look.picks][0]))];
@@ -34,7 +34,7 @@ export class Picked {
   /** The browser saves them, one after the other. */
   download(what) {
     [...this.look.picks].forEach((pick, at) => setTimeout(() => h("a", { href: new URL(this.path(pick, what), API).href, download: "" }).click(), at * 400));
-    this.word.say(t("checkpoints.downloading", { n: this.look.picks.size }));
+    this.notices.tell(t("checkpoints.downloading", { n: this.look.picks.size }));
   }
 
   async facts() {
@@ -49,7 +49,7 @@ export class Picked {
       const act = () => this.move(going.map(called));
       confirm(this.home, { title: t("checkpoints.trash_title"), text: t("checkpoints.trash_question", { n: going.length, size: size(room) }), yes: t("checkpoints.trash"), act });
     } catch (error) {
-      this.word.say(error.message);
+      this.notices.refuse(error);
     }
   }
 
@@ -65,9 +65,9 @@ export class Picked {
     const undo = async () => {
       await ask(this.look.of("checkpoints", "trash", parting.token, "restore"), { method: "POST" });
       this.changed();
-      return t("checkpoints.restored", { n: parting.going.length });
+      this.notices.tell(t("checkpoints.restored", { n: parting.going.length }));
     };
-    this.word.say([t("checkpoints.trashed", { n: parting.going.length, size: size(parting.size_bytes) }), ...parting.notes].join(" "), undo);
+    this.notices.tell([t("checkpoints.trashed", { n: parting.going.length, size: size(parting.size_bytes) }), ...parting.notes].join(" "), undo);
   }
 
   copy() {

@@ -1,6 +1,6 @@
 // The prompt settings: what is rendered for every checkpoint. Filled in by hand, or from a picture of a WebUI.
 import { ask } from "../base/api.js";
-import { h, say } from "../base/island.js";
+import { h } from "../base/island.js";
 import { t } from "../base/words.js";
 import { Sheet } from "./dialogs.js";
 

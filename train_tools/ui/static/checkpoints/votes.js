@@ -1,7 +1,7 @@
 // Two pictures to choose between, without a word about whose they are.
 import { ask } from "../base/api.js";
 import { h, say } from "../base/island.js";
-import { number, t } from "../base/words.js";
+import { t } from "../base/words.js";
 
 export class Votes {
   /** `voted()` is told after each vote. */
@@ -10,7 +10,7 @@ export class Votes {
     this.begin = h("button", { type: "button", onclick: () => this.next() }, t("checkpoints.votes.begin"));
     this.told = h("p.facts", { role: "status" });
     this.pair = h("div.pair", { hidden: true, tabindex: "-1" });
-    this.element = h("section.voting", {}, h("h3", {}, t("checkpoints.votes.title")), h("p", {}, h("small", {}, t("checkpoints.votes.what"))), this.begin, this.pair, this.told);
+    this.element = h("section.voting", {}, h("h2.minor", {}, t("checkpoints.votes.title")), h("p", {}, h("small", {}, t("checkpoints.votes.what"))), this.begin, this.pair, this.told);
     this.pair.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -57,5 +57,3 @@ export class Votes {
     this.begin.hidden = false;
   }
 }
-
-export const share = (value) => number(Math.round(value * 100));

@@ -129,7 +129,7 @@ export class Bringing {
     const choice = h("select", { "aria-label": t("dataset.report.which"), onchange: () => this.notices.trying(() => this.showReport(choice.value)) }, this.names.map((each) => h("option", { value: each, selected: each === name }, told(each))));
     const groups = new Map(Object.entries(report.left_out));
     this.report.replaceChildren(
-      h("div.line.start", {}, h("h3", {}, t("dataset.report.title")), choice),
+      h("div.line.start", {}, h("h2.minor", {}, t("dataset.report.title")), choice),
       h("p", {}, facts(report).join(" · ")),
       more(t("dataset.report.alike", { n: report.near_duplicates.length }), report.near_duplicates.map((each) => [short(each.source), t("dataset.report.like", { name: each.like, distance: each.distance })])),
       more(t("dataset.report.renamed", { n: report.renamed.length }), report.renamed.map(([source, now]) => [short(source), now])),

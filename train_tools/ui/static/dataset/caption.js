@@ -14,7 +14,7 @@ export class CaptionEditor {
   /** `leave` is called when somebody is done writing. */
   constructor(screen, listing, leave) {
     Object.assign(this, { notices: screen.notices, listing, leave, image: null, saving: null });
-    this.title = h("h3", {}, t("dataset.caption.title"));
+    this.title = h("h2.minor", {}, t("dataset.caption.title"));
     this.field = h("textarea", { rows: 5, spellcheck: "false", "aria-label": t("dataset.caption.title"), oninput: () => this.typed(), onblur: () => this.save(), onkeydown: (event) => this.key(event) });
     this.completion = new Completion(this.field);
     this.field.addEventListener("completed", () => this.typed());

@@ -79,12 +79,12 @@ export class Checks {
   history(cures) {
     if (!cures.length) return [];
     const line = (each) => h("li.line", {}, h("span", {}, each.what, " ", h("small", {}, moment(each.when))), each.undone ? h("small", {}, t("dataset.checks.undone")) : h("button.quiet", { type: "button", onclick: () => this.notices.trying(() => this.undo(each.number)) }, t("dataset.undo")));
-    return [h("h3", {}, t("dataset.checks.cures")), h("ul", {}, [...cures].reverse().map(line))];
+    return [h("h2.minor", {}, t("dataset.checks.cures")), h("ul", {}, [...cures].reverse().map(line))];
   }
 }
 
 function shares(folders) {
   if (folders.length < 2) return [];
   const bars = folders.map((each) => ({ name: each.folder, value: each.share, told: `${number(Math.round(1000 * each.share) / 10)} % · ${t("dataset.checks.share", { n: each.images, draws: each.draws })}` }));
-  return [h("h3", {}, t("dataset.checks.shares")), barChart({ label: t("dataset.checks.shares"), bars })];
+  return [h("h2.minor", {}, t("dataset.checks.shares")), barChart({ label: t("dataset.checks.shares"), bars })];
 }

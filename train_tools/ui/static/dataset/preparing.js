@@ -71,7 +71,7 @@ export class Preparing {
     const { name } = setting;
     const input = this.input(setting);
     const error = h("small.error", { role: "alert" });
-    this.fields[name] = { input, error, label: null };
+    this.fields[name] = { input, error, label: null, changing: 0 };
     const words = t(`dataset.prepare.names.${name}`);
     const label = setting.kind === "bool" ? h("label.check", { title: name }, input, h("span", {}, words, " ", error)) : h("label.field", { title: name }, h("span", {}, words), input, error);
     this.fields[name].label = label;
@@ -87,9 +87,11 @@ export class Preparing {
     return h("input", { type: "number", min: least, max: most, step: step === 64 ? 8 : step, onchange });
   }
 
+  /** Of settings that are changed once more meanwhile, what was typed last stays in sight. */
   show(now) {
     this.now = now;
-    for (const [name, { input, error, label }] of Object.entries(this.fields)) {
+    for (const [name, { input, error, label, changing }] of Object.entries(this.fields)) {
+      if (changing) continue;
       if (input.type === "checkbox") input.checked = now[name];
       else if (input.getRootNode().activeElement !== input) input.value = now[name];
       input.removeAttribute("aria-invalid");
@@ -102,14 +104,19 @@ export class Preparing {
 
   /** Each change is kept at once, one after the other. */
   change(name) {
-    const { input, error } = this.fields[name];
+    const field = this.fields[name];
+    const { input, error } = field;
     const value = input.type === "checkbox" ? input.checked : ["int", "float"].includes(this.known[name].kind) ? Number(input.value) : input.value;
+    const { project, version } = places.current;
+    field.changing += 1;
     this.changing = this.changing.then(async () => {
       try {
-        const { preparation } = await ask(versionPath(places.current, "settings", "preparation"), { method: "PATCH", body: { [name]: value } });
+        const { preparation } = await ask(versionPath({ project, version }, "settings", "preparation"), { method: "PATCH", body: { [name]: value } });
+        field.changing -= 1;
         this.show(preparation);
         this.trial.try();
       } catch (problem) {
+        field.changing -= 1;
         input.setAttribute("aria-invalid", "true");
         say(error, problem.message);
       }

@@ -67,7 +67,7 @@ export class Regularisation {
   shelf(sets) {
     if (!sets.length) return [];
     const use = (each) => h("li.line", {}, h("span", {}, each.name, " ", h("small", {}, t("dataset.regularisation.of_set", { n: each.images }))), h("button.quiet", { type: "button", onclick: () => this.notices.trying(() => this.use(each)) }, t("dataset.regularisation.use")));
-    return [h("h3", {}, t("dataset.regularisation.sets")), h("ul", {}, sets.map(use))];
+    return [h("h2.minor", {}, t("dataset.regularisation.sets")), h("ul", {}, sets.map(use))];
   }
 
   async use({ name }) {

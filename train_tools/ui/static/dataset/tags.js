@@ -14,7 +14,7 @@ export class TagPanel {
   /** `filterBy` adds a tag to the gallery's filter. */
   constructor(screen, listing, selection, filterBy) {
     Object.assign(this, { notices: screen.notices, listing, selection, filterBy, timer: 0, rows: [] });
-    this.title = h("h3", {});
+    this.title = h("h2.minor", {});
     this.undoing = h("button.quiet", { type: "button", disabled: true, onclick: () => this.undo() }, t("dataset.tags.undo"));
     this.redoing = h("button.quiet", { type: "button", disabled: true, onclick: () => this.undo(true) }, t("dataset.tags.redo"));
     this.list = h("ul.tags", { "aria-label": t("dataset.tags.list") });
@@ -30,7 +30,7 @@ export class TagPanel {
     this.labels = Object.fromEntries(Object.entries(this.values).map(([name, field]) => [name, h(CHECKS.includes(name) ? "label.check" : "label.field", {}, ...(CHECKS.includes(name) ? [field, t(`dataset.tags.fields.${name}`)] : [h("span", {}, t(`dataset.tags.fields.${name}`)), field]))]));
     this.effect = h("p.hint", { role: "status" });
     this.apply = h("button.primary", { disabled: true }, t("dataset.tags.apply"));
-    const form = h("form.bulk", { onsubmit: (event) => (event.preventDefault(), this.notices.trying(() => this.submit())) }, h("h3", {}, t("dataset.tags.edit")), this.kind, Object.values(this.labels), this.effect, this.apply);
+    const form = h("form.bulk", { onsubmit: (event) => (event.preventDefault(), this.notices.trying(() => this.submit())) }, h("h2.minor", {}, t("dataset.tags.edit")), this.kind, Object.values(this.labels), this.effect, this.apply);
     this.choose("add");
     return form;
   }

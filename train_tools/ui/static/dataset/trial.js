@@ -18,7 +18,7 @@ export class Trial {
     this.cropping = h("button", { type: "button", disabled: true, onclick: () => this.cropper.open(this.whole_picture, this.crops[this.original.name]) }, t("dataset.trial.crop"));
     this.whole = h("button", { type: "button", hidden: true, onclick: () => this.crop(null) }, t("dataset.trial.whole"));
     const bar = h("div.line.start", {}, step("‹", -1, t("dataset.closeup.previous")), step("›", 1, t("dataset.closeup.next")), this.name, this.cropping, this.whole);
-    this.element = h("section.trial", { "aria-label": t("dataset.trial.title") }, h("h3", {}, t("dataset.trial.title")), bar, this.note, this.stages, this.cropper.dialog);
+    this.element = h("section.trial", { "aria-label": t("dataset.trial.title") }, h("h2.minor", {}, t("dataset.trial.title")), bar, this.note, this.stages, this.cropper.dialog);
   }
 
   move() {

@@ -94,7 +94,7 @@ class Group {
     this.name = name;
     this.most = SHOWN;
     const showMore = () => ((this.most += MORE), redraw());
-    this.heading = h("h3", {});
+    this.heading = h("h2.minor", {});
     this.list = h("ul.jobs", { "aria-label": t(`queue.groups.${name}`) });
     this.more = h("button.quiet", { type: "button", hidden: true, onclick: showMore }, t("queue.more"));
     this.element = h("section", { hidden: true }, this.heading, this.list, this.more);
