@@ -14,6 +14,8 @@ class Host:
     port: int
     """Of our service; 0 = any free one."""
     autostart: bool
+    subpath: str
+    """The WebUI's own place on its server, as `/sd`; empty for most."""
     exposed: bool
     """Reached from other machines, without the flag that says this is meant to be (SD.Next: --insecure)."""
 
@@ -27,9 +29,15 @@ def find_host() -> Host:
         extension=Path(__file__).parent.parent,
         outputs=Path(asked).expanduser().absolute() if asked else _outputs(),
         port=getattr(flags, "train_tools_port", 0) or 0,
+        subpath=_subpath(flags),
         autostart=not getattr(flags, "train_tools_no_autostart", False),
         exposed=bool(getattr(flags, "disable_extension_access", False)),
     )
+
+
+def _subpath(flags: object) -> str:
+    asked = str(getattr(flags, "subpath", None) or "").strip("/")
+    return f"/{asked}" if asked else ""
 
 
 def _outputs() -> Path:

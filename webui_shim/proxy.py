@@ -40,10 +40,10 @@ class UnreachableError(Exception):
     """The service does not answer; nothing was sent to the browser yet."""
 
 
-async def forward(request: Request, send: Any, started: Started) -> None:
+async def forward(request: Request, send: Any, started: Started, *, subpath: str = "") -> None:
     """Answers the request with what the service says. Raises UnreachableError."""
     try:
-        answer = await _client().send(_asked(request, started), stream=True)
+        answer = await _client().send(_asked(request, started, subpath), stream=True)
     except ClientDisconnect:
         return
     except httpx.TransportError as error:
@@ -75,7 +75,7 @@ def _client() -> httpx.AsyncClient:
     return _clients[loop]
 
 
-def _asked(request: Request, started: Started) -> httpx.Request:
+def _asked(request: Request, started: Started, subpath: str) -> httpx.Request:
     """Built without the client, which would add headers of its own."""
     url = httpx.URL(scheme="http", host="127.0.0.1", port=started.port, raw_path=_target(request))
     has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
@@ -86,6 +86,8 @@ def _asked(request: Request, started: Started) -> httpx.Request:
         (b"x-forwarded-proto", _scheme(request).encode("latin-1")),
         (TOKEN_HEADER.encode(), started.secret.encode()),
     ]
+    if outer := _outer_path(request) or subpath:
+        headers.append((b"x-forwarded-prefix", outer.encode("latin-1")))
     return httpx.Request(request.method, url, headers=headers, content=request.stream() if has_body else None)
 
 
@@ -96,6 +98,12 @@ def _target(request: Request) -> bytes:
     path = path[path.index(PREFIX.encode()) :]
     query: bytes = request.scope["query_string"]
     return path + (b"?" + query if query else b"")
+
+
+def _outer_path(request: Request) -> str:
+    """What the browser has before our prefix, as far as the request shows: a proxy may have taken it away."""
+    before: str = request.scope["path"].partition(PREFIX)[0]
+    return before or request.headers.get("x-forwarded-prefix", "")
 
 
 def _handed_on(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

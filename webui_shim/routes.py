@@ -24,15 +24,31 @@ OWN = "-/"
 
 
 def attach(app: Any, service: Service, host: Host) -> None:
-    """Puts our routes before all others: newer Gradios have pages that catch everything. Starts the service unless
-    it is to wait for its tab, or still to be set up."""
+    """Puts our routes before all others: newer Gradios have pages that catch everything."""
     guard = Guard(app, exposed=host.exposed)
-    front = Front(guard, service)
+    put_in_front(app, Front(guard, service, host.subpath), *{PREFIX, f"{host.subpath}{PREFIX}"})
+    if not guard.shut:
+        threading.Thread(target=settle, args=(service, host), daemon=True).start()
+
+
+def put_in_front(app: Any, front: Any, *prefixes: str) -> None:
+    """In the place of our routes of before. SD.Next has its page below the subpath a second time."""
     routes = app.router.routes
     routes[:] = [route for route in routes if getattr(route, "name", None) != ROUTE]
-    routes[:0] = [Route(PREFIX, front, name=ROUTE), Route(f"{PREFIX}/{{path:path}}", front, name=ROUTE)]
-    if host.autostart and service.is_set_up and not guard.shut:
-        threading.Thread(target=start, args=(service,), daemon=True).start()
+    for prefix in prefixes:
+        routes[:0] = [Route(prefix, front, name=ROUTE), Route(f"{prefix}/{{path:path}}", front, name=ROUTE)]
+
+
+def settle(service: Service, host: Host) -> None:
+    """Shows the service that a WebUI lives; starts it unless it is to wait for its tab, or still to be set up."""
+    if service.living():
+        print("Train Tools went on meanwhile. Its tab shows what it has done.", flush=True)
+    try:
+        service.accompany()
+    except OSError as error:
+        print(f"Train Tools can't write into its folder: {error}", file=sys.stderr)
+    if host.autostart and service.is_set_up:
+        start(service)
 
 
 def start(service: Service) -> str:
@@ -48,9 +64,10 @@ def start(service: Service) -> str:
 class Front:
     """An ASGI application, so that bytes stay as they are."""
 
-    def __init__(self, guard: Guard, service: Service) -> None:
+    def __init__(self, guard: Guard, service: Service, subpath: str = "") -> None:
         self.guard = guard
         self.service = service
+        self.subpath = subpath
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
@@ -71,7 +88,7 @@ class Front:
         living = self.service.living()
         if living:
             try:
-                await forward(request, send, living)
+                await forward(request, send, living, subpath=self.subpath)
                 return None
             except UnreachableError:
                 pass  # not yet, or no longer: the page below finds out which

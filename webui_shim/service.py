@@ -16,12 +16,14 @@ import threading
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from .presence import show_presence
 from .processes import alive, birth
 
 PREFIX = "/train-tools"
 TOKEN_HEADER = "x-train-tools-token"
 LEAKING = ("PYTHON", "GRADIO_", "SD_WEBUI", "LD_PRELOAD", "VIRTUAL_ENV", "COMMANDLINE_ARGS", "CONDA_")
 """Beginnings of the names of variables that would make our Python another's, or our page the WebUI's."""
+HOST_VARIABLE = "TRAIN_TOOLS_WEBUI"
 ANSWER_PATIENCE_S = 2.0
 LOG_SHOWN = 20_000
 
@@ -50,7 +52,14 @@ class Service:
         name = hashlib.sha256(str(outputs).encode()).hexdigest()[:8]
         self.state_file = self.folder / f"{name}.json"
         self.log_file = self.folder / f"{name}.log"
+        self.host_file = self.folder / f"{name}.host"
+        """What the service is told of the WebUI."""
         self._starting = threading.Lock()
+
+    def accompany(self) -> None:
+        """Lets the service see that a WebUI lives, from now on."""
+        self.folder.mkdir(exist_ok=True)
+        show_presence(self.host_file.with_suffix(".lock"))
 
     @property
     def is_set_up(self) -> bool:
@@ -119,7 +128,8 @@ class Service:
             process = subprocess.Popen(
                 [*launch, *serve],
                 cwd=self.extension,
-                env={**own_environment(), "TRAIN_TOOLS_TOKEN": secret, "PYTHONUNBUFFERED": "1"},
+                env=own_environment()
+                | {"TRAIN_TOOLS_TOKEN": secret, HOST_VARIABLE: str(self.host_file), "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

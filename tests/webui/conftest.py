@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,11 +18,23 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = (
-    *("gradio==3.41.2", "fastapi==0.94.0", "httpx==0.24.1", "httpcore==0.15.0"),
-    *("pydantic<2", "numpy<2", "huggingface_hub<0.26"),
-)
-"""As A1111 1.10 pins them; the others keep that Gradio starting."""
+HOSTS = {
+    "gradio3": (
+        "3.10",
+        *("gradio==3.41.2", "fastapi==0.94.0", "httpx==0.24.1", "httpcore==0.15.0"),
+        *("pydantic<2", "numpy<2", "huggingface_hub<0.26"),
+    ),
+    "gradio4": (
+        "3.10",
+        *("gradio==4.40.0", "fastapi==0.104.1", "httpx==0.24.1", "httpcore==0.15.0"),
+        *("pydantic==2.8.2", "numpy<2", "huggingface_hub<0.26", "pandas<2.3"),
+    ),
+    "newest": ("3.13", "gradio==6.31.0"),
+}
+"""Pythons and packages of WebUIs: A1111, reForge and Classic; Forge; what may come. What is pinned with `<` only
+keeps the rest starting."""
+CHOSEN = os.environ.get("TRAIN_TOOLS_HOSTS", "gradio3")
+"""Names with commas between, or `all`: each takes half a minute to make and a minute to test."""
 PATIENCE_S = 60
 LAUNCH = '''
 """In the place of launch.py: says what a set-up says, then becomes the service of the tested folder."""
@@ -40,14 +53,14 @@ if not marker.exists():
     marker.parent.mkdir()
     marker.write_text("{}")
 environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
-os.execve(PYTHON, [PYTHON, "-P", "-m", "train_tools", *sys.argv[1:]], environment)
+os.execve(PYTHON, [PYTHON, *SERVICE, *sys.argv[1:]], environment)
 '''
 
 
-def oldest_python() -> str:
-    """3.10, as A1111 wants it, where there is one; else the Python of the tests."""
-    candidates = ["python3.10", *map(str, (Path.home() / ".pyenv" / "versions").glob("3.10.*/bin/python"))]
-    for candidate in filter(shutil.which, candidates):
+def python_of(version: str) -> str:
+    """That version where there is one; else the Python of the tests."""
+    kept = (Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python")
+    for candidate in filter(shutil.which, [f"python{version}", *map(str, kept)]):
         if subprocess.run(
             [candidate, "-c", "import venv, ensurepip"], capture_output=True, check=False
         ).returncode:
@@ -56,17 +69,18 @@ def oldest_python() -> str:
     return sys.executable
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=list(HOSTS) if CHOSEN == "all" else CHOSEN.split(","))
 def host_python(request: pytest.FixtureRequest) -> Path:
-    """The Python of an environment like A1111's; kept between test runs, since it takes a minute to make."""
-    made_from = [oldest_python(), *PACKAGES]
+    """The Python of an environment like a WebUI's; kept between test runs, since it takes a while to make."""
+    version, *packages = HOSTS[request.param]
+    made_from = [python_of(version), *packages]
     name = hashlib.sha256(" ".join(made_from).encode()).hexdigest()[:8]
     folder = request.config.cache.mkdir("webui-host") / name
     python = folder / "bin" / "python"
     if not (folder / "whole").exists():
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([made_from[0], "-I", "-m", "venv", folder], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES]
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.skip(f"a WebUI's packages can't be installed here: {done.stderr[-300:]}")
@@ -159,39 +173,71 @@ class WebUI:
         return next((self.extension / ".webui").glob("*.json"))
 
 
-@pytest.fixture
-def extension(tmp_path: Path) -> Path:
-    """As installed from a URL, with a stand-in for the set-up, and set up already."""
-    folder = tmp_path / "extensions" / "train tools"
+SMALL = [str(Path(__file__).with_name("small_service.py"))]
+REAL = ["-P", "-m", "train_tools"]
+
+
+def installed(folder: Path, service: list[str]) -> Path:
+    """The extension as installed from a URL, set up already, with a stand-in for launch.py."""
     folder.mkdir(parents=True)
     for name in ("javascript", "scripts", "webui_shim"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("install.py", "preload.py"):
         shutil.copy(ROOT / name, folder)
-    known = f"PYTHON = {sys.executable!r}\nPATHS = {[str(ROOT), str(ROOT / 'sd_scripts')]!r}\n"
-    (folder / "launch.py").write_text(known + LAUNCH, encoding="utf-8")
+    known = {"PYTHON": sys.executable, "SERVICE": service, "PATHS": [str(ROOT), str(ROOT / "sd_scripts")]}
+    told = "".join(f"{name} = {value!r}\n" for name, value in known.items())
+    (folder / "launch.py").write_text(told + LAUNCH, encoding="utf-8")
     (folder / ".venv").mkdir()
     (folder / ".venv" / "train-tools.json").write_text("{}")
     return folder
 
 
-@pytest.fixture
-def webui_for(
-    host_python: Path, extension: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., WebUI]]:
-    """Starts one with these flags; all are ended after the test, and what they started."""
-    monkeypatch.setenv("TRAIN_TOOLS_STATE", str(tmp_path / "state"))
+@contextmanager
+def webuis(python: Path, folder: Path, service: list[str]) -> Iterator[Callable[..., WebUI]]:
+    """Starts one with some flags; all are ended in the end, and what they started."""
+    extension = installed(folder / "extensions" / "train tools", service)
     started: list[WebUI] = []
 
     def make(*flags: str) -> WebUI:
-        webui = WebUI(host_python, extension, tmp_path / "data", flags)
+        webui = WebUI(python, extension, folder / "data", flags)
         started.append(webui)
         webui.start()
         return webui
 
-    yield make
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TRAIN_TOOLS_STATE", str(folder / "state"))
+        yield make
     for webui in started:
         webui.stop()
     for file in (extension / ".webui").glob("*.json"):
         for pid in re.findall(r'"pid": (\d+)', file.read_text()):
             subprocess.run(["kill", pid], capture_output=True, check=False)
+
+
+@pytest.fixture
+def webui_for(host_python: Path, tmp_path: Path) -> Iterator[Callable[..., WebUI]]:
+    """For WebUIs of one test's own, with a small service."""
+    with webuis(host_python, tmp_path, SMALL) as make:
+        yield make
+
+
+@pytest.fixture
+def whole_webui_for(host_python: Path, tmp_path: Path) -> Iterator[Callable[..., WebUI]]:
+    """The same with our real service."""
+    with webuis(host_python, tmp_path, REAL) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def webui(host_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
+    """One that is only asked, with a small service that runs."""
+    with webuis(host_python, tmp_path_factory.mktemp("webui"), SMALL) as make:
+        webui = make()
+        webui.wait_for("ready")
+        yield webui
+
+
+@pytest.fixture
+def extension(tmp_path: Path) -> Path:
+    """Of the WebUIs of this test."""
+    return tmp_path / "extensions" / "train tools"

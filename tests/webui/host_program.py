@@ -110,6 +110,7 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--data", required=True)
     parser.add_argument("--auth")
+    parser.add_argument("--subpath")
     parser.add_argument("--exposed", action="store_true", dest="disable_extension_access")
     extension = Path(sys.argv[1])
     guarded(lambda: load(extension / "preload.py").preload(parser))

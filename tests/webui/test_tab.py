@@ -1,23 +1,23 @@
-"""The extension in a small WebUI with the packages of A1111: its tab, its proxy, its care for the service."""
+"""The tab with our real service behind it: shown in a browser, and what becomes of it when the WebUI ends."""
 
-import json
 import os
-import signal
-import subprocess
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.webui.conftest import WebUI, free_port
+from tests.end_to_end.conftest import DEMO, POCKET, CommandLine
+from tests.webui.conftest import WebUI
 
 Start = Callable[..., WebUI]
 
 
 @pytest.mark.browser
-def test_the_tab_shows_the_app_once_it_is_opened(webui_for: Start, chromium: Path) -> None:
-    webui = webui_for()
+def test_the_tab_shows_the_app_once_it_is_opened(whole_webui_for: Start, chromium: Path) -> None:
+    webui = whole_webui_for()
     webui.wait_for("ready")
     asked: list[str] = []
     with sync_playwright() as playwright:
@@ -27,7 +27,7 @@ def test_the_tab_shows_the_app_once_it_is_opened(webui_for: Start, chromium: Pat
         page.goto(webui.address)
         page.get_by_text("Generate").wait_for()
         assert not [url for url in asked if "train-tools" in url]
-        page.get_by_text("Train Tools", exact=True).click()
+        page.get_by_text("Train Tools", exact=True).last.click()
         app = page.frame_locator("#train_tools_frame")
         expect(app.get_by_role("link", name="Dataset")).to_be_visible(timeout=30_000)
         if place := os.environ.get("TRAIN_TOOLS_SCREENSHOTS"):
@@ -35,125 +35,43 @@ def test_the_tab_shows_the_app_once_it_is_opened(webui_for: Start, chromium: Pat
         browser.close()
 
 
-def test_what_was_not_set_up_waits_for_a_word_and_shows_how_far_it_is(webui_for: Start, extension: Path) -> None:
-    (extension / ".venv" / "train-tools.json").unlink()
-    (extension / ".venv").rmdir()
-    (extension / "hold-2").touch()
-    webui = webui_for()
-    assert webui.status()["phase"] == "new"
-    page = webui.ask("/train-tools/", headers={"accept": "text/html"})
-    assert page.status_code == 502
-    assert "Set up" in page.text
-    webui.ask("/train-tools/-/start", "POST")
-    webui.until(lambda: webui.status()["step"] == 2)
-    assert webui.status()["title"] == "PyTorch"
-    (extension / "hold-2").unlink()
-    webui.wait_for("ready")
-    assert "Train Tools is at" in webui.status()["log"]
-    assert "token=..." in webui.status()["log"]
+def test_a_training_outlives_a_killed_webui_and_the_next_one_finds_it(
+    whole_webui_for: Start, tmp_path: Path
+) -> None:
+    command_line = CommandLine(tmp_path / "data" / "outputs", tmp_path / "state")
+    _queue_a_long_training(command_line)
+    try:
+        _outlives(whole_webui_for, command_line.outputs)
+    finally:
+        command_line.run("cancel", "1")
 
 
-def test_a_set_up_that_fails_says_why_and_can_be_tried_again(webui_for: Start, extension: Path) -> None:
-    (extension / ".venv" / "train-tools.json").unlink()
-    (extension / ".venv").rmdir()
-    (extension / "fail-2").touch()
-    webui = webui_for()
-    webui.ask("/train-tools/-/start", "POST")
-    assert "no space left" in webui.wait_for("failed")["log"]
-    (extension / "fail-2").unlink()
-    webui.ask("/train-tools/-/start", "POST")
-    webui.wait_for("ready")
-
-
-def test_a_set_up_is_cancelled(webui_for: Start, extension: Path) -> None:
-    (extension / ".venv" / "train-tools.json").unlink()
-    (extension / ".venv").rmdir()
-    (extension / "hold-1").touch()
-    webui = webui_for()
-    webui.ask("/train-tools/-/start", "POST")
-    webui.wait_for("starting")
-    webui.ask("/train-tools/-/cancel", "POST")
-    webui.wait_for("failed")
-
-
-def test_reload_ui_and_a_restart_find_the_service_that_runs(webui_for: Start) -> None:
-    webui = webui_for()
+def _outlives(whole_webui_for: Start, outputs: Path) -> None:
+    webui = whole_webui_for()
     webui.wait_for("ready")
     before = webui.service_state.read_text()
-    webui.reload()
-    webui.wait_for("ready")
-    assert webui.service_state.read_text() == before
+    webui.until(lambda: _job(outputs)[0] == "running" and _job(outputs)[1] > 2)
     webui.stop()
-    again = webui_for()
+    step = _job(outputs)[1]
+    again = whole_webui_for()
+    again.until(lambda: _job(outputs)[1] > step)
     assert again.wait_for("ready")
     assert again.service_state.read_text() == before
+    again.until(lambda: "Train Tools went on meanwhile" in "".join(again.said))
+    [job] = again.ask("/train-tools/api/v1/jobs").json()["jobs"]
+    assert again.ask(f"/train-tools/api/v1/jobs/{job['id']}/cancel", "POST").status_code == 200
+    again.until(lambda: _job(outputs)[0] == "cancelled")
 
 
-def test_a_service_that_died_is_said_and_started_again(webui_for: Start) -> None:
-    webui = webui_for()
-    webui.wait_for("ready")
-    os.kill(_pid(webui), signal.SIGKILL)
-    webui.wait_for("stopped")
-    assert webui.ask("/train-tools/api/v1/queue").status_code == 502
-    webui.ask("/train-tools/-/start", "POST")
-    webui.wait_for("ready")
-    assert webui.ask("/train-tools/api/v1/queue").status_code == 200
+def _queue_a_long_training(command_line: CommandLine) -> None:
+    size = ("--width", "64", "--height", "64", "--repeats", "1")
+    command_line.make_version("zorb", [DEMO / "dataset"], *size)
+    options = ("max_train_epochs=5000", "network_dim=2")
+    settings = [word for option in options for word in ("--set", option)]
+    command_line.ok("submit", "zorb", "v1", "--base-model", str(POCKET), *settings)
 
 
-def test_only_who_is_logged_in_to_the_webui_comes_in(webui_for: Start) -> None:
-    webui = webui_for("--auth", "me:secret")
-    for path in ("/train-tools/", "/train-tools/-/status", "/train-tools/api/v1/queue"):
-        assert webui.ask(path).status_code == 401
-    cookies = webui.ask("/login", "POST", data={"username": "me", "password": "secret"}).cookies
-    known = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
-    webui.until(lambda: webui.ask("/train-tools/api/v1/queue", headers=known).status_code == 200)
-    assert webui.ask("/train-tools/api/v1/queue", headers={"cookie": "access-token=guess"}).status_code == 401
-
-
-def test_a_page_of_another_site_is_refused(webui_for: Start) -> None:
-    webui = webui_for()
-    webui.wait_for("ready")
-    for headers in ({"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
-        assert webui.ask("/train-tools/-/cancel", "POST", headers=headers).status_code == 403
-    assert webui.ask("/train-tools/-/status", headers={"origin": webui.address}).json()["phase"] == "ready"
-
-
-def test_a_webui_open_to_others_without_a_login_keeps_it_shut(webui_for: Start, extension: Path) -> None:
-    webui = webui_for("--exposed")
-    refused = webui.ask("/train-tools/-/start", "POST")
-    assert refused.status_code == 403
-    assert "--gradio-auth" in refused.json()["error"]["message"]
-    assert not (extension / ".webui").exists()
-
-
-def test_nothing_of_the_webuis_environment_is_changed(webui_for: Start, host_python: Path) -> None:
-    freeze = [host_python, "-m", "pip", "freeze", "--all"]
-    before = subprocess.run(freeze, capture_output=True, check=True).stdout
-    webui = webui_for()
-    webui.wait_for("ready")
-    assert subprocess.run(freeze, capture_output=True, check=True).stdout == before
-
-
-@pytest.mark.parametrize("broken", ["scripts/train_tools_tab.py", "webui_shim/routes.py", "preload.py"])
-def test_a_broken_extension_leaves_the_webui_as_it_is(webui_for: Start, extension: Path, broken: str) -> None:
-    (extension / broken).write_text("raise RuntimeError('broken on purpose')\n")
-    webui = webui_for()
-    assert webui.ask("/").status_code == 200
-    assert "broken on purpose" in "".join(webui.said)
-
-
-def test_the_port_and_the_outputs_folder_are_those_asked_for(webui_for: Start, tmp_path: Path) -> None:
-    port, outputs = free_port(), tmp_path / "my outputs"
-    webui = webui_for("--train-tools-port", str(port), "--train-tools-dir", str(outputs))
-    webui.wait_for("ready")
-    assert f'"port": {port}' in webui.service_state.read_text()
-    assert (outputs / "train_tools").is_dir()
-
-
-def test_without_autostart_it_waits_for_its_tab(webui_for: Start) -> None:
-    webui = webui_for("--train-tools-no-autostart")
-    assert webui.status()["phase"] == "stopped"
-
-
-def _pid(webui: WebUI) -> int:
-    return json.loads(webui.service_state.read_text())["pid"]
+def _job(outputs: Path) -> tuple[str, int]:
+    """State and step of the one job."""
+    with closing(sqlite3.connect(outputs / "train_tools" / "queue.sqlite3")) as queue:
+        return queue.execute("SELECT state, step FROM job").fetchone()

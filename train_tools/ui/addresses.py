@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from train_tools.ui.beneath import outer_path
 from train_tools.ui.screens import ISLANDS, SCREENS
 
 
@@ -27,13 +28,14 @@ class Addresses:
             await self._alone(inside.removeprefix("alone/"), Request(scope), receive, send)
         elif inside == "" or inside in SCREENS or inside.startswith("p/"):
             page = {**scope, "path": f"{self.prefix}/", "raw_path": f"{self.prefix}/".encode()}
-            await self.app(page, receive, rooted(send, self.prefix))
+            await self.app(page, receive, rooted(send, base_tag(scope, self.prefix)))
         else:
             await self.app(scope, receive, send)
 
     async def _alone(self, screen: str, request: Request, receive: Receive, send: Send) -> None:
         if screen in ISLANDS:
-            await HTMLResponse(alone_page(ISLANDS[screen], self.head))(request.scope, receive, send)
+            head = base_tag(request.scope, self.prefix) + self.head
+            await HTMLResponse(alone_page(ISLANDS[screen], head))(request.scope, receive, send)
         else:
             await self.app(request.scope, receive, send)
 
@@ -47,8 +49,13 @@ def alone_page(tag: str, head: str) -> str:
     )
 
 
-def rooted(send: Send, prefix: str) -> Send:
-    """`send` with the page's relative references, also those its scripts make, leading below the prefix."""
+def base_tag(scope: Scope, prefix: str) -> str:
+    """Lets relative references lead below the prefix, wherever that lies for the browser."""
+    return f'<base href="{outer_path(scope)}{prefix}/">'
+
+
+def rooted(send: Send, base: str) -> Send:
+    """`send` with the page's relative references, also those its scripts make, leading where `base` says."""
     held: list[Message] = []
 
     async def rooted_send(message: Message) -> None:
@@ -57,7 +64,7 @@ def rooted(send: Send, prefix: str) -> Send:
             return
         start, *pieces = held
         body = b"".join(piece.get("body", b"") for piece in pieces)
-        body = body.replace(b"<head>", f'<head><base href="{prefix}/">'.encode(), 1)
+        body = body.replace(b"<head>", f"<head>{base}".encode(), 1)
         headers = MutableHeaders(raw=start["headers"])
         headers["content-length"] = str(len(body))
         await send(start)

@@ -1,0 +1,18 @@
+"""The WebUI that has started us, if one has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFiles:
+    """Where the WebUI's extension writes what we are to know; `about` is what the environment names."""
+
+    about: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held as long as the WebUI lives."""
+        return self.about.with_suffix(".lock")

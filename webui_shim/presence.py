@@ -1,0 +1,44 @@
+"""Shows the service that a WebUI lives: a lock on a file, which the system takes away however the WebUI ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import IO
+
+LOCKED_BYTE = 1 << 30
+"""On Windows a lock is on a place in the file; the service looks at the same one."""
+RETRY_S = 1.0
+
+
+def show_presence(file: Path) -> None:
+    """From now on, for as long as this process lives. "Reload UI" forgets everything but its threads."""
+    name = f"train-tools is hosted: {file}"
+    if name not in {thread.name for thread in threading.enumerate()}:
+        threading.Thread(target=_hold, args=(file,), name=name, daemon=True).start()
+
+
+def _hold(file: Path) -> None:
+    """Waits behind another WebUI on the same outputs, so that one of them is always seen."""
+    with file.open("a+b") as held:
+        _lock(held)
+        threading.Event().wait()
+
+
+def _lock(file: IO[bytes]) -> None:
+    if os.name == "posix":
+        import fcntl
+
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        return
+    import msvcrt
+
+    while True:
+        try:
+            file.seek(LOCKED_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            return
+        except OSError:
+            time.sleep(RETRY_S)
