@@ -19,7 +19,7 @@ def hook_in() -> None:
 
     def app_started(demo: object, app: object) -> None:
         if demo is not None:  # without a page (--nowebui) there is no tab
-            attach(app, service, host)
+            attach(demo, app, service, host)
 
     script_callbacks.on_ui_tabs(tab)
     script_callbacks.on_app_started(app_started)

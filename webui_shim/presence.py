@@ -1,4 +1,5 @@
-"""Shows the service that a WebUI lives: a lock on a file, which the system takes away however the WebUI ends."""
+"""Locks on files, which the system takes away however their holders end: by one the service sees that a WebUI
+lives, by others a WebUI sees that something is trained."""
 
 from __future__ import annotations
 
@@ -27,18 +28,30 @@ def _hold(file: Path) -> None:
         threading.Event().wait()
 
 
+def is_locked(file: Path) -> bool:
+    """Whether some process holds a lock on it. Raises OSError when it can't be read."""
+    if not file.exists():
+        return False
+    with file.open("a+b") as looked_at:
+        return not _lock_now(looked_at)
+
+
 def _lock(file: IO[bytes]) -> None:
-    if os.name == "posix":
-        import fcntl
+    while not _lock_now(file):
+        time.sleep(RETRY_S)
 
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-        return
-    import msvcrt
 
-    while True:
-        try:
+def _lock_now(file: IO[bytes]) -> bool:
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
             file.seek(LOCKED_BYTE)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            return
-        except OSError:
-            time.sleep(RETRY_S)
+    except OSError:
+        return False
+    return True

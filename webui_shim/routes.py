@@ -3,7 +3,6 @@ none, to a page that sets it up and starts it. `-/` below the prefix is that pag
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 from typing import Any
@@ -12,8 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from .bridge import PREFIX as BRIDGE_PREFIX
+from .bridge import Bridge, in_thread
 from .guard import Guard
-from .host import Host
+from .host import Host, address_of, make_api, queue_lock
 from .pages import start_page, words_page
 from .progress import status
 from .proxy import UnreachableError, forward
@@ -23,28 +24,51 @@ ROUTE = "train_tools"
 OWN = "-/"
 
 
-def attach(app: Any, service: Service, host: Host) -> None:
+def attach(demo: Any, app: Any, service: Service, host: Host) -> None:
     """Puts our routes before all others: newer Gradios have pages that catch everything."""
     guard = Guard(app, exposed=host.exposed)
-    put_in_front(app, Front(guard, service, host.subpath), *{PREFIX, f"{host.subpath}{PREFIX}"})
-    if not guard.shut:
-        threading.Thread(target=settle, args=(service, host), daemon=True).start()
+    front = Front(guard, service, host.subpath)
+    if guard.shut:
+        put_in_front(app, {PREFIX: front})
+        return
+    bridge = Bridge(
+        app,
+        token=service.bridge_token(),
+        make_api=make_api,
+        queue_lock=queue_lock(),
+        credentials=host.credentials,
+    )
+    put_in_front(app, {PREFIX: front, f"{host.subpath}{PREFIX}": front, BRIDGE_PREFIX: bridge})
+    about = introduction(host, f"{address_of(demo)}{BRIDGE_PREFIX}", bridge.token)
+    threading.Thread(target=settle, args=(service, host, about), daemon=True).start()
 
 
-def put_in_front(app: Any, front: Any, *prefixes: str) -> None:
+def put_in_front(app: Any, by_prefix: dict[str, Any]) -> None:
     """In the place of our routes of before. SD.Next has its page below the subpath a second time."""
     routes = app.router.routes
     routes[:] = [route for route in routes if getattr(route, "name", None) != ROUTE]
-    for prefix in prefixes:
+    for prefix, front in by_prefix.items():
         routes[:0] = [Route(prefix, front, name=ROUTE), Route(f"{prefix}/{{path:path}}", front, name=ROUTE)]
 
 
-def settle(service: Service, host: Host) -> None:
-    """Shows the service that a WebUI lives; starts it unless it is to wait for its tab, or still to be set up."""
+def introduction(host: Host, bridge: str, token: str) -> dict[str, Any]:
+    """What the service is told of the WebUI."""
+    return {
+        "format": 1,
+        "bridge": bridge,
+        "token": token,
+        "models": [str(folder) for folder in host.models],
+        "vaes": [str(folder) for folder in host.vaes],
+        "loras": str(host.loras),
+    }
+
+
+def settle(service: Service, host: Host, about: dict[str, Any]) -> None:
+    """Introduces the WebUI to the service; starts it unless it is to wait for its tab, or still to be set up."""
     if service.living():
         print("Train Tools went on meanwhile. Its tab shows what it has done.", flush=True)
     try:
-        service.accompany()
+        service.accompany(about)
     except OSError as error:
         print(f"Train Tools can't write into its folder: {error}", file=sys.stderr)
     if host.autostart and service.is_set_up:
@@ -108,10 +132,6 @@ class Front:
             await in_thread(self.service.stop)
             return JSONResponse({})
         return refusal(request, 404, "There is nothing here.")
-
-
-async def in_thread(function: Any, *arguments: Any) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
 
 
 def wants_page(request: Request) -> bool:

@@ -15,6 +15,7 @@ import sys
 import threading
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from .presence import show_presence
 from .processes import alive, birth
@@ -56,9 +57,18 @@ class Service:
         """What the service is told of the WebUI."""
         self._starting = threading.Lock()
 
-    def accompany(self) -> None:
-        """Lets the service see that a WebUI lives, from now on."""
+    def bridge_token(self) -> str:
+        """Opens the bridge; the same for each WebUI on these outputs, one after the other, since the service and
+        its jobs may outlive them."""
+        try:
+            return str(json.loads(self.host_file.read_text(encoding="utf-8"))["token"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return secrets.token_urlsafe(32)
+
+    def accompany(self, about: dict[str, Any]) -> None:
+        """Tells the service about the WebUI, and lets it see that it lives, from now on. Raises OSError."""
         self.folder.mkdir(exist_ok=True)
+        write_private(self.host_file, about)
         show_presence(self.host_file.with_suffix(".lock"))
 
     @property
@@ -140,10 +150,7 @@ class Service:
         return started
 
     def _remember(self, started: Started) -> None:
-        unfinished = self.state_file.with_suffix(".tmp")
-        with private(unfinished) as file:
-            file.write(json.dumps(asdict(started)).encode())
-        unfinished.replace(self.state_file)
+        write_private(self.state_file, asdict(started))
 
 
 def own_environment() -> dict[str, str]:
@@ -155,6 +162,14 @@ def apart() -> dict:
     if os.name == "posix":
         return {"start_new_session": True}
     return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+
+
+def write_private(file: Path, content: dict[str, Any]) -> None:
+    """Whole or not at all, readable by this user alone."""
+    unfinished = file.with_name(f"{file.name}.tmp")
+    with private(unfinished) as opened:
+        opened.write(json.dumps(content).encode())
+    unfinished.replace(file)
 
 
 def private(file: Path):

@@ -65,6 +65,64 @@ def with_scripts(extension: Path) -> None:
     gradio.routes.templates.TemplateResponse = template_response
 
 
+def ask(stand_in: str, request, body: bytes):
+    """Hands a request on to the WebUI that stands behind this one."""
+    import httpx
+    from starlette.responses import Response
+
+    known = {name: value for name, value in request.headers.items() if name == "authorization"}
+    address = f"{stand_in}{request.url.path}?{request.url.query}"
+    answer = httpx.request(request.method, address, content=body, headers=known, timeout=60)
+    return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
+
+
+def answering(stand_in: str, queue_lock):
+    from contextlib import nullcontext
+
+    from starlette.concurrency import run_in_threadpool
+
+    def done(request, body):
+        with queue_lock if request.url.path.endswith("txt2img") else nullcontext():
+            return ask(stand_in, request, body)
+
+    async def answer(request):
+        return await run_in_threadpool(done, request, await request.body())
+
+    return answer
+
+
+def with_api(flags: argparse.Namespace) -> None:
+    """`modules.api.api` and the queue, as A1111 has them."""
+    import threading
+
+    queue_lock = threading.Lock()
+    module("modules.call_queue", queue_lock=queue_lock)
+    sys.modules["modules"].call_queue = sys.modules["modules.call_queue"]
+
+    class Api:
+        def __init__(self, app, lock) -> None:
+            assert lock is queue_lock
+            print("API made", flush=True)
+            answer = answering(flags.stand_in, lock)
+            app.add_route("/sdapi/v1/{path:path}", answer, methods=["GET", "POST"])
+
+    module("modules.api")
+    module("modules.api.api", Api=Api)
+
+
+def with_routes_of_its_own(app, flags: argparse.Namespace) -> None:
+    """What WebUIs have without their API too."""
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    queue_lock = sys.modules["modules.call_queue"].queue_lock
+    answer = answering(flags.stand_in, queue_lock)
+    for path in ("/internal/{path:path}", "/sdapi/v1/loras", "/sdapi/v1/refresh-loras"):
+        app.router.routes.insert(0, Route(path, answer, methods=["GET", "POST"]))
+    busy = lambda request: JSONResponse(queue_lock.locked())  # noqa: E731
+    app.router.routes.insert(0, Route("/queue-is-taken", busy))
+
+
 def launch(extension: Path, flags: argparse.Namespace):
     """One life of the UI: scripts loaded, tabs built, server started, extensions told. Returns its page."""
     import gradio as gr
@@ -99,6 +157,7 @@ def launch(extension: Path, flags: argparse.Namespace):
         return answer
 
     app.middleware_stack = app.build_middleware_stack()
+    with_routes_of_its_own(app, flags)
     for call in callbacks.started:
         guarded(call, demo, app)
     return demo
@@ -111,12 +170,15 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--auth")
     parser.add_argument("--subpath")
+    parser.add_argument("--api-auth")
+    parser.add_argument("--stand-in", default="http://127.0.0.1:9", help="the WebUI that its API leads to")
     parser.add_argument("--exposed", action="store_true", dest="disable_extension_access")
     extension = Path(sys.argv[1])
     guarded(lambda: load(extension / "preload.py").preload(parser))
     flags = parser.parse_args()
     module("modules", shared=module("modules.shared", cmd_opts=flags))
     sys.modules["modules"].paths = module("modules.paths", data_path=flags.data)
+    with_api(flags)
     with_scripts(extension)
     demo = launch(extension, flags)
     print("up", flush=True)

@@ -15,7 +15,7 @@ from train_tools.app.companion import Companion
 from train_tools.errors import AlreadyServedError
 from train_tools.files import last_lines
 from train_tools.jobs.kind import JobKind
-from train_tools.jobs.lease import Lease, held, noted, service_lease, worker_lease
+from train_tools.jobs.lease import Lease, held, job_lease, noted, service_lease, worker_lease
 from train_tools.jobs.queue import Queue
 from train_tools.jobs.slots import Slot, slots_of_this_machine
 from train_tools.jobs.tree import APART
@@ -173,6 +173,10 @@ class Jobs:
     def busy(self) -> bool:
         """Whether something runs, or will without anybody's doing."""
         return bool(self.queue.active()) or (bool(self.queue.waiting()) and self.queue.paused is None)
+
+    def lock_of(self, job: Job) -> Path:
+        """The file that is locked as long as a process of the job lives."""
+        return job_lease(self.queue.id, job.id)
 
     def companion(self, host: HostFiles, say: Say) -> Companion:
         """Tells when to end, for a service that a WebUI has started."""

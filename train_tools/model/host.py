@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -16,3 +16,17 @@ class HostFiles:
     def lock(self) -> Path:
         """Held as long as the WebUI lives."""
         return self.about.with_suffix(".lock")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostWebui:
+    """What it says about itself."""
+
+    bridge: str
+    """Where it can be asked as over its API."""
+    token: str = field(repr=False)
+    """Opens the bridge."""
+    models: tuple[Path, ...]
+    """Folders of base models; not all need be there."""
+    vaes: tuple[Path, ...]
+    loras: Path
