@@ -232,7 +232,7 @@ class App:
 
     def _kinds(self) -> Sequence[JobKind]:
         work = (
-            WithWebuiUnloaded(self._training(), lambda: self.settings.read(), self._trainings_wait),
+            WithWebuiUnloaded(self._training(), self.settings.read, self._trainings_wait, self.jobs.lock_of),
             self._preview_job("auto", PREVIEW),
             self._preview_job("cpu", PREVIEW_NOW),
             CaptionJob(self.outputs),

@@ -14,8 +14,10 @@ from train_tools.follow_ups.webhook import NotDeliveredError, deliver, payload_o
 from train_tools.machine.awake import can_keep_awake
 from train_tools.machine.notification import notification
 from train_tools.machine.program import run
+from train_tools.model.host import HostFiles
 from train_tools.model.paths import OutputsPaths
 from train_tools.model.settings import CopySettings, Setting, SettingKind, UserSettings, WebhookState
+from train_tools.settings.host import host_files
 from train_tools.settings.record import (
     change_settings,
     listed,
@@ -51,6 +53,11 @@ class Settings:
 
     def read(self) -> UserSettings:
         return read_settings(self._outputs.settings)
+
+    @property
+    def host_files(self) -> HostFiles | None:
+        """Of the WebUI that has started this process; None when we stand alone."""
+        return host_files()
 
     def all(self) -> tuple[Setting, ...]:
         """Every setting as it is now; of the webhook's address no more than may be shown."""

@@ -11,10 +11,12 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 import uvicorn
 
 from train_tools.app import USER_ERRORS, App
+from train_tools.app.companion import Companion
 from train_tools.app.health import PAGE_PORT
 from train_tools.errors import AddressInUseError, AlreadyServedError, OptionValueError
 from train_tools.server.access_token import find_token
@@ -43,7 +45,7 @@ def serve(
 ) -> None:
     """Serves until it is told to stop (Ctrl-C), and works off the queue meanwhile. `port` 0 takes a free one;
     `hosts` are further names it answers to; `insecure` lets other machines in without a password being set; `say`
-    is given the address with the token once it can be opened.
+    is given what people are to read: first the address with the token.
 
     Raises AddressInUseError when the port is taken or another service has the outputs folder, OptionValueError
     when other machines could come in and no password is set, before anything else is done.
@@ -71,11 +73,15 @@ def serve(
         )
         address = address_of(host, taken, access.token)
         note_address(address.partition("?")[0])
-        say(address)
+        say(f"Train Tools is at {address}")
         if open_browser:  # the socket listens already: the browser waits until the first answer comes
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         ended = threading.Event()
         threading.Thread(target=keep_working, args=(app, ended), daemon=True).start()
+        if host_webui := app.settings.host_files:
+            leave = partial(setattr, service, "should_exit", True)
+            companion = app.jobs.companion(host_webui, say)
+            threading.Thread(target=leave_in_time, args=(companion, leave, ended), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
             service.run(sockets=[listener])
         ended.set()
@@ -123,6 +129,15 @@ def keep_working(app: App, ended: threading.Event) -> None:
             app.jobs.ensure_worker()
         if ended.wait(LOOK_FOR_JOBS_S):
             return
+
+
+def leave_in_time(companion: Companion, leave: Callable[[], None], ended: threading.Event) -> None:
+    """Ends a service that a WebUI has started, when that is gone and there is nothing to do."""
+    while not ended.wait(LOOK_FOR_JOBS_S):
+        with contextlib.suppress(*USER_ERRORS):
+            if companion.is_to_go():
+                leave()
+                return
 
 
 def address_of(host: str, port: int, token: str) -> str:
