@@ -45,8 +45,8 @@ class Loads:
         )
 
     def _processors_now(self) -> float:
-        """Since the answer before. Not `psutil.cpu_percent()`, which measures for each thread apart: a service answers
-        from whichever is free, and one that never asked before is told 0."""
+        """Since the answer before. Not `psutil.cpu_percent()`, which measures for each thread apart: a service
+        answers from whichever is free, and one that never asked before is told 0."""
         with self._measuring:
             now = psutil.cpu_times()
             spent = {name: at - before for name, at, before in zip(now._fields, now, self._clocks, strict=True)}
