@@ -115,6 +115,47 @@ def test_pictures_are_sent_imported_and_prepared_and_the_report_stays(page: Page
     expect(page.get_by_text("plan.psd")).to_be_visible()
 
 
+def drag_and_drop(page: Page, paths: list[Path]) -> None:
+    """As a file manager does it, near the lower edge of the page."""
+    session = page.context.new_cdp_session(page)
+    dragged = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 640, "y": 860, "data": dragged})
+
+
+def test_files_and_folders_are_dropped_anywhere_on_the_screen(page: Page, house, tmp_path) -> None:
+    make_version(house.app, "dropped")
+    visit(page, house.page, "dropped")
+    page.get_by_role("button", name="Choose files").wait_for()
+    folder = tmp_path / "more pictures"
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "one.png").write_bytes(png("red"))
+    (folder / "two.png").write_bytes(png("green"))
+    (folder / "deep" / "three.png").write_bytes(png("blue"))
+    drag_and_drop(page, [tmp_path / "none"])
+    expect(page.get_by_text("There were no files in what was dropped.")).to_be_visible()
+    drag_and_drop(page, [tmp_path / "one.png", folder])
+    expect(page.get_by_text("waits for its turn")).to_be_visible()
+    do(house.app, "import")
+    expect(page.get_by_text("3 new pictures · 0 captions")).to_be_visible()
+
+
+@pytest.mark.parametrize("screen", ["projects", "train"])
+def test_files_that_are_dropped_where_nothing_takes_them_do_not_lead_away(page: Page, house, screen: str) -> None:
+    page.goto(f"{house.page}{screen}")
+    page.get_by_role("link", name="Dataset").wait_for()
+    prevented = page.evaluate(
+        """() => ["dragover", "drop"].map((name) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File(["x"], "x.png", { type: "image/png" }));
+        const event = new DragEvent(name, { bubbles: true, cancelable: true, dataTransfer });
+        return !document.body.dispatchEvent(event);
+    })"""
+    )
+    assert prevented == [True, True]
+
+
 def test_a_caption_is_written_where_it_is_seen_and_what_others_wrote_is_shown(page: Page, house, tmp_path) -> None:
     make_dataset(house.app, "written", tmp_path)
     grid = visit(page, house.page, "written")

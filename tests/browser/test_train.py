@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.test_first_page import make_version, visit
+from tests.browser.test_first_page import DEMO, make_version, visit
 
 FOREIGN = Path(__file__).parents[1] / "configs" / "foreign"
 
@@ -194,3 +194,31 @@ def lora_file(path: Path, rank: str) -> Path:
     header = json.dumps({"__metadata__": told, "lora_unet_x.lora_down.weight": shape}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(int(rank) * 32))
     return path
+
+
+def test_a_base_model_outside_of_the_folders_that_are_shown_is_taken_by_its_path(page: Page, house) -> None:
+    opened(page, house, "elsewhere")
+    page.get_by_role("button", name="Choose…").click()
+    page.get_by_role("button", name="Browse…").click()
+    picker = page.get_by_role("dialog", name="Pick a file")
+    path = picker.get_by_role("textbox", name="Path")
+    path.fill("/")
+    path.press("Enter")
+    expect(picker.get_by_role("alert")).to_contain_text("is not shown here")
+    expect(picker.get_by_role("button", name="Take it")).to_be_disabled()
+    path.fill(str(DEMO / "pocket-sd1.safetensors"))
+    path.press("Enter")
+    expect(field(page, "Base model")).to_have_value(str(DEMO / "pocket-sd1.safetensors"))
+
+
+def test_the_back_button_closes_what_was_asked(page: Page, house) -> None:
+    opened(page, house, "left open")
+    page.get_by_role("link", name="Queue", exact=True).click()
+    page.get_by_role("link", name="Train", exact=True).click()
+    page.get_by_role("button", name="Choose…").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.go_back()
+    page.get_by_role("link", name="Projects", exact=True).click()
+    page.get_by_role("link", name="Train", exact=True).click()
+    expect(field(page, "Rank")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)

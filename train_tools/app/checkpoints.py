@@ -278,8 +278,8 @@ class Checkpoints:
         copies = self._settings().copies
         if not copies.folder:
             raise OptionValueError(
-                "No folder is named, and none is set. Set the WebUI's with `train-tools settings "
-                "copies.folder=.../models/Lora`."
+                "No folder is named, and none is set. Name the WebUI's, such as .../models/Lora; the setting "
+                "copies.folder names it for good, and for every run that ends."
             )
         return copies.place
 

@@ -52,8 +52,8 @@ class Folders:
         place = path.expanduser().resolve()
         if not any(place.is_relative_to(root) for root in self.roots):
             raise NotFoundError(
-                f"{path} is not shown here: it lies below none of {', '.join(map(str, self.roots))}. Type the "
-                "path instead, or name its folder in the setting page.folders."
+                f"{path} is not shown here: it lies below none of {', '.join(map(str, self.roots))}. Type "
+                "the whole path instead, or name its folder in Settings (page.folders)."
             )
         if place.is_file():
             place = place.parent

@@ -1,6 +1,7 @@
 // The islands of the page; each module defines one element. The root says which screen is in sight: its module comes
 // at once, those of the others when the page is there, before anybody turns to them.
 import { places, SCREENS } from "./base/place.js";
+import "./base/strays.js";
 import "./bar/bar.js";
 
 const OTHERS_AFTER_MS = 1500;
