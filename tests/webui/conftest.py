@@ -180,9 +180,9 @@ REAL = ["-P", "-m", "train_tools"]
 def installed(folder: Path, service: list[str]) -> Path:
     """The extension as installed from a URL, set up already, with a stand-in for launch.py."""
     folder.mkdir(parents=True)
-    for name in ("javascript", "scripts", "webui_shim"):
+    for name in ("javascript", "localizations", "scripts", "webui_shim"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("install.py", "preload.py"):
+    for name in ("install.py", "preload.py", "style.css"):
         shutil.copy(ROOT / name, folder)
     known = {"PYTHON": sys.executable, "SERVICE": service, "PATHS": [str(ROOT), str(ROOT / "sd_scripts")]}
     told = "".join(f"{name} = {value!r}\n" for name, value in known.items())

@@ -30,8 +30,14 @@ def test_the_tab_shows_the_app_once_it_is_opened(whole_webui_for: Start, chromiu
         page.get_by_text("Train Tools", exact=True).last.click()
         app = page.frame_locator("#train_tools_frame")
         expect(app.get_by_role("link", name="Dataset")).to_be_visible(timeout=30_000)
+        frame = page.locator("#train_tools_frame").get_attribute("src")
+        assert frame and frame.startswith("./train-tools/?theme=light")
         if place := os.environ.get("TRAIN_TOOLS_SCREENSHOTS"):
             page.screenshot(path=f"{place}/tab.png")
+        for _ in range(2):
+            assert page.evaluate("trainToolsHost.txt2img('<lora:zorb:1>')")
+        expect(page.locator("#txt2img_prompt textarea")).to_be_visible()
+        expect(page.locator("#txt2img_prompt textarea")).to_have_value("a cat, <lora:zorb:1>")
         browser.close()
 
 
