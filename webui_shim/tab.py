@@ -6,11 +6,10 @@ TITLE, ELEMENT = "Train Tools", "train_tools"
 ADDRESS = "./train-tools/"
 """Relative, so that it holds below whatever path the WebUI is reached under."""
 FRAME = (
-    '<div style="text-align:right;font-size:.85em;margin:0 0 .25em">'
-    f'<a href="{ADDRESS}" target="_blank" rel="noopener">Open in a new tab</a></div>'
-    f'<iframe id="train_tools_frame" title="{TITLE}" data-src="{ADDRESS}" '
-    'style="width:100%;height:85vh;min-height:30em;border:0"></iframe>'
+    f'<div id="train_tools_bar"><a href="{ADDRESS}" target="_blank" rel="noopener">Open in a new tab</a></div>'
+    f'<iframe id="train_tools_frame" title="{TITLE}" data-src="{ADDRESS}"></iframe>'
 )
+"""Its looks are in style.css, its address is given by javascript/train_tools.js."""
 
 
 def tab() -> list[tuple[object, str, str]]:

@@ -17,6 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+import launch
+
 ROOT = Path(__file__).parents[2]
 HOSTS = {
     "gradio3": (
@@ -77,15 +79,22 @@ def host_python(request: pytest.FixtureRequest) -> Path:
     name = hashlib.sha256(" ".join(made_from).encode()).hexdigest()[:8]
     folder = request.config.cache.mkdir("webui-host") / name
     python = folder / "bin" / "python"
-    if not (folder / "whole").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([made_from[0], "-I", "-m", "venv", folder], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-        done = subprocess.run(install, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"a WebUI's packages can't be installed here: {done.stderr[-300:]}")
-        (folder / "whole").touch()
+    with (folder.parent / f"{name}.lock").open("w") as file:
+        launch.lock(file.fileno())  # another worker of this test run may be at it
+        if not (folder / "whole").exists():
+            make_environment(folder, python, made_from)
     return python
+
+
+def make_environment(folder: Path, python: Path, made_from: list[str]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    interpreter, *packages = made_from
+    subprocess.run([interpreter, "-I", "-m", "venv", folder], check=True)
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a WebUI's packages can't be installed here: {done.stderr[-300:]}")
+    (folder / "whole").touch()
 
 
 def free_port() -> int:
@@ -180,9 +189,9 @@ REAL = ["-P", "-m", "train_tools"]
 def installed(folder: Path, service: list[str]) -> Path:
     """The extension as installed from a URL, set up already, with a stand-in for launch.py."""
     folder.mkdir(parents=True)
-    for name in ("javascript", "scripts", "webui_shim"):
+    for name in ("javascript", "localizations", "scripts", "webui_shim"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("install.py", "preload.py"):
+    for name in ("install.py", "preload.py", "style.css"):
         shutil.copy(ROOT / name, folder)
     known = {"PYTHON": sys.executable, "SERVICE": service, "PATHS": [str(ROOT), str(ROOT / "sd_scripts")]}
     told = "".join(f"{name} = {value!r}\n" for name, value in known.items())

@@ -135,8 +135,9 @@ def launch(extension: Path, flags: argparse.Namespace):
     for script in sorted((extension / "scripts").glob("*.py")):
         guarded(load, script)
     tabs = [tab for call in callbacks.tabs for tab in guarded(call) or []]
-    with gr.Blocks(title="host", analytics_enabled=False) as demo, gr.Tabs():
+    with gr.Blocks(title="host", analytics_enabled=False) as demo, gr.Tabs(elem_id="tabs"):
         with gr.TabItem("txt2img"):
+            gr.Textbox("a cat", label="Prompt", elem_id="txt2img_prompt")
             gr.HTML("<p>Generate</p>")
         for page, title, _element in tabs:
             with gr.TabItem(title):

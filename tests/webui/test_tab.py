@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from tests.end_to_end.conftest import DEMO, POCKET, CommandLine
 from tests.webui.conftest import WebUI
@@ -16,13 +16,12 @@ Start = Callable[..., WebUI]
 
 
 @pytest.mark.browser
-def test_the_tab_shows_the_app_once_it_is_opened(whole_webui_for: Start, chromium: Path) -> None:
+def test_the_tab_shows_the_app_once_it_is_opened(whole_webui_for: Start, chrome: Browser) -> None:
     webui = whole_webui_for()
     webui.wait_for("ready")
     asked: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+    with chrome.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.goto(webui.address)
         page.get_by_text("Generate").wait_for()
@@ -30,9 +29,14 @@ def test_the_tab_shows_the_app_once_it_is_opened(whole_webui_for: Start, chromiu
         page.get_by_text("Train Tools", exact=True).last.click()
         app = page.frame_locator("#train_tools_frame")
         expect(app.get_by_role("link", name="Dataset")).to_be_visible(timeout=30_000)
+        frame = page.locator("#train_tools_frame").get_attribute("src")
+        assert frame and frame.startswith("./train-tools/?theme=light")
         if place := os.environ.get("TRAIN_TOOLS_SCREENSHOTS"):
             page.screenshot(path=f"{place}/tab.png")
-        browser.close()
+        for _ in range(2):
+            assert page.evaluate("trainToolsHost.txt2img('<lora:zorb:1>')")
+        expect(page.locator("#txt2img_prompt textarea")).to_be_visible()
+        expect(page.locator("#txt2img_prompt textarea")).to_have_value("a cat, <lora:zorb:1>")
 
 
 def test_a_training_outlives_a_killed_webui_and_the_next_one_finds_it(

@@ -98,7 +98,7 @@ class App:
         self.engines = Engines(engines, outputs, self.state_folder)
         self._secrets = Secrets(self.state_folder)
         self.settings = Settings(outputs, self._secrets)
-        self.folders = Folders(outputs, self.settings.read)
+        self.folders = Folders(outputs, lambda: self.settings.shown_folders)
         self.machine = Machine(outputs, self.settings, lambda: self.jobs.queue)
         self.jobs = Jobs(
             outputs,
@@ -115,7 +115,10 @@ class App:
         self.datasets = Datasets(outputs, self.versions, self.jobs)
         self.inbox = Inbox(outputs, self.versions, self.datasets)
         self.base_models = BaseModels(
-            outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
+            outputs,
+            self.versions,
+            self.engines["bundled"].check_base_model,
+            lambda: self.settings.model_folders,
         )
         self.captioners = Captioners(outputs, self.versions, self.base_models, self.jobs, self.settings.read)
         self.captions = Captions(self.versions, self.base_models, self.jobs.working_in)
@@ -159,7 +162,7 @@ class App:
             self.versions,
             self.runs,
             self.jobs,
-            self.settings.read,
+            lambda: self.settings.lora_folder,
             lambda project, version, grid: self.scores.table(project, version, grid),
         )
         self.desktop = Desktop(outputs, self.versions, self.checkpoints)
