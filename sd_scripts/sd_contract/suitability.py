@@ -8,6 +8,7 @@ from pathlib import Path
 from sd_contract.base_models.base_model import BaseModel, agreed, inspect_trainable, with_vae
 from sd_contract.errors import OptionError
 from sd_contract.lycoris.plan import lycoris_plan, refuse_misfitting_sizes
+from sd_contract.modes import idle_in_mode
 from sd_contract.networks import network_plan
 from sd_contract.options import Settings, network_arguments, option
 from sd_contract.tensors.tensor_files import verify_safetensors
@@ -97,8 +98,8 @@ def refuse_misfitting_options(settings: Settings, base: BaseModel) -> None:
         raise OptionError("scale_v_pred_loss_like_noise_pred is for v-prediction models; this one predicts noise.")
     if loss.v_pred_like_loss and is_v:
         raise OptionError("v_pred_like_loss is for models that predict noise; this one is a v-prediction model.")
-    given = settings.network.network_weights
-    for path in (*((given,) if given else ()), *settings.network.base_weights):
+    given = (settings.network.network_weights, settings.difference.diff_load_1st_pass)
+    for path in (*filter(None, given), *settings.network.base_weights):
         verify_safetensors(Path(path))
 
 
@@ -112,6 +113,7 @@ def idle_options(settings: Settings, *, steps: int, epochs: int, validates: bool
     for name, other in IDLE_WITHOUT.items():
         if _given(name, settings) and not _given(other, settings) and other not in given_by_datasets:
             yield f"{_told(name, settings)} has no effect without {other}"
+    yield from idle_in_mode(settings)
     for names, there_are, what in ((BY_STEPS, steps, "steps"), (BY_EPOCHS, epochs, "epochs")):
         for name in names:
             every = settings.get(name)

@@ -4,8 +4,8 @@ Shapes: B batch, C channels, H and W latent cells, T tokens, D text width."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -40,11 +40,17 @@ def encode_images(job: Job, model: Family, cache_folder: Path | None, reporter: 
     """Encodes the images; the VAE is let go afterwards unless it is needed at each draw."""
     cache = LatentCache(model.take_vae(), cache_folder)
     moments = {}
-    for key in image_keys((*job.datasets, *job.validation)):
+    for key in image_keys((*job.datasets, *targets_as_datasets(job), *job.validation)):
         reporter.go_on_or_stop()
         moments[key] = cache.moments(key)
     subsets = [subset for collected in job.datasets for subset in collected.dataset.subsets]
     return Encoded(moments, cache if any(subset.differs_at_each_draw for subset in subsets) else None)
+
+
+def targets_as_datasets(job: Job) -> Iterator[CollectedDataset]:
+    """The targets of pairs, in datasets like those of their originals."""
+    for collected in job.datasets if job.targets else ():
+        yield replace(collected, items=tuple(job.targets[item.image] for item in collected.items))
 
 
 def refuse_broken_latents(encoded: Encoded) -> None:

@@ -46,6 +46,8 @@ def dataset_facts(
         "tag_frequency": tag_frequency(datasets),
         "dataset_dirs": _folders(datasets, is_reg=False),
     }
+    if not datasets:
+        return facts
     if settings.dataset.dataset_config:
         return facts | {"datasets": [_dataset_table(collected) for collected in datasets]}
     return facts | {"reg_dataset_dirs": _folders(datasets, is_reg=True)} | _only_dataset(settings, datasets[0])
