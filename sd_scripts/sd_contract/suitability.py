@@ -21,6 +21,10 @@ OVERRULED: Mapping[str, str] = {
     "unet_lr": "network_train_text_encoder_only",
     "lr_scheduler": "lr_scheduler_type",
     "lr_warmup_steps": "lr_scheduler_type",
+    **dict.fromkeys(
+        ("cache_latents", "cache_latents_to_disk", "enable_bucket", "random_crop", "face_crop_aug_range"),
+        "dynamic_crop",
+    ),
 }
 """Options and those beside which they do nothing."""
 IDLE_WITHOUT: Mapping[str, str] = {
@@ -31,6 +35,8 @@ IDLE_WITHOUT: Mapping[str, str] = {
     "ip_noise_gamma_random_strength": "ip_noise_gamma",
     "multires_noise_discount": "multires_noise_iterations",
     "sigmoid_scale": "timestep_sampling",
+    "dynamic_crop_resolution": "dynamic_crop",
+    "dynamic_crop_zoom": "dynamic_crop",
     "validate_every_n_steps": "validation_split",
     "validate_every_n_epochs": "validation_split",
     "max_validation_steps": "validation_split",
