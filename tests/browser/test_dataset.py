@@ -276,6 +276,12 @@ def test_settings_are_kept_tried_on_a_picture_and_cut_by_hand(page: Page, house,
     expect(page.get_by_role("button", name="Whole picture")).to_be_visible()
     assert house.app.preparations.crops("tried", "v1")["p0.png"].right == pytest.approx(0.99)
     expect(page.get_by_role("list", name="Buckets at 64 × 64")).to_be_visible()
+    page.get_by_role("button", name="Prepare", exact=True).click()
+    expect(page.get_by_role("progressbar", name="Progress of the preparation")).to_be_visible()
+    do(house.app, "prepare")
+    expect(page.get_by_role("progressbar", name="Progress of the preparation")).to_be_hidden()
+    page.get_by_role("link", name="To the pictures and their captions").click()
+    expect(page.get_by_role("listbox", name="Training images")).to_be_visible()
 
 
 def test_of_ten_thousand_pictures_few_are_in_the_page(page: Page, house, tmp_path) -> None:

@@ -54,7 +54,7 @@ def test_what_is_typed_is_counted_and_shown_as_it_was_understood(page: Page, hou
     field(page, "Text encoder learning rate").fill("=unet_lr/2")
     expect(group_of(page, "network_dim").locator(".chips")).to_have_text("×3248")
     expect(page.get_by_role("button", name="Add 6 runs to the queue")).to_be_enabled()
-    expect(page.get_by_text(re.compile(r"optimizer updates of 1 images each"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"optimizer updates [\d,]+, images in each 1;"))).to_be_visible()
     expect(page.get_by_text(re.compile(r"about [\d.]+ [MG]B of memory"))).to_be_visible()
     page.get_by_text("Which combinations").click()
     page.get_by_role("button", name="+ Runs to leave out").click()
