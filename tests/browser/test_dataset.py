@@ -275,7 +275,13 @@ def test_settings_are_kept_tried_on_a_picture_and_cut_by_hand(page: Page, house,
     page.get_by_role("button", name="Take this part").click()
     expect(page.get_by_role("button", name="Whole picture")).to_be_visible()
     assert house.app.preparations.crops("tried", "v1")["p0.png"].right == pytest.approx(0.99)
-    expect(page.get_by_role("list", name="Buckets at 512 × 512")).to_be_visible()
+    expect(page.get_by_role("list", name="Buckets at 64 × 64")).to_be_visible()
+    page.get_by_role("button", name="Prepare", exact=True).click()
+    expect(page.get_by_role("progressbar", name="Progress of the preparation")).to_be_visible()
+    do(house.app, "prepare")
+    expect(page.get_by_role("progressbar", name="Progress of the preparation")).to_be_hidden()
+    page.get_by_role("link", name="To the pictures and their captions").click()
+    expect(page.get_by_role("listbox", name="Training images")).to_be_visible()
 
 
 def test_of_ten_thousand_pictures_few_are_in_the_page(page: Page, house, tmp_path) -> None:
@@ -299,6 +305,9 @@ def test_of_ten_thousand_pictures_few_are_in_the_page(page: Page, house, tmp_pat
 
 def test_findings_are_put_right_and_captioners_ask_before_they_download(page: Page, house, tmp_path) -> None:
     make_dataset(house.app, "checked", tmp_path)
+    stored = house.app.versions.settings("checked", "v1")
+    large = replace(stored, options={**stored.options, "resolution": "512"})
+    house.app.versions.save_settings("checked", "v1", large)
     visit(page, house.page, "checked", "?part=checks")
     page.get_by_role("button", name="set resolution=64").click()
     expect(page.get_by_text("Done: set resolution=64.")).to_be_visible()

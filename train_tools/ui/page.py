@@ -8,7 +8,6 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from train_tools.app import App
 from train_tools.ui.addresses import Addresses
 from train_tools.ui.beneath import Beneath
 from train_tools.ui.surface import Surface
@@ -27,7 +26,7 @@ HEAD = (
 it only once it runs."""
 
 
-def mount_page(server: FastAPI, app: App) -> None:
+def mount_page(server: FastAPI) -> None:
     """Adds the page at `/train-tools/` to a server that has the API already. Imports Gradio: seconds."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read on import; without it Gradio calls home
     import gradio as gr
@@ -38,7 +37,7 @@ def mount_page(server: FastAPI, app: App) -> None:
     server.mount(f"{PREFIX}/islands", StaticFiles(directory=STATIC), name="islands")
     gr.mount_gradio_app(
         server,
-        build_shell(app),
+        build_shell(),
         path=PREFIX,
         footer_links=[],
         run_history=False,
