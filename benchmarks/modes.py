@@ -175,7 +175,7 @@ def no_circles(studio: Studio) -> Figures:
     circles = [f"a {colour} circle" for colour in OBJECT_COLOURS]
     figures = {
         "erasing, 300 steps: CPU seconds": studio.trained(
-            name, "train_leco.py", (*options, "--original_prompt", *circles)
+            name, "train_leco.py", (*options, "--prompt_guidance", "1", "--original_prompt", *circles)
         )
     }
     rows = []
@@ -250,8 +250,8 @@ def from_a_pair(name: str, *options: str) -> Callable[[Studio], Figures]:
 
 DIFFERENCE = (
     *("--mode", "difference", "--network_dim", "16", "--network_alpha", "16", "--train_batch_size", "2"),
-    *("--learning_rate", "1e-3", "--max_train_steps", "150", "--original_prompt", "a red circle"),
-    *("--second_pass_args", "network_dim=4", "network_alpha=4"),
+    *("--learning_rate", "1e-3", "--max_train_steps", "120", "--original_prompt", "a red circle"),
+    *("--second_pass_args", "network_dim=4", "network_alpha=16", "learning_rate=2e-3", "network_strength=2"),
 )
 ADDIFT = (
     *("--mode", "addift", "--network_dim", "4", "--network_alpha", "4", "--train_batch_size", "1"),

@@ -133,7 +133,7 @@ def test_the_script_tells_its_story_and_its_files_say_what_they_change(words, tm
     attempt = Attempt(tmp_path / "attempt")
     attempt.folder.mkdir()
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRAIN_TOOLS_EVENTS": str(attempt.events)}
-    options = ("--output_name", "blue", "--save_every_n_steps", "1", *ILECO)
+    options = ("--output_name", "blue", "--save_every_n_steps", "1", "--logging_save_csv", *ILECO)
     ended = subprocess.run(
         [sys.executable, SCRIPT, *words, *options], env=environment, capture_output=True, text=True
     )
@@ -147,3 +147,8 @@ def test_the_script_tells_its_story_and_its_files_say_what_they_change(words, tm
     assert json.loads(metadata["ss_original_prompt"]) == ["a red circle"]
     assert json.loads(metadata["ss_target_prompt"]) == ["a blue circle"]
     assert (metadata["ss_mode"], metadata["modelspec.resolution"]) == ("ileco", "64x64")
+    rows = [line.split(",") for line in (tmp_path / "out" / "blue.csv").read_text(encoding="utf-8").splitlines()]
+    assert rows[0] == ["network_dim", "2"]
+    assert rows[8] == ["Step", "Loss", "unet"]
+    assert [row[0] for row in rows[9:]] == ["1", "2"]
+    assert float(rows[9][2]) == 1e-2

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +28,9 @@ from lora_engine.maths.schedules import follows_itself
 from lora_engine.output.causes import no_number
 from lora_engine.output.checkpoints import Checkpoints
 from lora_engine.output.curves import Curves, refuse_missing_package
-from lora_engine.output.progress import Figures, Progress
+from lora_engine.output.loss_table import SUFFIX as TABLE_SUFFIX
+from lora_engine.output.loss_table import LossTable
+from lora_engine.output.progress import CurveFile, Figures, Progress
 from lora_engine.output.reporting import Reporter
 from lora_engine.output.samples import Painter, Samples
 from lora_engine.output.spilling import SpillWatch
@@ -37,7 +40,7 @@ from sd_contract.attempt import Outcome
 from sd_contract.curves import told_options
 from sd_contract.options import Settings, optimizer_arguments
 from sd_contract.options.known_optimizers import KNOWN
-from sd_contract.output.checkpoints import FileHashes, RunFacts
+from sd_contract.output.checkpoints import UNTITLED, FileHashes, RunFacts
 from sd_contract.tensors.tensor_files import file_sha256, legacy_file_hash
 
 STEADY = ("constant", "constant_with_warmup")
@@ -160,12 +163,31 @@ class Run:
         return "done"
 
 
-def begin_curves(job: Job, reporter: Reporter) -> Curves | None:
-    """The file of curves, if any are wanted."""
-    if job.curves is None:
-        return None
-    options = told_options(job.settings) if job.settings.logging.log_config else {}
-    return Curves(job.curves, options, reporter)
+@dataclass(frozen=True)
+class Told:
+    """Everything that keeps the points of curves."""
+
+    files: tuple[CurveFile, ...]
+
+    def add(self, place: int, values: Mapping[str, float]) -> None:
+        for file in self.files:
+            file.add(place, values)
+
+    def close(self) -> None:
+        for file in self.files:
+            file.close()
+
+
+def begin_curves(job: Job, reporter: Reporter) -> Told:
+    """The files of curves that are wanted, if any."""
+    files: list[CurveFile] = []
+    if job.curves is not None:
+        options = told_options(job.settings) if job.settings.logging.log_config else {}
+        files.append(Curves(job.curves, options, reporter))
+    if job.settings.logging.logging_save_csv:
+        table = job.output_folder / f"{job.settings.output.output_name or UNTITLED}{TABLE_SUFFIX}"
+        files.append(LossTable(table, job.settings, job.plan, reporter))
+    return Told(tuple(files))
 
 
 def explain(job: Job, what: str, step: int, rate: float, losses: Sequence[float]) -> str:

@@ -32,11 +32,13 @@ def option(
     minimum: float | None = None,
     aliases: Mapping[str, str] = MappingProxyType({}),
     classes: bool = False,
+    prose: bool = False,
 ) -> Any:
     """A dataclass field that is an option. `minimum` is the smallest number allowed, `aliases` are other spellings
-    of choices. With `classes` it may name a class too, as some.package.Class, which is code."""
+    of choices. With `classes` it may name a class too, as some.package.Class, which is code; with `prose` its
+    texts are sentences, between which a user types |."""
     facts = {"kind": kind, "help": help, "choices": choices, "minimum": minimum}
-    return field(default=default, metadata={**facts, "aliases": aliases, "classes": classes})
+    return field(default=default, metadata={**facts, "aliases": aliases, "classes": classes, "prose": prose})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -541,6 +543,9 @@ class LoggingOptions:
         "str", None, "TOML file; flush_secs and filename_suffix of its table [tensorboard] are used"
     )
     log_config: bool = option("bool", False, "keep the options beside the curves, except those that name folders")
+    logging_save_csv: bool = option(
+        "bool", False, "keep losses and learning rates beside the files, as a CSV table"
+    )
     console_log_level: str | None = option(
         "str",
         None,
@@ -594,19 +599,31 @@ class ConceptOptions:
         "str", None, "how the LoRA is trained; unset is lora, or what the script does", choices=MODES
     )
     original_prompt: tuple[str, ...] = option(
-        "strings", (), "words of the concept that is changed, in turn; in modes of pairs what the images show"
+        "strings",
+        (),
+        "words of the concept that is changed, in turn; in modes of pairs what the images show",
+        prose=True,
     )
     target_prompt: tuple[str, ...] = option(
-        "strings", (), "what they are to mean instead: one for each or one for all; unset erases the concept"
+        "strings",
+        (),
+        "what they are to mean instead: one for each or one for all; unset erases the concept",
+        prose=True,
     )
     neutral_prompt: str | None = option(
         "str", None, "leco: what is left in the concept's place; unset is target_prompt"
     )
     positive_prompt: tuple[str, ...] = option(
-        "strings", (), "slider: what weight 1 gives more of; one for each original_prompt or one for all"
+        "strings",
+        (),
+        "slider: what weight 1 gives more of; one for each original_prompt or one for all",
+        prose=True,
     )
     negative_prompt: tuple[str, ...] = option(
-        "strings", (), "slider: what weight -1 gives more of; as many as positive_prompt"
+        "strings",
+        (),
+        "slider: what weight -1 gives more of; as many as positive_prompt",
+        prose=True,
     )
     prompt_guidance: float | None = option(
         "float",
