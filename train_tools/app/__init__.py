@@ -24,6 +24,7 @@ from train_tools.app.downloads import Downloads
 from train_tools.app.drafts import Drafts
 from train_tools.app.engines import Engines
 from train_tools.app.folders import Folders
+from train_tools.app.giving_way import GivingWay, QueuedTrainings
 from train_tools.app.grids import Grids
 from train_tools.app.health import Health
 from train_tools.app.inbox import Inbox
@@ -69,6 +70,7 @@ from train_tools.regularisation.kind import KIND as REGULARISATION
 from train_tools.regularisation.kind import RegularisationJob
 from train_tools.renderers.diffusers import DiffusersRenderer
 from train_tools.renderers.webui_http.renderer import WebuiRenderer
+from train_tools.renderers.webui_http.traffic import HostTraffic
 from train_tools.renderers.webui_http.unloading import WithWebuiUnloaded
 from train_tools.runs.engine import Engine
 from train_tools.runs.training import TRAIN, TrainingJob
@@ -106,6 +108,9 @@ class App:
             light=LIGHT,
             watch=self.machine.watch,
             has_last_duty=self.machine.is_to_be_shut_down_now,
+        )
+        self.giving_way = GivingWay(
+            QueuedTrainings(self.jobs), HostTraffic(self.settings.read), lambda: self.settings.gives_way
         )
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
         self.versions = Versions(

@@ -67,6 +67,12 @@ class Settings:
         return (*self.read().models.folders, *(str(folder) for folder in theirs if folder.is_dir()))
 
     @property
+    def gives_way(self) -> bool:
+        """Whether trainings stop while somebody generates in the WebUI that we are a tab of."""
+        webui = self.read().webui
+        return webui.lease and webui.give_way and host_webui() is not None
+
+    @property
     def shown_folders(self) -> tuple[str, ...]:
         """Below which the page may pick paths."""
         theirs = (*host.vaes, host.loras) if (host := host_webui()) else ()

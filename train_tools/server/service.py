@@ -17,6 +17,7 @@ import uvicorn
 
 from train_tools.app import USER_ERRORS, App
 from train_tools.app.companion import Companion
+from train_tools.app.giving_way import GivingWay
 from train_tools.app.health import PAGE_PORT
 from train_tools.errors import AddressInUseError, AlreadyServedError, OptionValueError
 from train_tools.server.access_token import find_token
@@ -81,7 +82,7 @@ def serve(
         if host_webui := app.settings.host_files:
             leave = partial(setattr, service, "should_exit", True)
             companion = app.jobs.companion(host_webui, say)
-            threading.Thread(target=leave_in_time, args=(companion, leave, ended), daemon=True).start()
+            threading.Thread(target=live_with, args=(companion, app.giving_way, leave, ended), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
             service.run(sockets=[listener])
         ended.set()
@@ -131,10 +132,14 @@ def keep_working(app: App, ended: threading.Event) -> None:
             return
 
 
-def leave_in_time(companion: Companion, leave: Callable[[], None], ended: threading.Event) -> None:
-    """Ends a service that a WebUI has started, when that is gone and there is nothing to do."""
+def live_with(
+    companion: Companion, giving_way: GivingWay, leave: Callable[[], None], ended: threading.Event
+) -> None:
+    """What a service does that a WebUI has started: it gives way to those who generate there, and ends when the
+    WebUI is gone and there is nothing to do."""
     while not ended.wait(LOOK_FOR_JOBS_S):
         with contextlib.suppress(*USER_ERRORS):
+            giving_way.look()
             if companion.is_to_go():
                 leave()
                 return
