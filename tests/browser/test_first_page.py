@@ -119,3 +119,11 @@ def test_a_failed_job_shows_why_and_its_log_as_text(page: Page, house) -> None:
     expect(row.get_by_text("It failed at")).to_contain_text(MARKUP)
     expect(row.locator("pre")).to_contain_text(MARKUP)
     assert page.title() != "hacked"
+
+
+def test_on_a_phone_the_open_screen_is_named_and_nothing_is_wider_than_the_page(page: Page, house) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    for screen in ("Settings", "Queue", "Projects"):
+        page.get_by_role("link", name=screen, exact=True).click()
+        expect(page.get_by_role("link", name=screen, exact=True)).to_be_in_viewport(ratio=0.9)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -1,12 +1,12 @@
 // What becomes of the checkpoints that were picked: taken to a WebUI, downloaded, exported, looked into, put away.
 import { ask } from "../base/api.js";
 import { choose, chosen } from "../base/choice.js";
+import { confirm, Sheet } from "../base/dialogs.js";
 import { hostPage } from "../base/host.js";
 import { h, say } from "../base/island.js";
 import { PathField } from "../base/path_field.js";
 import { size, t } from "../base/words.js";
 import { called } from "./look.js";
-import { confirm, Sheet } from "./dialogs.js";
 
 const FOLDER = "lora folder";
 const API = new URL("../../api/v1/", import.meta.url);

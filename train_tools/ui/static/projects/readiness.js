@@ -28,5 +28,5 @@ export class Readiness {
 function line({ check, level, message, cure }) {
   const sign = h("span.sign", { role: "img", "aria-label": t(`projects.levels.${level}`) }, SIGNS[level]);
   const way = check === "base model" && level !== "ok" ? [" ", link({ screen: "settings", query: { part: "models" } }, "a", {}, t("projects.to_models"))] : [];
-  return h(`li.${level}`, {}, sign, h("span", {}, h("b", {}, t(`projects.checks.${check.replace(" ", "_")}`)), " ", message, cure ? h("small", {}, ` ${cure}`) : null, way));
+  return h(`li.${level}`, {}, sign, h("span", {}, h("b", {}, t(`projects.checks.${check.replace(" ", "_")}`)), " ", message, cure && !way.length ? h("small", {}, ` ${cure}`) : null, way));
 }
