@@ -78,7 +78,7 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
             *doubts,
             *(text for collected in datasets for text in collected.warnings),
             *picture_warnings(settings, datasets),
-            *run_warnings(settings, output_folder, plan, resumed),
+            *run_warnings(settings, output_folder, plan, resumed, validates=bool(divided.validation)),
         ),
         resumed=resumed,
         sample_prompts=sample_prompts(settings, base),
@@ -174,12 +174,17 @@ def ready_places(settings: Settings) -> tuple[Path, CurveFiles | None]:
 
 
 def run_warnings(
-    settings: Settings, output_folder: Path, plan: StepPlan, resumed: ResumedState | None
+    settings: Settings,
+    output_folder: Path,
+    plan: StepPlan,
+    resumed: ResumedState | None,
+    *,
+    validates: bool = False,
 ) -> tuple[str, ...]:
     """What is to be told of any run: files that it replaces, options that do nothing or have changed."""
     return (
         *replaced_files(output_folder, settings, plan, resumed.manifest.checkpoints if resumed else ()),
-        *idle_options(settings, steps=plan.total_steps, epochs=plan.epochs),
+        *idle_options(settings, steps=plan.total_steps, epochs=plan.epochs, validates=validates),
         *(changed_options(settings, resumed.manifest) if resumed else ()),
     )
 

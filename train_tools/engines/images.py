@@ -108,7 +108,7 @@ def _items(dataset: Dataset, trained: TrainedDataset) -> list[DatasetItem]:
 
 
 def _item(image: Path, subset: Subset, trained: TrainedDataset) -> DatasetItem:
-    size = _size_now(image) if trained.enable_bucket else trained.resolution
+    size = _size_now(image) if trained.rule.enabled else trained.rule.resolution
     return DatasetItem(
         image=image,
         caption="",

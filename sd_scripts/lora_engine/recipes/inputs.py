@@ -74,7 +74,8 @@ class PictureBatch:
 
 
 class Pictures:
-    """Draws the images of batches: a latent once an image with `cache_latents`, else anew for each sample."""
+    """Draws the images of batches: a latent once an image with `cache_latents`, else, and of images that differ at
+    each draw, anew for each sample."""
 
     def __init__(self, settings: Settings, encoded: Encoded, streams: Streams) -> None:
         self._drawn_once = settings.dataset.cache_latents or settings.dataset.cache_latents_to_disk
@@ -84,7 +85,10 @@ class Pictures:
         self._masks: dict[ImageKey, Tensor] = {}
 
     def of(self, batch: Batch) -> PictureBatch:
-        views = [draw_view(sample.item, sample.number, self._streams) for sample in batch.samples]
+        views = [
+            draw_view(sample.item, sample.number, self._streams, sample.epoch, sample.repeat)
+            for sample in batch.samples
+        ]
         return PictureBatch(
             latents=self._latents(batch, views),
             mask=self._mask(batch, views),
@@ -97,7 +101,7 @@ class Pictures:
         keys = [ImageKey.of(sample.item, view.framing) for sample, view in zip(batch.samples, views, strict=True)]
         moments = [self._moments(key, view) for key, view in zip(keys, views, strict=True)]
         positions = [
-            ("image", self._places[key]) if self._drawn_once else ("sample", sample.number)
+            ("image", self._places[key]) if self._drawn_once and key in self._places else ("sample", sample.number)
             for key, sample in zip(keys, batch.samples, strict=True)
         ]
         return draw_latents(moments, self._streams, positions)

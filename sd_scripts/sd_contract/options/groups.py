@@ -198,6 +198,13 @@ class AugmentationOptions:
     flip_aug: bool = option("bool", False, "mirror half of the images that are drawn")
     color_aug: bool = option("bool", False, "change hue or brightness a little in a third of the draws")
     random_crop: bool = option("bool", False, "crop anywhere instead of around the middle")
+    dynamic_crop: bool = option("bool", False, "see another part of each image, and of another size, at each draw")
+    dynamic_crop_resolution: str | None = option(
+        "str", None, 'size of these parts in pixels: "512" or "768,512"; unset is resolution'
+    )
+    dynamic_crop_zoom: float = option(
+        "float", 1.25, "how many times smaller than the largest such part it may be; 1 only shifts it", minimum=1
+    )
     face_crop_aug_range: str | None = option(
         "str", None, 'crop around the face of images named _x_y_width_height, so much larger than it: "2.0,4.0"'
     )

@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -107,6 +107,8 @@ class Settings:
             )
         if self.dataset.resolution is not None:
             parse_resolution(self.dataset.resolution)
+        if self.augmentation.dynamic_crop_resolution is not None:
+            parse_resolution(self.augmentation.dynamic_crop_resolution, "dynamic_crop_resolution")
         optimizer_arguments(self.optimizer)
         scheduler_arguments(self.optimizer)
         network_arguments(network)
@@ -191,6 +193,12 @@ class Settings:
         return None if text is None else parse_resolution(text)
 
     @property
+    def dynamic_crop_resolution(self) -> tuple[int, int] | None:
+        """The same that the option `dynamic_crop_resolution` asks for."""
+        text = self.augmentation.dynamic_crop_resolution
+        return None if text is None else parse_resolution(text)
+
+    @property
     def rank(self) -> int:
         return self.network.network_dim or 4
 
@@ -199,11 +207,17 @@ class Settings:
         return self.network.network_alpha or float(self.rank)
 
 
-def parse_resolution(text: str) -> tuple[int, int]:
-    """Width and height from "512" or "768,512"."""
+def trained_size(value: Callable[[str], Any]) -> Any:
+    """What says how large the training images are, as it stands in a config file; `value` is that of the option of
+    a name."""
+    return (value("dynamic_crop_resolution") if value("dynamic_crop") else None) or value("resolution")
+
+
+def parse_resolution(text: str, name: str = "resolution") -> tuple[int, int]:
+    """Width and height from "512" or "768,512"; `name` is that of the option that says so."""
     match = RESOLUTION.fullmatch(text)
     if match is None:
-        raise OptionError(f'resolution = "{text}" is not a size. Write "512" or "768,512" (width, height).')
+        raise OptionError(f'{name} = "{text}" is not a size. Write "512" or "768,512" (width, height).')
     width = int(match[1])
     return width, int(match[2] or width)
 

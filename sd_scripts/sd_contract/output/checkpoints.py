@@ -179,7 +179,7 @@ class RunFacts:
     def size_px(self) -> tuple[int, int]:
         """Width and height that are trained at."""
         if self.datasets:
-            return self.datasets[0].dataset.resolution
+            return self.datasets[0].dataset.rule.resolution
         return self.settings.resolution or (self.base.resolution, self.base.resolution)
 
 
