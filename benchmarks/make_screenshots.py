@@ -29,9 +29,11 @@ SCREENS = {
 }
 QUALITY = 80
 SETTLED = """async () => {
-  const images = [...document.querySelectorAll("*")].flatMap((each) => [...(each.shadowRoot?.querySelectorAll("img") ?? [])]);
-  await Promise.all(images.filter((each) => each.src && each.checkVisibility()).map((each) => each.decode().catch(() => {})));
-}"""  # noqa: E501
+  const roots = [...document.querySelectorAll("*")].map((each) => each.shadowRoot).filter(Boolean);
+  const images = roots.flatMap((root) => [...root.querySelectorAll("img[src]")]);
+  const shown = images.filter((each) => each.checkVisibility());
+  await Promise.all(shown.map((each) => each.decode().catch(() => {})));
+}"""
 QUIET_MS = 6000
 """What is asked for after the first look, such as plans and thumbnails, has come by then."""
 

@@ -71,6 +71,7 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
     material = read_material(settings, script)
     plan = plan_steps(settings, material.datasets)
     resumed = resumed_state(settings, plan)
+    told = run_warnings(settings, material.output_folder, plan, resumed, validates=bool(material.validation))
     return Job(
         settings=settings,
         seed=chosen_seed(settings, resumed),
@@ -79,7 +80,7 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
         validation=material.validation,
         base=material.base,
         plan=plan,
-        warnings=(*material.warnings, *run_warnings(settings, material.output_folder, plan, resumed)),
+        warnings=(*material.warnings, *told),
         resumed=resumed,
         sample_prompts=sample_prompts(settings, material.base),
         curves=material.curves,
@@ -211,12 +212,17 @@ def ready_places(settings: Settings) -> tuple[Path, CurveFiles | None]:
 
 
 def run_warnings(
-    settings: Settings, output_folder: Path, plan: StepPlan, resumed: ResumedState | None
+    settings: Settings,
+    output_folder: Path,
+    plan: StepPlan,
+    resumed: ResumedState | None,
+    *,
+    validates: bool = False,
 ) -> tuple[str, ...]:
     """What is to be told of any run: files that it replaces, options that do nothing or have changed."""
     return (
         *replaced_files(output_folder, settings, plan, resumed.manifest.checkpoints if resumed else ()),
-        *idle_options(settings, steps=plan.total_steps, epochs=plan.epochs),
+        *idle_options(settings, steps=plan.total_steps, epochs=plan.epochs, validates=validates),
         *(changed_options(settings, resumed.manifest) if resumed else ()),
     )
 

@@ -60,7 +60,8 @@ def read_staged_job(arguments: Sequence[str]) -> StagedJob:
     for stage in found.stages:
         refuse_unwritable_name(material.output_folder, stage.settings)
         warnings += replaced_files(material.output_folder, stage.settings, stage.plan, own)
-    warnings += idle_options(settings, steps=found.total_steps, epochs=found.epochs)
+    validates = bool(material.validation)
+    warnings += idle_options(settings, steps=found.total_steps, epochs=found.epochs, validates=validates)
     warnings += changed_options(settings, manifest) if manifest else ()
     return StagedJob(
         settings=settings,

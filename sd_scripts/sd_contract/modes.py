@@ -24,6 +24,8 @@ from sd_contract.options.groups import (
 )
 
 EPOCHS = "max_train_epochs"
+TRUE_ANYWAY = "network_train_unet_only"
+"""Of every mode but that on images."""
 SCRIPTS: Mapping[str, str] = {
     **dict.fromkeys(ON_PROMPTS, "train_leco.py"),
     **dict.fromkeys(ON_PAIRS, "train_difference.py"),
@@ -91,7 +93,7 @@ def has_meaning(name: str, group: str, mode: str) -> bool:
 def idle_in_mode(settings: Settings) -> Iterator[str]:
     """A warning for each option of another mode that is given."""
     for spec in OPTIONS:
-        given = settings.get(spec.name) != spec.default
+        given = settings.get(spec.name) != spec.default and spec.name != TRUE_ANYWAY
         if given and spec.name in OF_MODES and settings.mode not in OF_MODES[spec.name]:
             instead = f": {settings.training.max_train_steps} steps are trained" if spec.name == EPOCHS else ""
             yield f"{spec.name} has no effect in mode {settings.mode}{instead}"

@@ -109,13 +109,15 @@ def refuse_misfitting_options(settings: Settings, base: BaseModel) -> None:
         verify_safetensors(Path(path))
 
 
-def idle_options(settings: Settings, *, steps: int, epochs: int) -> Iterator[str]:
-    """A warning for each option that is given and changes nothing in a run of so many steps and epochs."""
+def idle_options(settings: Settings, *, steps: int, epochs: int, validates: bool = False) -> Iterator[str]:
+    """A warning for each option that is given and changes nothing in a run of so many steps and epochs.
+    `validates`: images are held out, be it by the dataset config alone."""
+    given_by_datasets = ("validation_split",) if validates else ()
     for name, other in OVERRULED.items():
         if _given(name, settings) and _given(other, settings):
             yield f"{_told(name, settings)} has no effect beside {_told(other, settings)}"
     for name, other in IDLE_WITHOUT.items():
-        if _given(name, settings) and not _given(other, settings):
+        if _given(name, settings) and not _given(other, settings) and other not in given_by_datasets:
             yield f"{_told(name, settings)} has no effect without {other}"
     yield from idle_in_mode(settings)
     for names, there_are, what in ((BY_STEPS, steps, "steps"), (BY_EPOCHS, epochs, "epochs")):

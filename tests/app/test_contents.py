@@ -1,3 +1,4 @@
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,10 @@ def test_the_opened_demo_is_a_finished_sweep_with_every_picture(app: App) -> Non
     jobs = app.jobs.all()
     assert [job.state for job in jobs] == [JobState.DONE] * 4
     assert len(app.scores.curve(jobs[0].id).points) > 50
+
+
+def test_runs_of_the_opened_demo_ended_when_it_was_packed_and_not_now(app: App) -> None:
+    assert {datetime.fromtimestamp(job.finished_at or 0) for job in app.jobs.all()} == {datetime(2026, 1, 1)}
 
 
 def test_paths_in_the_demo_lead_to_this_machine(app: App) -> None:

@@ -100,7 +100,7 @@ def test_axes_of_a_view_turn_the_matrix(app: App) -> None:
     page = app.matrices.page(ZORB, V1, None, MatrixView(rows=("network_dim",), columns=("checkpoint", "weight")))
     assert [line["network_dim"] for line in page.matrix.rows] == [2, 4]
     assert {"network_dim", "checkpoint", "run", "seed"} <= {axis.name for axis in page.axes}
-    assert (page.alike.prompts, page.alike.seeds) == (1, (4,))
+    assert (len(page.alike.prompts), page.alike.seeds) == (1, (4,))
     assert app.previews.settings(ZORB, V1).rows == (), "a look changes nothing"
 
 
@@ -164,4 +164,4 @@ def test_a_row_whose_settings_differ_is_marked(app: App) -> None:
     found = alike(replace(matrix, cells=cells))
     marked = [at for at, words in enumerate(found.rows) if words]
     assert marked == [odd.row] and found.rows[odd.row] == ("prompt", "steps")
-    assert found.prompts == 2
+    assert len(found.prompts) == 2

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_first_page import claimed
 from train_tools.model.job import JobState, NewJob, Verdict
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
@@ -34,15 +36,20 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def demo(house) -> None:
+def demo(house) -> Iterator[None]:
     """The demo is open; one job has failed, one runs, one waits."""
     house.app.open_demo()
     queue = house.app.jobs.queue
-    queue.add([NewJob(kind="train", title=name, folder=f"projects/{name}") for name in ("fails", "runs", "waits")])
-    fails, runs = (queue.claim("cpu", "here") for _ in range(2))
+    jobs = [NewJob(kind="train", title=name, folder=f"projects/{name}") for name in ("fails", "works", "waits")]
+    ids = queue.add(jobs)
+    fails, works = (claimed(queue, name) for name in ("fails", "works"))
     queue.finish(fails.id, fails.attempt, Verdict(state=JobState.FAILED, message="No file is called so."))
-    queue.start(runs.id, runs.attempt)
-    queue.progress(runs.id, runs.attempt, step=3, total_steps=9, loss=0.2)
+    queue.start(works.id, works.attempt)
+    queue.progress(works.id, works.attempt, step=3, total_steps=9, loss=0.2)
+    yield
+    queue.finish(works.id, works.attempt, Verdict(state=JobState.DONE))
+    for id_ in ids:
+        queue.forget(id_)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -107,12 +107,53 @@ def test_pictures_are_sent_imported_and_prepared_and_the_report_stays(page: Page
     do(house.app, "prepare")
     grid = page.get_by_role("listbox", name="Training images")
     expect(option(grid, "tom.png: <script>")).to_be_visible()
-    assert page.title() == "Train Tools"
+    expect(page).to_have_title("Train Tools")
     page.reload()
     page.get_by_role("button", name="Bring pictures in").click()
     expect(page.get_by_text("1 new picture · 1 caption")).to_be_visible()
     page.get_by_text("1 file was left out").click()
     expect(page.get_by_text("plan.psd")).to_be_visible()
+
+
+def drag_and_drop(page: Page, paths: list[Path]) -> None:
+    """As a file manager does it, near the lower edge of the page."""
+    session = page.context.new_cdp_session(page)
+    dragged = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 640, "y": 860, "data": dragged})
+
+
+def test_files_and_folders_are_dropped_anywhere_on_the_screen(page: Page, house, tmp_path) -> None:
+    make_version(house.app, "dropped")
+    visit(page, house.page, "dropped")
+    page.get_by_role("button", name="Choose files").wait_for()
+    folder = tmp_path / "more pictures"
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "one.png").write_bytes(png("red"))
+    (folder / "two.png").write_bytes(png("green"))
+    (folder / "deep" / "three.png").write_bytes(png("blue"))
+    drag_and_drop(page, [tmp_path / "none"])
+    expect(page.get_by_text("There were no files in what was dropped.")).to_be_visible()
+    drag_and_drop(page, [tmp_path / "one.png", folder])
+    expect(page.get_by_text("waits for its turn")).to_be_visible()
+    do(house.app, "import")
+    expect(page.get_by_text("3 new pictures · 0 captions")).to_be_visible()
+
+
+@pytest.mark.parametrize("screen", ["projects", "train"])
+def test_files_that_are_dropped_where_nothing_takes_them_do_not_lead_away(page: Page, house, screen: str) -> None:
+    page.goto(f"{house.page}{screen}")
+    page.get_by_role("link", name="Dataset").wait_for()
+    prevented = page.evaluate(
+        """() => ["dragover", "drop"].map((name) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File(["x"], "x.png", { type: "image/png" }));
+        const event = new DragEvent(name, { bubbles: true, cancelable: true, dataTransfer });
+        return !document.body.dispatchEvent(event);
+    })"""
+    )
+    assert prevented == [True, True]
 
 
 def test_a_caption_is_written_where_it_is_seen_and_what_others_wrote_is_shown(page: Page, house, tmp_path) -> None:
@@ -139,7 +180,7 @@ def test_a_caption_is_written_where_it_is_seen_and_what_others_wrote_is_shown(pa
     page.get_by_role("button", name="Keep mine").click()
     expect(option(grid, "p1.png: .*, mine")).to_be_visible()
     assert file.read_text().strip().endswith(", mine")
-    assert page.title() == "Train Tools"
+    expect(page).to_have_title("Train Tools")
 
 
 def test_many_captions_are_changed_after_saying_how_many_and_put_back(page: Page, house, tmp_path) -> None:
@@ -234,18 +275,24 @@ def test_settings_are_kept_tried_on_a_picture_and_cut_by_hand(page: Page, house,
     page.get_by_role("button", name="Take this part").click()
     expect(page.get_by_role("button", name="Whole picture")).to_be_visible()
     assert house.app.preparations.crops("tried", "v1")["p0.png"].right == pytest.approx(0.99)
-    expect(page.get_by_role("list", name="Buckets at 512 × 512")).to_be_visible()
+    expect(page.get_by_role("list", name="Buckets at 64 × 64")).to_be_visible()
+    page.get_by_role("button", name="Prepare", exact=True).click()
+    expect(page.get_by_role("progressbar", name="Progress of the preparation")).to_be_visible()
+    do(house.app, "prepare")
+    expect(page.get_by_role("progressbar", name="Progress of the preparation")).to_be_hidden()
+    page.get_by_role("link", name="To the pictures and their captions").click()
+    expect(page.get_by_role("listbox", name="Training images")).to_be_visible()
 
 
 def test_of_ten_thousand_pictures_few_are_in_the_page(page: Page, house, tmp_path) -> None:
-    make_version(house.app, "large")
-    folder = house.app.versions.paths("large", "v1").processed / "1_large"
+    make_version(house.app, "ten-thousand")
+    folder = house.app.versions.paths("ten-thousand", "v1").processed / "1_ten-thousand"
     folder.mkdir(parents=True)
     first = folder / "00000-0-a.png"
     first.write_bytes(png("teal", (64, 64)))
     for at in range(1, 10_000):
         os.link(first, folder / f"{at:05}-0-a.png")
-    grid = visit(page, house.page, "large")
+    grid = visit(page, house.page, "ten-thousand")
     page.get_by_label("Size of the pictures").fill("96")
     expect(option(grid, "^00000-0-a.png")).to_be_visible()
     grid.press("End")
@@ -258,6 +305,9 @@ def test_of_ten_thousand_pictures_few_are_in_the_page(page: Page, house, tmp_pat
 
 def test_findings_are_put_right_and_captioners_ask_before_they_download(page: Page, house, tmp_path) -> None:
     make_dataset(house.app, "checked", tmp_path)
+    stored = house.app.versions.settings("checked", "v1")
+    large = replace(stored, options={**stored.options, "resolution": "512"})
+    house.app.versions.save_settings("checked", "v1", large)
     visit(page, house.page, "checked", "?part=checks")
     page.get_by_role("button", name="set resolution=64").click()
     expect(page.get_by_text("Done: set resolution=64.")).to_be_visible()

@@ -57,6 +57,18 @@ def test_the_page_opens_with_its_token_and_hides_it(page: Page, house) -> None:
     expect(page.get_by_role("heading")).to_have_text("Train Tools needs its token")
 
 
+def test_screens_that_nobody_has_opened_ask_nothing(page: Page, house) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{house.page}projects")
+    page.evaluate("Promise.all(['tt-train', 'tt-settings'].map((each) => customElements.whenDefined(each)))")
+    page.get_by_text("Disk:").wait_for()
+    assert [url for url in asked if url.endswith(("/presets", "/machine/load", "/api/v1/settings"))] == []
+    page.get_by_role("link", name="Settings", exact=True).click()
+    page.get_by_role("region", name="Copies of checkpoints").wait_for()
+    assert any(url.endswith("/api/v1/settings") for url in asked)
+
+
 def test_a_project_is_made_and_its_name_is_text_whatever_it_holds(page: Page) -> None:
     page.get_by_role("link", name="Projects", exact=True).click()
     page.get_by_label("Name of a new project").fill(NASTY)
@@ -68,7 +80,7 @@ def test_a_project_is_made_and_its_name_is_text_whatever_it_holds(page: Page) ->
     page.get_by_label("Name of a new project").fill(MARKUP)
     page.get_by_role("button", name="Create project").click()
     expect(page.get_by_role("alert").filter(has_text="can't be a project")).to_contain_text("<img src=x")
-    assert page.title() == "Train Tools"
+    expect(page).to_have_title("Train Tools")
 
 
 def test_runs_are_queued_and_their_progress_outlives_a_reload(page: Page, house) -> None:
@@ -107,3 +119,11 @@ def test_a_failed_job_shows_why_and_its_log_as_text(page: Page, house) -> None:
     expect(row.get_by_text("It failed at")).to_contain_text(MARKUP)
     expect(row.locator("pre")).to_contain_text(MARKUP)
     assert page.title() != "hacked"
+
+
+def test_on_a_phone_the_open_screen_is_named_and_nothing_is_wider_than_the_page(page: Page, house) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    for screen in ("Settings", "Queue", "Projects"):
+        page.get_by_role("link", name=screen, exact=True).click()
+        expect(page.get_by_role("link", name=screen, exact=True)).to_be_in_viewport(ratio=0.9)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390

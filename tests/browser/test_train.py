@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.test_first_page import make_version, visit
+from tests.browser.test_first_page import DEMO, make_version, visit
 
 FOREIGN = Path(__file__).parents[1] / "configs" / "foreign"
 
@@ -54,7 +54,7 @@ def test_what_is_typed_is_counted_and_shown_as_it_was_understood(page: Page, hou
     field(page, "Text encoder learning rate").fill("=unet_lr/2")
     expect(group_of(page, "network_dim").locator(".chips")).to_have_text("×3248")
     expect(page.get_by_role("button", name="Add 6 runs to the queue")).to_be_enabled()
-    expect(page.get_by_text(re.compile(r"optimizer updates of 1 images each"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"optimizer updates [\d,]+, images in each 1;"))).to_be_visible()
     expect(page.get_by_text(re.compile(r"about [\d.]+ [MG]B of memory"))).to_be_visible()
     page.get_by_text("Which combinations").click()
     page.get_by_role("button", name="+ Runs to leave out").click()
@@ -139,7 +139,7 @@ def test_what_the_preflight_stops_is_queued_only_with_a_tick(page: Page, house) 
 
 
 def test_very_many_runs_are_asked_about_once(page: Page, house) -> None:
-    opened(page, house, "many")
+    opened(page, house, "fifty-one")
     field(page, "Seed").fill("1..51")
     page.get_by_role("button", name="Add 51 runs to the queue").click()
     dialog = page.get_by_role("dialog", name="So many runs?")
@@ -147,7 +147,7 @@ def test_very_many_runs_are_asked_about_once(page: Page, house) -> None:
     expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
-    assert queued(house, "many") == []
+    assert queued(house, "fifty-one") == []
 
 
 def test_presets_and_files_fill_the_form_and_are_undone(page: Page, house, tmp_path: Path) -> None:
@@ -194,6 +194,57 @@ def lora_file(path: Path, rank: str) -> Path:
     header = json.dumps({"__metadata__": told, "lora_unet_x.lora_down.weight": shape}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(int(rank) * 32))
     return path
+
+
+def test_a_base_model_outside_of_the_folders_that_are_shown_is_taken_by_its_path(page: Page, house) -> None:
+    opened(page, house, "elsewhere")
+    page.get_by_role("button", name="Choose…").click()
+    page.get_by_role("button", name="Browse…").click()
+    picker = page.get_by_role("dialog", name="Pick a file")
+    path = picker.get_by_role("textbox", name="Path")
+    path.fill("/")
+    path.press("Enter")
+    expect(picker.get_by_role("alert")).to_contain_text("is not shown here")
+    expect(picker.get_by_role("button", name="Take it")).to_be_disabled()
+    path.fill(str(DEMO / "pocket-sd1.safetensors"))
+    path.press("Enter")
+    expect(field(page, "Base model")).to_have_value(str(DEMO / "pocket-sd1.safetensors"))
+
+
+def test_the_back_button_closes_what_was_asked(page: Page, house) -> None:
+    opened(page, house, "left open")
+    page.get_by_role("link", name="Queue", exact=True).click()
+    page.get_by_role("link", name="Train", exact=True).click()
+    page.get_by_role("button", name="Choose…").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.go_back()
+    page.get_by_role("link", name="Projects", exact=True).click()
+    page.get_by_role("link", name="Train", exact=True).click()
+    expect(field(page, "Rank")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_usual_values_are_put_in_and_taken_out_by_keyboard(page: Page, house) -> None:
+    opened(page, house, "by keyboard")
+    rank = field(page, "Rank")
+    rank.fill("3")
+    usual = page.get_by_role("listbox", name="Usual values")
+    expect(usual).to_be_visible()
+    first, second = (usual.get_by_role("option").nth(at) for at in range(2))
+    rank.press("ArrowDown")
+    rank.press("ArrowDown")
+    expect(rank).to_have_attribute("aria-activedescendant", second.get_attribute("id") or "")
+    rank.press("Enter")
+    expect(rank).to_have_value(f"3, {second.inner_text()}")
+    expect(second).to_have_attribute("aria-selected", "true")
+    rank.press("ArrowUp")
+    rank.press("Enter")
+    expect(rank).to_have_value(f"3, {second.inner_text()}, {first.inner_text()}")
+    rank.press("Enter")
+    expect(rank).to_have_value(f"3, {second.inner_text()}")
+    rank.press("Escape")
+    expect(usual).to_be_hidden()
+    expect(group_of(page, "network_dim").locator(".chips")).to_contain_text("×2")
 
 
 def test_a_training_mode_shows_its_own_fields_and_hides_those_of_others(page: Page, house) -> None:

@@ -74,7 +74,7 @@ ROOMS = {
         "sd_contract",
     },
     "server": {"app", "model"},
-    "ui": {"app", "model"},
+    "ui": set(),
     "terminal": {"app", "model"},
     "commands": {"app", "model", "terminal"},
     "cli": {"app", "commands", "model", "terminal", "server", "ui"},

@@ -1,3 +1,5 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,12 @@ def test_memory_disk_and_processors_are_told_of_a_folder_still_to_be_made(tmp_pa
     assert 0 < load.memory.used_bytes < load.memory.total_bytes
     assert 0 < load.disk.used_bytes <= load.disk.total_bytes
     assert 0 <= load.processors <= 1
+
+
+def test_processors_at_work_are_told_to_a_thread_that_asks_for_the_first_time(tmp_path: Path) -> None:
+    loads = Loads(tmp_path)
+    until = time.process_time() + 0.5
+    while time.process_time() < until:
+        pass
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(loads.now).result().processors > 0

@@ -51,6 +51,7 @@ def test_shares_are_told(api: httpx.Client) -> None:
 
 def test_buckets_are_told_and_drawn(api: httpx.Client) -> None:
     at = "/projects/zorb/versions/v1/dataset/buckets"
+    assert api.get(at).raise_for_status().json()["resolution"] == [64, 64], "as the images were prepared"
     found = api.get(at, params={"set": ["resolution=32,64"]}).raise_for_status().json()
     [bucket] = found["buckets"]
     assert (bucket["size"], bucket["images"], bucket["cut"]) == ([32, 64], 2, 0.5)

@@ -37,6 +37,10 @@ def test_no_route_answers_without_the_token(gate: tuple[Gate, str], stranger: ht
         assert stranger.request(method, address).status_code == 401, (method, address)
 
 
+def test_a_browser_that_asks_for_an_icon_is_told_that_there_is_none(stranger: httpx.Client) -> None:
+    assert stranger.get("/favicon.ico").status_code == 204
+
+
 def test_every_answer_carries_the_headers(stranger: httpx.Client, api: httpx.Client) -> None:
     answers = [stranger.get(place) for place in [*PLACES, "/", "/elsewhere"]] + [
         api.get(place) for place in PLACES

@@ -180,11 +180,16 @@ class Checks:
         )
 
     def _option(self, settings: VersionSettings, options: Options) -> Callable[[str], Any]:
+        """What an option will be in a run: as it is set, else the size the images were prepared in, else the
+        trainer's default."""
         table = self._engines.options(settings.engine)
+        prepared = {"resolution": f"{settings.preparation.width_px},{settings.preparation.height_px}"}
 
         def option(name: str) -> Any:
             if options.get(name) is not None:
                 return options[name]
+            if name in prepared:
+                return prepared[name]
             return table[name].spec.default if name in table else None
 
         return option

@@ -16,6 +16,8 @@ from train_tools.model.machine import CardLoad, Load, Share
 
 FRESH_S = 1.5
 """So long an answer of the driver's is good: it takes a tenth of a second, and several pages may ask."""
+CLOCKED_S = 0.2
+"""Of all processors together: less tells nothing, where they count in hundredths of a second."""
 PATIENCE_S = 5.0
 _ASKED = "--query-gpu=name,utilization.gpu,memory.used,memory.total,temperature.gpu"
 _MIB = 2**20
@@ -29,16 +31,31 @@ class Loads:
         self._asking = threading.Lock()
         self._cards: tuple[CardLoad, ...] = ()
         self._asked_at = -FRESH_S
-        psutil.cpu_percent()  # the first answer is about the time since this one
+        self._measuring = threading.Lock()
+        self._clocks = psutil.cpu_times()
+        self._busy = 0.0
 
     def now(self) -> Load:
         memory = psutil.virtual_memory()
         return Load(
-            processors=psutil.cpu_percent() / 100,
+            processors=self._processors_now(),
             memory=Share(used_bytes=memory.total - memory.available, total_bytes=memory.total),
             disk=_disk(self._folder),
             cards=self._cards_now(),
         )
+
+    def _processors_now(self) -> float:
+        """Since the answer before. Not `psutil.cpu_percent()`, which measures for each thread apart: a service
+        answers from whichever is free, and one that never asked before is told 0."""
+        with self._measuring:
+            now = psutil.cpu_times()
+            spent = {name: at - before for name, at, before in zip(now._fields, now, self._clocks, strict=True)}
+            whole = sum(spent.values()) - spent.get("guest", 0.0) - spent.get("guest_nice", 0.0)
+            if whole >= CLOCKED_S:
+                idle = spent["idle"] + spent.get("iowait", 0.0)
+                self._busy = min(max(1 - idle / whole, 0.0), 1.0)
+                self._clocks = now
+            return self._busy
 
     def _cards_now(self) -> tuple[CardLoad, ...]:
         with self._asking:

@@ -107,6 +107,6 @@ class Alike:
     rows: tuple[tuple[str, ...], ...]
     """For each row, in words, the settings in which it differs from most others of the same column."""
     columns: tuple[tuple[str, ...], ...]
-    prompts: int
-    """How many different ones all rendered pictures have."""
+    prompts: tuple[str, ...]
+    """The different ones that all rendered pictures have."""
     seeds: tuple[int, ...]

@@ -33,7 +33,7 @@ def alike(matrix: PreviewMatrix) -> Alike:
     return Alike(
         rows=_differing(matrix.rows, matrix.cells, lambda cell: cell.row, lambda cell: cell.column),
         columns=_differing(matrix.columns, matrix.cells, lambda cell: cell.column, lambda cell: cell.row),
-        prompts=len({picture.prompt for picture in rendered}),
+        prompts=tuple(dict.fromkeys(picture.prompt for picture in rendered)),
         seeds=tuple(sorted({picture.seed for picture in rendered})),
     )
 

@@ -3,9 +3,11 @@ Packed is the version's own folder; words stand for the places that paths in it 
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from train_tools.errors import StorageError
@@ -60,17 +62,20 @@ def unpack(version: VersionPaths, names: Mapping[str, Path]) -> None:
 
 
 def _write(packed: zipfile.ZipFile, part: str, folder: Path, names: Mapping[str, Path]) -> None:
-    for name in packed.namelist():
-        place = PurePosixPath(name)
+    """Each file with the time it was packed with: what ended long ago is no news."""
+    for entry in packed.infolist():
+        place = PurePosixPath(entry.filename)
         if place.parts[0] != part or ".." in place.parts:
             continue
-        content = packed.read(name)
+        content = packed.read(entry)
         if place.suffix in _TEXTS:
             for word, path in names.items():
                 content = content.replace(word.encode(), path.as_posix().encode())
         file = folder.joinpath(*place.parts[1:])
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
+        made = datetime(*entry.date_time).timestamp()
+        os.utime(file, (made, made))
 
 
 def _packed_files(folder: Path) -> Iterator[Path]:

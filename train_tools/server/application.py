@@ -81,11 +81,11 @@ RESOURCES = (
     health,
 )
 
-MountPage = Callable[[FastAPI, App], None]
+MountPage = Callable[[FastAPI], None]
 """Adds pages to the server; what is behind the gate is all they need to know."""
 
 
-def no_page(server: FastAPI, app: App) -> None:
+def no_page(server: FastAPI) -> None:
     """The API alone."""
 
 
@@ -101,7 +101,7 @@ def create_server(app: App, mount: MountPage = no_page) -> FastAPI:
     for resource in RESOURCES:
         api.include_router(resource.router)
     server.include_router(api)
-    mount(server, app)
+    mount(server)
     return server
 
 

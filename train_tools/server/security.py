@@ -138,8 +138,11 @@ class Gate:
         )
 
     def _outside(self, request: Request) -> Response | None:
-        """`/` and the prefix without its slash lead to the page; nothing else lies outside of the prefix."""
+        """`/` and the prefix without its slash lead to the page; nothing else lies outside of the prefix.
+        Browsers ask for `/favicon.ico` beside every answer that is no page of ours, and complain."""
         path = request.scope["path"]
+        if path == "/favicon.ico":
+            return Response(status_code=204)
         if path in ("/", PREFIX):
             query = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"{PREFIX}/{query}", 307)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from train_tools.ui.beneath import outer_path
 from train_tools.ui.screens import ISLANDS, SCREENS
 
 
@@ -27,13 +28,14 @@ class Addresses:
             await self._alone(inside.removeprefix("alone/"), Request(scope), receive, send)
         elif inside == "" or inside in SCREENS or inside.startswith("p/"):
             page = {**scope, "path": f"{self.prefix}/", "raw_path": f"{self.prefix}/".encode()}
-            await self.app(page, receive, rooted(send, self.prefix))
+            await self.app(page, receive, headed(send, base_tag(scope, self.prefix), self.head))
         else:
             await self.app(scope, receive, send)
 
     async def _alone(self, screen: str, request: Request, receive: Receive, send: Send) -> None:
         if screen in ISLANDS:
-            await HTMLResponse(alone_page(ISLANDS[screen], self.head))(request.scope, receive, send)
+            head = base_tag(request.scope, self.prefix) + self.head
+            await HTMLResponse(alone_page(ISLANDS[screen], head))(request.scope, receive, send)
         else:
             await self.app(request.scope, receive, send)
 
@@ -47,20 +49,28 @@ def alone_page(tag: str, head: str) -> str:
     )
 
 
-def rooted(send: Send, prefix: str) -> Send:
-    """`send` with the page's relative references, also those its scripts make, leading below the prefix."""
+def base_tag(scope: Scope, prefix: str) -> str:
+    """Lets relative references lead below the prefix, wherever that lies for the browser."""
+    return f'<base href="{outer_path(scope)}{prefix}/">'
+
+
+def headed(send: Send, base: str, head: str) -> Send:
+    """`send` with more in the page's head: `base` before all else, so that relative references, also those that
+    scripts make, lead below the prefix; `head` behind Gradio's own, so that our styles have the last word."""
     held: list[Message] = []
 
-    async def rooted_send(message: Message) -> None:
+    async def headed_send(message: Message) -> None:
         held.append(message)
         if message["type"] != "http.response.body" or message.get("more_body"):
             return
         start, *pieces = held
         body = b"".join(piece.get("body", b"") for piece in pieces)
-        body = body.replace(b"<head>", f'<head><base href="{prefix}/">'.encode(), 1)
+        body = body.replace(b"<head>", f"<head>{base}".encode(), 1).replace(
+            b"</head>", f"{head}</head>".encode(), 1
+        )
         headers = MutableHeaders(raw=start["headers"])
         headers["content-length"] = str(len(body))
         await send(start)
         await send({"type": "http.response.body", "body": body})
 
-    return rooted_send
+    return headed_send

@@ -8,24 +8,25 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from train_tools.app import App
 from train_tools.ui.addresses import Addresses
+from train_tools.ui.beneath import Beneath
 from train_tools.ui.surface import Surface
 
 PREFIX = "/train-tools"
 STATIC = Path(__file__).with_name("static")
 """Plain ES modules and style sheets; no build step."""
 HEAD = (
-    f'<script src="{PREFIX}/islands/base/first.js"></script>'
-    f'<link rel="stylesheet" href="{PREFIX}/islands/base/tokens.css">'
-    f'<link rel="stylesheet" href="{PREFIX}/islands/page.css">'
-    f'<script type="module" src="{PREFIX}/islands/train-tools.js"></script>'
-    f'<link rel="icon" type="image/svg+xml" href="{PREFIX}/islands/icon.svg">'
+    '<script src="islands/base/first.js"></script>'
+    '<link rel="stylesheet" href="islands/base/tokens.css">'
+    '<link rel="stylesheet" href="islands/page.css">'
+    '<script type="module" src="islands/train-tools.js"></script>'
+    '<link rel="icon" type="image/svg+xml" href="islands/icon.svg">'
 )
-"""What every page of ours loads."""
+"""What every page of ours loads, from where its base is. In the page itself, not through Gradio, which would add
+it only once it runs."""
 
 
-def mount_page(server: FastAPI, app: App) -> None:
+def mount_page(server: FastAPI) -> None:
     """Adds the page at `/train-tools/` to a server that has the API already. Imports Gradio: seconds."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read on import; without it Gradio calls home
     import gradio as gr
@@ -36,7 +37,7 @@ def mount_page(server: FastAPI, app: App) -> None:
     server.mount(f"{PREFIX}/islands", StaticFiles(directory=STATIC), name="islands")
     gr.mount_gradio_app(
         server,
-        build_shell(app),
+        build_shell(),
         path=PREFIX,
         footer_links=[],
         run_history=False,
@@ -46,7 +47,7 @@ def mount_page(server: FastAPI, app: App) -> None:
         mcp_server=False,
         pwa=False,
         theme=theme(),
-        head=HEAD,
     )
+    server.add_middleware(Beneath)
     server.add_middleware(Surface, prefix=PREFIX, ours=("islands/", "api/v1/"))
     server.add_middleware(Addresses, prefix=PREFIX, head=HEAD)

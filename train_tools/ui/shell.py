@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gradio as gr
 
-from train_tools.app import App
 from train_tools.ui.islands import island
 from train_tools.ui.screens import ISLANDS, SCREENS
 
 
-def build_shell(app: App) -> gr.Blocks:
+def build_shell() -> gr.Blocks:
     shell = gr.Blocks(title="Train Tools", analytics_enabled=False, fill_width=True)
     with shell:
         island("tt-bar")

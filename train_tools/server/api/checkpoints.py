@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, Response
 
 from train_tools.model.checkpoint import Checkpoint, Keep, KeepBy, MarkedCheckpoint, Marks, Parting
 from train_tools.model.project import Trashed
+from train_tools.model.settings import CopySettings
 from train_tools.server.answers import Answer, Question, fresh
 from train_tools.server.api.context import PictureLinks, TheApp, links_to
 
@@ -131,8 +132,8 @@ class EditList(Answer):
 
 
 class CopyQuestion(Question):
-    """Into the folder of the settings (`copies.folder`)."""
-
+    folder: str = ""
+    """Empty = the one of the settings (`copies.folder`)."""
     name: str = ""
     weight: float = 0.0
     link: StrictBool = False
@@ -234,7 +235,13 @@ def export(project: str, version: str, run: str, name: str, app: TheApp) -> Resp
 def copy(project: str, version: str, run: str, name: str, asked: CopyQuestion, app: TheApp) -> DeliveredAnswer:
     """Puts it where a WebUI finds it, with its card and a picture."""
     made = app.checkpoints.copy(
-        project, version, f"{run}/{name}", name=asked.name, weight=asked.weight, link=asked.link
+        project,
+        version,
+        f"{run}/{name}",
+        folder=CopySettings(folder=asked.folder).place if asked.folder else None,
+        name=asked.name,
+        weight=asked.weight,
+        link=asked.link,
     )
     return DeliveredAnswer(
         path=made.path, beside=made.beside, linked=made.linked, was_there=made.was_there, notes=made.notes

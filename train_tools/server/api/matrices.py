@@ -133,8 +133,8 @@ class MatrixAnswer(Answer):
     """Preview jobs of the grid that wait, run or have failed."""
     missing: int
     """On this page."""
-    prompts: int
-    """How many different ones the rendered pictures have: 1 = the same in all."""
+    prompts: tuple[str, ...]
+    """The different ones that the rendered pictures have."""
     seeds: tuple[str, ...]
     """All of them; larger than what a number of a page can hold."""
     told_once: tuple[str, ...]

@@ -46,9 +46,16 @@ class Bar extends Island {
     const { screen, project, version } = places.current;
     const way = (each) => link({ screen: each }, "a", { "aria-current": each === screen ? "page" : false }, t(`screens.${each}`));
     this.ways.replaceChildren(...SCREENS.map(way));
+    this.showCurrent();
     say(this.heading, t(`screens.${screen}`));
     if (this.projects) this.fill(project, version);
     document.title = this.titled();
+  }
+
+  /** On a narrow screen the row of ways is scrolled; the page itself stays where it is. */
+  showCurrent() {
+    const current = this.ways.querySelector("[aria-current=page]");
+    this.ways.scrollLeft = current.offsetLeft + current.offsetWidth / 2 - this.ways.offsetLeft - this.ways.clientWidth / 2;
   }
 
   showPlaces({ projects, chosen }) {

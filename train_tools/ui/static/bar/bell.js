@@ -42,7 +42,7 @@ export class Bell {
   show(jobs) {
     this.jobs = jobs;
     const newest = Math.max(0, ...jobs.map((job) => job.finished_at));
-    if (chosen("news seen") === null) choose("news seen", String(newest));
+    if (chosen("news seen") === null) choose("news seen", String(Math.max(newest, Date.now() / 1000)));
     const before = Number(chosen("news told", String(newest)));
     choose("news told", String(Math.max(before, newest)));
     this.tell(jobs.filter((job) => job.finished_at > Math.max(before, this.seen)));

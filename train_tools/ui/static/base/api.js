@@ -1,4 +1,5 @@
-// Talking to the API: questions, and feeds that are asked again and again (1 s in sight, 10 s out of sight).
+// Talking to the API: questions, and feeds that are asked again and again: every second in sight, every ten seconds
+// while another window or tab is in front, not at all on a screen that is not open.
 // What is read from many files is asked less often.
 
 const API = new URL("../../api/v1/", import.meta.url);
@@ -54,10 +55,10 @@ async function answerTo(path, { method, body, signal, keepalive }) {
  */
 export class Feed {
   constructor(island, path, show, fail, seen_ms = SEEN_MS) {
-    Object.assign(this, { island, path, show, fail, seen_ms, known: null, timer: 0, asking: null });
+    Object.assign(this, { island, path, show, fail, seen_ms, known: null, timer: 0, asking: null, away: false });
     island.on(document, "visibilitychange", () => this.now());
     island.leaving.signal.addEventListener("abort", () => this.stop());
-    this.sight = new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && this.now());
+    this.sight = new IntersectionObserver((told) => this.look(told.at(-1).isIntersecting));
     this.sight.observe(island);
     this.now();
   }
@@ -69,6 +70,12 @@ export class Feed {
     if (this.island.isConnected) this.turn();
   }
 
+  /** Coming into sight again, it asks at once. */
+  look(seen) {
+    if (seen && this.away) this.now();
+    this.away = !seen;
+  }
+
   stop() {
     clearTimeout(this.timer);
     this.asking?.abort();
@@ -76,6 +83,7 @@ export class Feed {
   }
 
   async turn() {
+    if (!this.island.checkVisibility()) return this.later();
     const asking = (this.asking = new AbortController());
     const path = this.path();
     try {
@@ -85,7 +93,11 @@ export class Feed {
       this.known = null;
       this.fail(error);
     }
-    if (this.asking === asking) this.timer = setTimeout(() => this.turn(), this.island.inSight ? this.seen_ms : HIDDEN_MS);
+    if (this.asking === asking) this.later();
+  }
+
+  later() {
+    this.timer = setTimeout(() => this.turn(), this.island.inSight ? this.seen_ms : HIDDEN_MS);
   }
 
   async question(path, signal) {

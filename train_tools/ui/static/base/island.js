@@ -10,7 +10,10 @@ export async function sheet(name, module) {
 
 const shared = await sheet("islands.css", import.meta.url);
 
-/** A custom element that shows something live. Subclasses fill `this.root` in `begin()`; `sheets` are further styles. */
+/**
+ * A custom element that shows something live. Subclasses fill `this.root` in `begin()`, which waits until the island
+ * is first seen: screens that nobody opens cost nothing. `sheets` are further styles.
+ */
 export class Island extends HTMLElement {
   static sheets = [];
 
@@ -19,7 +22,10 @@ export class Island extends HTMLElement {
     this.root.adoptedStyleSheets = [shared, ...this.constructor.sheets];
     this.root.replaceChildren();
     this.leaving = new AbortController();
-    this.begin();
+    for (const name of ["turned", "moved"]) this.on(places, name, () => this.closeDialogs());
+    const seen = new IntersectionObserver((told) => told.some((each) => each.isIntersecting) && (seen.disconnect(), this.begin()));
+    seen.observe(this);
+    this.leaving.signal.addEventListener("abort", () => seen.disconnect());
   }
 
   disconnectedCallback() {
@@ -29,6 +35,11 @@ export class Island extends HTMLElement {
   /** Calls `then` on each `name` event of `source` until the island leaves the page. */
   on(source, name, then) {
     source.addEventListener(name, then, { signal: this.leaving.signal });
+  }
+
+  /** What is asked in one place has no answer in another; and a dialog out of sight would hold the whole page. */
+  closeDialogs() {
+    for (const dialog of this.root.querySelectorAll("dialog[open]")) dialog.close();
   }
 
   get inSight() {

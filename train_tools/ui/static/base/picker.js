@@ -14,14 +14,15 @@ export function pickPath(root, { suffixes = [], from = "" } = {}) {
 class Picker {
   constructor(root, suffixes, resolve) {
     Object.assign(this, { suffixes, picked: null });
-    this.path = h("input", { type: "text", "aria-label": t("picker.path"), spellcheck: "false", autocomplete: "off" });
+    const title = suffixes.length ? t("picker.file") : t("picker.folder");
+    this.path = h("input", { type: "text", "aria-label": t("picker.path"), spellcheck: "false", autocomplete: "off", oninput: () => this.weigh(), onkeydown: (event) => this.key(event) });
     this.refused = h("p.error", { role: "alert" });
     this.list = h("ul.entries", { "aria-label": t("picker.entries") });
     this.take = h("button.primary", { type: "submit" }, t("picker.take"));
     const cancel = h("button", { type: "button", onclick: () => this.dialog.close() }, t("picker.cancel"));
     const go = h("button.quiet", { type: "button", onclick: () => this.show(this.path.value) }, t("picker.go"));
-    const form = h("form", { onsubmit: (event) => this.submit(event) }, h("div.line", {}, this.path, go), this.refused, this.list, h("div.line", {}, cancel, this.take));
-    this.dialog = h("dialog.picker", { "aria-label": suffixes.length ? t("picker.file") : t("picker.folder") }, form);
+    const form = h("form", { onsubmit: (event) => this.submit(event) }, h("b", {}, title), h("div.line", {}, this.path, go), this.refused, this.list, h("div.line", {}, cancel, this.take));
+    this.dialog = h("dialog.picker", { "aria-label": title }, form);
     this.dialog.addEventListener("close", () => (this.dialog.remove(), resolve(this.picked)));
     root.append(this.dialog);
   }
@@ -44,7 +45,7 @@ class Picker {
   draw({ path, parent, entries, left_out }) {
     say(this.refused, left_out ? t("picker.left_out", { n: left_out }) : "");
     this.path.value = path ?? "";
-    this.take.disabled = path === null || this.suffixes.length > 0;
+    this.weigh();
     const up = path === null ? [] : [this.line(t("picker.up"), "", () => this.show(parent ?? ""))];
     this.list.replaceChildren(...up, ...entries.map((each) => this.entry(each)));
     this.list.querySelector("button")?.focus();
@@ -52,8 +53,21 @@ class Picker {
 
   entry(each) {
     if (each.is_folder) return this.line(`${each.name}/`, "", () => this.show(each.path));
-    const choose = () => ((this.path.value = each.path), (this.take.disabled = false), this.take.focus());
+    const choose = () => ((this.path.value = each.path), this.weigh(), this.take.focus());
     return this.line(each.name, `${size(each.size_bytes)} · ${moment(each.changed)}`, choose);
+  }
+
+  /** Whether the path can be taken: a typed one too, which may lie where nothing is shown. */
+  weigh() {
+    const path = this.path.value.trim().toLowerCase();
+    this.take.disabled = !path || (this.suffixes.length > 0 && !this.suffixes.some((each) => path.endsWith(each)));
+  }
+
+  /** Enter takes what can be taken, else goes there. */
+  key(event) {
+    if (event.key !== "Enter" || !this.take.disabled) return;
+    event.preventDefault();
+    this.show(this.path.value);
   }
 
   line(name, facts, act) {

@@ -9,7 +9,7 @@ export function takeAway(name, rows) {
 }
 
 /** Lines end as RFC 4180 wants; a text that a spreadsheet would take for a formula is quoted as text. */
-export function asCsv(rows) {
+function asCsv(rows) {
   const names = [...new Set(rows.flatMap(Object.keys))];
   return [names, ...rows.map((row) => names.map((name) => row[name]))].map((line) => line.map(field).join(",")).join("\r\n") + "\r\n";
 }

@@ -59,6 +59,3 @@ export function moment(when) {
   const date = new Date(typeof when === "number" ? when * 1000 : when);
   return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(date);
 }
-
-/** count(1, "run") -> "1 run"; for screens that have no catalogue yet. */
-export const count = (value, noun) => `${number(value)} ${noun}${value === 1 ? "" : "s"}`;

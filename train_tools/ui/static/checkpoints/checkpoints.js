@@ -23,6 +23,7 @@ import { Compare, Zoom } from "./zoom.js";
 
 const look = await sheet("checkpoints.css", import.meta.url);
 const MOST_COMPARED = 6;
+const PROMPT_SHOWN = 120;
 
 class Checkpoints extends Island {
   static sheets = [look, chartLook];
@@ -141,7 +142,7 @@ class Checkpoints extends Island {
   /** What can be compared with what. */
   showSame(head) {
     const side = (axis) => (head.row_axes.some((each) => each.name === axis) ? t("checkpoints.each_row") : t("checkpoints.each_column"));
-    const prompt = head.prompts < 2 ? t("checkpoints.same_prompt") : t("checkpoints.several_prompts", { n: head.prompts, side: side("prompt") });
+    const prompt = head.prompts.length < 2 ? t("checkpoints.same_prompt", { prompt: short(head.prompts[0] ?? "–") }) : t("checkpoints.several_prompts", { n: head.prompts.length, side: side("prompt") });
     const seed = head.seeds.length < 2 ? t("checkpoints.same_seed", { seed: head.seeds[0] ?? "–" }) : t("checkpoints.several_seeds", { n: head.seeds.length, side: side("seed") });
     const rows = t("checkpoints.rows_shown", { n: head.shown });
     say(this.same, `${prompt} ${seed} ${rows}`);
@@ -301,5 +302,8 @@ class Checkpoints extends Island {
     if (keys.length) this.making.some(keys);
   }
 }
+
+/** As much of a prompt as a line of words can hold. */
+const short = (prompt) => (prompt.length > PROMPT_SHOWN ? `${prompt.slice(0, PROMPT_SHOWN)}…` : prompt);
 
 customElements.define("tt-checkpoints", Checkpoints);

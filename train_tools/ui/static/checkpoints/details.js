@@ -1,8 +1,8 @@
 // All that is known of one checkpoint: facts, notes, trigger words, tags, metadata that can be edited.
 import { ask } from "../base/api.js";
+import { Sheet } from "../base/dialogs.js";
 import { h } from "../base/island.js";
 import { moment, number, size, t } from "../base/words.js";
-import { Sheet } from "./dialogs.js";
 import { partsOf } from "./picked.js";
 
 const TAGS = 60;

@@ -1,9 +1,9 @@
 // Keeping the best: what would go and what room that frees is told before anything is moved.
 import { ask } from "../base/api.js";
+import { Sheet } from "../base/dialogs.js";
 import { h, say } from "../base/island.js";
 import { size, t } from "../base/words.js";
 import { called } from "./look.js";
-import { Sheet } from "./dialogs.js";
 
 export class Keeping {
   /** `gone(parting)` is told what was put away. */

@@ -1,7 +1,7 @@
 // The sheet of keys.
+import { Sheet } from "../base/dialogs.js";
 import { h } from "../base/island.js";
 import { t } from "../base/words.js";
-import { Sheet } from "./dialogs.js";
 
 const KEYS = [
   [["←", "↑", "→", "↓"], "move"],

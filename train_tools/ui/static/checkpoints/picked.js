@@ -1,11 +1,14 @@
 // What becomes of the checkpoints that were picked: taken to a WebUI, downloaded, exported, looked into, put away.
 import { ask } from "../base/api.js";
+import { choose, chosen } from "../base/choice.js";
+import { confirm, Sheet } from "../base/dialogs.js";
+import { hostPage } from "../base/host.js";
 import { h, say } from "../base/island.js";
-import { places } from "../base/place.js";
+import { PathField } from "../base/path_field.js";
 import { size, t } from "../base/words.js";
 import { called } from "./look.js";
-import { confirm, Sheet } from "./dialogs.js";
 
+const FOLDER = "lora folder";
 const API = new URL("../../api/v1/", import.meta.url);
 
 export class Picked {
@@ -70,29 +73,47 @@ export class Picked {
     this.notices.tell([t("checkpoints.trashed", { n: parting.going.length, size: size(parting.size_bytes) }), ...parting.notes].join(" "), undo);
   }
 
+  /** Where to, is asked here too; this browser offers what was taken last, unless the settings name a folder. */
   copy() {
     const picks = [...this.look.picks];
     const sheet = new Sheet(t("checkpoints.copy"));
     const link = h("input", { type: "checkbox" });
     const weight = h("input", { type: "number", step: "0.05", min: "0", max: "2", value: "1" });
     const name = h("input", { type: "text", placeholder: t("checkpoints.copy_named") });
+    const folder = new PathField({ label: t("checkpoints.copy_folder"), placeholder: ".../models/Lora" });
+    folder.value = chosen(FOLDER, "");
     const told = h("ul.told", { role: "status" });
     const field = (words, input) => h("label.field", {}, h("span", {}, words), input);
-    sheet.content.append(h("p", {}, t("checkpoints.copy_what", { n: picks.length })), picks.length === 1 ? field(t("checkpoints.copy_name"), name) : "", field(t("checkpoints.copy_weight"), weight), h("label.check", {}, link, t("checkpoints.copy_link")), told);
-    const go = h("button.primary", { type: "button", onclick: () => sheet.attempt(go, () => this.deliver(picks, { name: name.value.trim(), weight: Number(weight.value) || 0, link: link.checked }, told)) }, t("checkpoints.copy"));
-    sheet.buttons.append(h("button", { type: "button", onclick: () => sheet.close() }, t("checkpoints.close")), h("a", { href: places.address({ screen: "settings" }) }, t("checkpoints.copy_settings")), go);
+    sheet.content.append(h("p", {}, t("checkpoints.copy_what", { n: picks.length })), h("div.field", {}, h("span", { "aria-hidden": "true" }, t("checkpoints.copy_folder")), folder.element), picks.length === 1 ? field(t("checkpoints.copy_name"), name) : "", field(t("checkpoints.copy_weight"), weight), h("label.check", {}, link, t("checkpoints.copy_link")), told);
+    const go = h("button.primary", { type: "button", onclick: () => sheet.attempt(go, () => this.deliver(picks, { folder: folder.value, name: name.value.trim(), weight: Number(weight.value) || 0, link: link.checked }, told)) }, t("checkpoints.copy"));
+    sheet.buttons.append(h("button", { type: "button", onclick: () => sheet.close() }, t("checkpoints.close")), go);
     sheet.dialog.addEventListener("close", () => sheet.dialog.remove());
     this.home.append(sheet.dialog);
     sheet.open();
+    this.notices.trying(async () => (folder.value = (await folderOfSettings()) || folder.value));
   }
 
   async deliver(picks, body, told) {
     told.replaceChildren();
     for (const pick of picks) {
       const made = await ask(this.path(pick, "copy"), { method: "POST", body });
-      told.append(h("li", {}, h("span", {}, t(made.was_there ? "checkpoints.copied_before" : "checkpoints.copied")), " ", h("code", {}, made.path), made.notes.map((note) => h("small", {}, ` ${note}`))));
+      told.append(h("li", {}, h("span", {}, t(made.was_there ? "checkpoints.copied_before" : "checkpoints.copied")), " ", h("code", {}, made.path), made.notes.map((note) => h("small", {}, ` ${note}`)), " ", this.sending(made, body.weight)));
     }
+    choose(FOLDER, body.folder || null);
   }
+
+  /** Inside a WebUI, a button that puts a copied LoRA into its txt2img. */
+  sending(made, weight) {
+    const host = hostPage();
+    const stem = made.path.split(/[\\/]/).at(-1).replace(/\.[^.]*$/, "");
+    const send = () => host.txt2img(`<lora:${stem}:${weight || 1}>`) || this.notices.tell(t("checkpoints.not_sent"));
+    return host ? h("button", { type: "button", onclick: send }, t("checkpoints.send")) : "";
+  }
+}
+
+async function folderOfSettings() {
+  const { settings } = await ask("settings");
+  return settings.find((each) => each.key === "copies.folder")?.value;
 }
 
 /** "run/name" as the two parts of an address; a run's folder holds no slash. */

@@ -1,8 +1,8 @@
 // The prompt settings: what is rendered for every checkpoint. Filled in by hand, or from a picture of a WebUI.
 import { ask } from "../base/api.js";
+import { Sheet } from "../base/dialogs.js";
 import { h } from "../base/island.js";
 import { t } from "../base/words.js";
-import { Sheet } from "./dialogs.js";
 
 /** Settings of one value that become an axis when several are given, with commas. */
 const SEVERAL = { sampler: String, scheduler: String, steps: numeric, guidance: numeric, clip_skip: numeric };

@@ -3,6 +3,7 @@ import { ask, versionPath } from "../base/api.js";
 import { h, say } from "../base/island.js";
 import { pickPath } from "../base/picker.js";
 import { places } from "../base/place.js";
+import { carriesFiles } from "../base/strays.js";
 import { moment, number, size, t } from "../base/words.js";
 import { filesChosen, filesOf, Upload } from "./upload.js";
 
@@ -10,14 +11,14 @@ const LISTED = 200;
 
 export class Bringing {
   constructor(island, notices, jobs) {
-    Object.assign(this, { notices, jobs, upload: null });
+    Object.assign(this, { island, notices, jobs, upload: null });
     this.sending = h("div.task", { hidden: true });
     this.waiting = h("div", {});
     this.report = h("div.report", {});
     this.element = h("section.bringing", { "aria-label": t("dataset.bring.title") }, this.target(), this.sending, this.byPath(island), this.waiting, this.report);
-    island.on(island, "dragover", (event) => this.over(event));
-    island.on(island, "dragleave", (event) => event.relatedTarget === null && this.element.classList.remove("over"));
-    island.on(island, "drop", (event) => this.dropped(event));
+    island.on(document, "dragover", (event) => this.takes(event) && this.over(event));
+    island.on(document, "dragleave", (event) => event.relatedTarget === null && this.element.classList.remove("over"));
+    island.on(document, "drop", (event) => this.takes(event) && this.dropped(event));
     jobs.addEventListener("ended", ({ detail }) => detail.kind === "import" && this.look());
   }
 
@@ -40,19 +41,22 @@ export class Bringing {
     return h("details", {}, h("summary", {}, t("dataset.bring.by_path")), form, encoding);
   }
 
+  /** Anywhere on the page, while this is the screen: nobody aims at a frame. */
+  takes(event) {
+    return carriesFiles(event) && this.island.inSight && places.complete;
+  }
+
   over(event) {
-    if (![...event.dataTransfer.types].includes("Files")) return;
     event.preventDefault();
     this.wanted?.();
     this.element.classList.add("over");
   }
 
   async dropped(event) {
-    if (![...event.dataTransfer.types].includes("Files")) return;
     event.preventDefault();
     this.element.classList.remove("over");
     const found = filesOf(event.dataTransfer.items);
-    await this.notices.trying(async () => this.take(await found));
+    await this.notices.trying(async () => ((await found).length ? this.take(await found) : this.notices.tell(t("dataset.bring.no_files"))));
   }
 
   /** Sends files; another upload has to wait for its end. */

@@ -83,7 +83,9 @@ class Dataset extends Island {
   arrive() {
     if (places.current.screen !== "dataset") return;
     const asked = places.current.query.part;
+    const before = this.shown;
     this.shown = asked in PARTS ? asked : "pictures";
+    if (this.shown !== before && this.facts?.originals) this.open(false);
     const way = (name) => link({ query: { ...places.current.query, part: name } }, "a", { "aria-current": name === this.shown ? "page" : false }, t(`dataset.parts.${name}`));
     this.ways.replaceChildren(...Object.keys(PARTS).map(way));
     this.draw();
@@ -97,6 +99,7 @@ class Dataset extends Island {
     say(this.summary, facts.images ? told.join(" · ") : t("dataset.none"));
     say(this.folder, facts.folder);
     if (this.opened === undefined) this.open(facts.images === 0 && facts.originals === 0);
+    this.parts.prepare.showJob();
     this.draw();
   }
 

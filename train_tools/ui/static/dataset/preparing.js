@@ -1,6 +1,6 @@
 // How originals become training images: the settings, what they make of one picture, and doing it.
 import { ask, versionPath } from "../base/api.js";
-import { h, say } from "../base/island.js";
+import { h, link, say } from "../base/island.js";
 import { places } from "../base/place.js";
 import { t } from "../base/words.js";
 import { Charts } from "./charts.js";
@@ -30,15 +30,18 @@ export class Preparing {
     this.trial = new Trial(screen);
     this.charts = new Charts(screen);
     this.facts = h("p.plan", { role: "status" });
+    this.bar = h("progress", { max: 1, hidden: true, "aria-label": t("dataset.prepare.far") });
+    this.next = link({ query: { part: "pictures" } }, "a", { hidden: true }, t("dataset.prepare.next"));
     this.button = h("button.primary", { type: "button", onclick: () => this.notices.trying(() => this.prepare()) }, t("dataset.prepare.start"));
     const half = h("div.beside", {}, this.trial.element, this.charts.element);
-    this.element = h("section.preparing", { hidden: true }, h("div.halves.even", {}, this.form, half), h("div.sticky.line", {}, this.facts, this.button));
+    this.element = h("section.preparing", { hidden: true }, h("div.halves.even", {}, this.form, half), h("div.sticky.line", {}, this.bar, this.facts, this.next, this.button));
     screen.jobs.addEventListener("listed", () => this.showJob());
   }
 
   move() {
     this.form.replaceChildren();
     this.fields = {};
+    this.now = null;
     this.trial.move();
   }
 
@@ -98,6 +101,11 @@ export class Preparing {
       say(error, "");
       label.hidden = COUNTS_WHEN[name] ? !COUNTS_WHEN[name](now) : false;
     }
+    this.showJob();
+  }
+
+  plan() {
+    const { now } = this;
     const often = now.repeats < 0 ? t("dataset.prepare.automatic") : String(now.repeats);
     say(this.facts, t("dataset.prepare.plan", { size: `${now.width_px} × ${now.height_px}`, repeats: often, folder: now.class_name || places.current.project }));
   }
@@ -128,8 +136,16 @@ export class Preparing {
     await this.screen.prepare();
   }
 
+  /** How far it is stands here too: whoever has pressed the button looks at it. */
   showJob() {
+    if (this.element.hidden) return;
     const job = this.screen.jobs.current("prepare");
+    this.next.href = places.address({ query: { part: "pictures" } });
     this.button.disabled = Boolean(job);
+    this.bar.hidden = !job;
+    this.bar.value = job?.state === "running" ? job.progress : 0;
+    if (job) say(this.facts, this.screen.jobs.facts(job));
+    else if (this.now) this.plan();
+    this.next.hidden = Boolean(job) || !this.screen.facts?.images;
   }
 }

@@ -1,5 +1,6 @@
 // What was put away: brought back, or deleted for good after a question that names its size.
 import { ask, Feed, MANY_FILES_MS } from "../base/api.js";
+import { confirm } from "../base/dialogs.js";
 import { h, say } from "../base/island.js";
 import { moment, size, t } from "../base/words.js";
 
@@ -26,15 +27,7 @@ export class Trash {
   }
 
   ask(token, what, bytes) {
-    const dialog = h("dialog", { "aria-label": t("projects.delete") });
-    const sure = async () => {
-      await this.island.change(() => ask(`trash/${token}`, { method: "DELETE" }));
-      dialog.close();
-    };
-    const cancel = h("button", { type: "button", autofocus: true, onclick: () => dialog.close() }, t("picker.cancel"));
-    dialog.append(h("p", {}, t("projects.delete_sure", { what, size: size(bytes) })), h("div.line", {}, cancel, h("button.danger", { type: "button", onclick: sure }, t("projects.delete"))));
-    dialog.addEventListener("close", () => dialog.remove());
-    this.island.root.append(dialog);
-    dialog.showModal();
+    const act = () => this.island.change(() => ask(`trash/${token}`, { method: "DELETE" }));
+    confirm(this.island.root, { title: t("projects.delete"), text: t("projects.delete_sure", { what, size: size(bytes) }), yes: t("projects.delete"), act });
   }
 }

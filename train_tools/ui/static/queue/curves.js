@@ -1,4 +1,4 @@
-// The losses of trainings that run, over those that ended last, as they come.
+// The losses of trainings that run, over those of the same versions that ended last, as they come.
 import { ask } from "../base/api.js";
 import { LineChart } from "../base/chart.js";
 import { h } from "../base/island.js";
@@ -7,7 +7,10 @@ import { t } from "../base/words.js";
 const MOST = 6;
 const AGAIN_MS = 3000;
 
-/** A chart that follows the jobs of the queue: all that run, and the ones that ended last, together at most six. */
+/**
+ * A chart that follows the jobs of the queue: all that run, and the ones that ended last, together at most six. Losses
+ * of other datasets say nothing about these.
+ */
 export class Curves {
   constructor(island) {
     Object.assign(this, { island, drawn: "", known: new Map(), askedAt: 0 });
@@ -19,7 +22,9 @@ export class Curves {
     const trainings = jobs.filter((job) => job.kind === "train" && job.step > 0);
     const running = trainings.filter((job) => job.finished_at === null);
     const ended = trainings.filter((job) => job.finished_at !== null);
-    const shown = [...running, ...ended].slice(0, MOST);
+    const newest = running.length ? running : ended.slice(0, 1);
+    const versions = new Set(newest.map(versionOf));
+    const shown = [...running, ...ended.filter((job) => versions.has(versionOf(job)))].slice(0, MOST);
     this.element.hidden = shown.length === 0;
     if (!this.element.open || this.element.hidden || Date.now() - this.askedAt < AGAIN_MS) return;
     this.askedAt = Date.now();
@@ -43,3 +48,6 @@ export class Curves {
     }
   }
 }
+
+/** "projects/cat/versions/v1/trains/..." -> "projects/cat/versions/v1" */
+const versionOf = (job) => job.folder.split("/").slice(0, 4).join("/");

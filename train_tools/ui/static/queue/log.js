@@ -11,7 +11,7 @@ const AGAIN_MS = 1000;
 export class Log {
   constructor(id, failed, tell) {
     Object.assign(this, { id, failed, tell, lines: SHORT, attempt: null, text: "", readAt: 0 });
-    this.view = h("pre", { tabindex: "0", "aria-label": t("queue.log") });
+    this.view = h("pre", { tabindex: "0", role: "region", "aria-label": t("queue.log") });
     this.search = h("input", { type: "search", placeholder: t("queue.search"), "aria-label": t("queue.search"), oninput: () => this.draw() });
     this.follow = h("input", { type: "checkbox", checked: true });
     this.all = h("button.quiet", { type: "button", onclick: () => this.showAll() }, t("queue.whole_log"));

@@ -1,6 +1,6 @@
 // The base model: a field as any other, a list of the models on this machine, and what is known of the chosen one.
 import { ask } from "../base/api.js";
-import { h, say } from "../base/island.js";
+import { h, link, say } from "../base/island.js";
 import { pickPath } from "../base/picker.js";
 import { size, t } from "../base/words.js";
 import { Field } from "./field.js";
@@ -97,9 +97,15 @@ class Picker {
     const wanted = this.search.value.toLowerCase();
     const models = this.known.models.filter((model) => `${model.path} ${model.family}`.toLowerCase().includes(wanted));
     this.list.replaceChildren(...models.map((model) => this.line(model)));
-    const folders = this.known.folders.filter((each) => !each.problem).map((each) => each.folder).join(", ");
-    say(this.note, models.length ? "" : folders ? t("train.model.none", { folders }) : t("train.model.no_folders"));
+    this.note.replaceChildren(...(models.length ? [] : this.nothing()));
     this.use.disabled = !this.wanted.length;
+  }
+
+  /** Why the list is empty, and what to do about it. */
+  nothing() {
+    const folders = this.known.folders.filter((each) => !each.problem).map((each) => each.folder).join(", ");
+    if (folders) return [t("train.model.none", { folders })];
+    return [t("train.model.no_folders"), " ", link({ screen: "settings", query: { part: "models" } }, "a", {}, t("train.model.to_folders"))];
   }
 
   line(model) {

@@ -1,6 +1,7 @@
 // One option as a field: its text, what is usual, the values that were understood, what is wrong with it.
 import { h, say } from "../base/island.js";
 import { number, t } from "../base/words.js";
+import { Suggestions } from "./suggestions.js";
 
 const BOTH = "false, true";
 const MOST_CHIPS = 24;
@@ -19,13 +20,13 @@ export class Field {
     this.back = h("button.back", { type: "button", hidden: true, title: t("train.field.back"), "aria-label": t("train.field.back_of", { name: this.label }), onclick: () => this.reset() }, "↺");
     this.more = h("button.ask", { type: "button", "aria-expanded": "false", "aria-label": t("train.field.about", { name: this.label }), onclick: () => this.explain() }, "?");
     this.help = h("p.help", { hidden: true });
-    this.suggestions = h("div.suggestions", {});
+    const usual = option.type === "bool" || option.refusal ? [] : option.suggestions;
+    this.suggestions = new Suggestions(this.input, this.name, usual, { toggle: (value) => this.toggle(value), said: () => this.said });
     this.chips = h("div.chips", { id: `chips-${this.name}` });
     this.error = h("small.error", { id: `error-${this.name}`, role: "alert" });
     const label = h("div.label", {}, h("label", { for: this.input.id, title: this.label }, this.label), h("code", { title: this.name }, this.name), this.back, this.more);
     const entry = h("div.enter", {}, this.input, ...this.beside());
-    this.element = h(`div.field${this.wide ? ".wide" : ""}`, { "data-option": this.name }, label, entry, this.suggestions, this.chips, this.error, this.help);
-    this.element.addEventListener("focusin", () => this.suggest());
+    this.element = h(`div.field${this.wide ? ".wide" : ""}`, { "data-option": this.name }, label, entry, this.suggestions.element, this.chips, this.error, this.help);
     this.input.addEventListener("blur", () => this.draw());
     this.draw();
   }
@@ -95,6 +96,7 @@ export class Field {
     if (told === this.told) return;
     this.told = told;
     this.values = axis?.values ?? [];
+    this.suggestions.mark();
     if (!axis) return this.chips.replaceChildren();
     const shown = this.values.slice(0, MOST_CHIPS).map((value) => h("span.chip", {}, value));
     const rest = axis.total - shown.length;
@@ -106,19 +108,17 @@ export class Field {
     this.input.setAttribute("aria-invalid", message ? "true" : "false");
   }
 
-  /** What is usual, as buttons that put it in or take it out; made when the field is first come to. */
-  suggest() {
-    if (this.offered || this.option.type === "bool" || this.option.refusal) return;
-    this.offered = true;
-    const button = (value) => h("button", { type: "button", tabindex: "-1", title: t("train.field.take"), onmousedown: (event) => event.preventDefault(), onclick: () => this.toggle(value) }, value);
-    this.suggestions.append(...this.option.suggestions.map(button));
+  /** The values that the field says, as far as they are known. */
+  get said() {
+    return this.values.length ? this.values : [this.input.value.trim()].filter(Boolean);
   }
 
   toggle(value) {
-    const known = this.values.length ? this.values : [this.input.value.trim()].filter(Boolean);
+    const known = this.said;
     const wanted = known.includes(value) ? known.filter((each) => each !== value) : [...known, value];
     this.input.value = wanted.join(", ");
     this.values = wanted;
+    this.suggestions.mark();
     this.typed(this.input.value);
   }
 

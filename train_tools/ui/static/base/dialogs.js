@@ -1,6 +1,6 @@
 // Dialogs, and one that asks before something is lost.
-import { h, say } from "../base/island.js";
-import { t } from "../base/words.js";
+import { h, say } from "./island.js";
+import { t } from "./words.js";
 
 /** A dialog with a heading, a content and its buttons; `dialog` is to be put into the page. */
 export class Sheet {
@@ -40,7 +40,7 @@ export class Sheet {
 /** Asks, with the focus on Cancel; `act` is what is done when the answer is yes. */
 export function confirm(home, { title, text, yes, act }) {
   const sheet = new Sheet(title, h("p", {}, text));
-  const cancel = h("button", { type: "button", autofocus: true, onclick: () => sheet.close() }, t("checkpoints.cancel"));
+  const cancel = h("button", { type: "button", autofocus: true, onclick: () => sheet.close() }, t("picker.cancel"));
   const sure = h("button.danger", { type: "button", onclick: async () => (await sheet.attempt(sure, act)) && sheet.close() }, yes);
   sheet.buttons.append(cancel, sure);
   sheet.dialog.addEventListener("close", () => sheet.dialog.remove());
