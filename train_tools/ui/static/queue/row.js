@@ -1,7 +1,6 @@
 // One job: how far it is, what may be done with it, why it failed, its log.
-import { ask } from "../base/api.js";
 import { h, link, say } from "../base/island.js";
-import { duration, moment, number, t } from "../base/words.js";
+import { duration, moment, t } from "../base/words.js";
 import { Log } from "./log.js";
 
 const STOPS = ["step", "epoch", "now"];
