@@ -158,7 +158,7 @@ def serve(
         hosts=tuple(allow_host or ()),
         open_browser=open_browser,
         mount=mount_page,
-        say=lambda address: say(f"Train Tools is at {address}"),
+        say=say,
     )
 
 

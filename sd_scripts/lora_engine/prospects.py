@@ -29,9 +29,21 @@ def refuse_unwritable_name(folder: Path, settings: Settings) -> None:
         ) from error
 
 
+def refuse_lying_files(folder: Path, settings: Settings, plan: StepPlan) -> None:
+    """OptionError when files lie where a run without epochs will write, unless it goes on or may overwrite."""
+    if settings.output.save_overwrite or settings.state.resume:
+        return
+    names = SaveSchedule.of(settings, plan).file_names(CheckpointName.of(settings, plan))
+    lying = [name for name in names if (folder / name).exists()]
+    if lying:
+        raise OptionError(
+            f"{some(lying)} lies in {folder} already. Choose another output_name, or set save_overwrite = true."
+        )
+
+
 def replaced_files(folder: Path, settings: Settings, plan: StepPlan, own: Collection[str] = ()) -> Iterator[str]:
     """A warning when files lie where the run will write. `own` are those that the run itself has left there."""
-    names = SaveSchedule(settings.output, plan).file_names(CheckpointName(settings.output.output_name))
+    names = SaveSchedule.of(settings, plan).file_names(CheckpointName.of(settings, plan))
     replaced = [name for name in names if name not in own and (folder / name).exists()]
     if replaced:
         yield (

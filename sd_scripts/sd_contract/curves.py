@@ -45,9 +45,12 @@ _TRACKER_KEYS = ("flush_secs", "filename_suffix", "comment", "max_queue", "purge
 """The last three are accepted: a run's folder is its own, and no queue is kept."""
 
 
+RATES = "lr/"
+
+
 def rate_curve(group: str) -> str:
     """The learning rate of a group of weights, as "unet" or "textencoder plus"."""
-    return f"lr/{group}"
+    return f"{RATES}{group}"
 
 
 def estimate_curve(group: str) -> str:

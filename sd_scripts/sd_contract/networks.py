@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sd_contract.errors import OptionError
-from sd_contract.options.groups import NetworkOptions
+from sd_contract.options.groups import BASE, C3LIER, NetworkOptions
 from sd_contract.options.network_arguments import NetworkArguments, network_arguments
 from sd_contract.options.settings import Settings
 
 Stage = Literal["down", "mid", "up"]
+ELEMENT_NAMES: Mapping[str, str] = {"Full": "", "CrossAttention": "attn2", "SelfAttention": "attn1"}
+"""What stands in the names of the layers that `network_element` leaves."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,36 @@ def block_of(name: str, layout: BlockLayout) -> int | None:
     return 3 * block + layer + (1 if stage == "down" else 13)
 
 
+def block_name(name: str, layout: BlockLayout) -> str:
+    """The block a layer is in, as the option network_blocks calls it; BASE for layers of no block."""
+    block = block_of(name, layout)
+    if block is None:
+        return BASE
+    place = block - layout.before
+    if place < layout.down:
+        return f"IN{place:02}"
+    return "M00" if place < layout.down + layout.mid else f"OUT{place - layout.down - layout.mid:02}"
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """Which layers of all that could the options let change: by their blocks (none named: all), and by what their
+    name has to hold."""
+
+    layout: BlockLayout
+    blocks: frozenset[str] = frozenset()
+    element: str = ""
+
+    def takes(self, name: str) -> bool:
+        in_block = not self.blocks or block_name(name, self.layout) in self.blocks
+        return in_block and self.element in name
+
+
+def layer_choice(settings: Settings, family: str) -> LayerChoice:
+    options = settings.network
+    return LayerChoice(LAYOUTS[family], frozenset(options.network_blocks), ELEMENT_NAMES[options.network_element])
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkPlan:
     """Rank, alpha and learning-rate factor of every layer; `blocks` is None where the U-Net's blocks are alike.
@@ -79,6 +111,7 @@ class NetworkPlan:
     blocks: Sequence[Rank] | None = None
     large_blocks: Sequence[Rank] | None = None
     rate_factors: Sequence[float] | None = None
+    choice: LayerChoice = LayerChoice(SD)
 
     @property
     def covers_convolutions(self) -> bool:
@@ -87,6 +120,8 @@ class NetworkPlan:
 
     def rank_of(self, name: str, *, large_kernel: bool) -> Rank | None:
         """The rank of a layer by its LoRA name; None when it carries no LoRA."""
+        if not self.choice.takes(name):
+            return None
         if not name.startswith("lora_unet_") or self.blocks is None:
             return self.large if large_kernel else self.rank
         block = block_of(name, self.layout)
@@ -107,8 +142,11 @@ def network_plan(settings: Settings, family: str) -> NetworkPlan:
     arguments, layout = network_arguments(settings.network), LAYOUTS[family]
     rank = Rank(settings.rank, settings.alpha)
     large = _rank(arguments.conv_dim, arguments.conv_alpha) if arguments.conv_dim else None
+    if large is None and settings.network.network_type == C3LIER:
+        large = rank
+    choice = layer_choice(settings, family)
     if not arguments.differs_by_block:
-        return NetworkPlan(layout=layout, rank=rank, large=large)
+        return NetworkPlan(layout=layout, rank=rank, large=large, choice=choice)
     return NetworkPlan(
         layout=layout,
         rank=rank,
@@ -116,6 +154,7 @@ def network_plan(settings: Settings, family: str) -> NetworkPlan:
         blocks=_by_block("block", arguments.block_dims, arguments.block_alphas, rank, layout),
         large_blocks=_large_blocks(arguments, large, layout),
         rate_factors=_rate_factors(arguments, layout),
+        choice=choice,
     )
 
 

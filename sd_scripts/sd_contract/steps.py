@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from sd_contract.datasets import CollectedDataset
+from sd_contract.modes import second_pass
+from sd_contract.options.groups import DIFFERENCE
 from sd_contract.options.settings import Settings
 
 
@@ -19,6 +21,8 @@ class StepPlan:
     steps_per_epoch: int
     total_steps: int
     epochs: int
+    first_pass: int = 0
+    """Steps at the beginning that train another LoRA, which the run's own builds on."""
 
 
 def plan_steps(settings: Settings, datasets: Iterable[CollectedDataset]) -> StepPlan:
@@ -35,6 +39,20 @@ def plan_batches(settings: Settings, batches_per_epoch: int) -> StepPlan:
         steps_per_epoch=per_epoch,
         total_steps=total,
         epochs=ceil(total / per_epoch),
+    )
+
+
+def plan_iterations(settings: Settings) -> StepPlan:
+    """The plan in the modes without epochs: one of `max_train_steps`; in mode difference that is the first pass,
+    and the second comes on top."""
+    second = second_pass(settings) if settings.mode == DIFFERENCE else settings
+    first, total = 0, second.training.max_train_steps
+    if settings.mode == DIFFERENCE and not settings.difference.diff_load_1st_pass:
+        first = settings.training.max_train_steps
+        total = first if settings.difference.diff_1st_pass_only else first + total
+    batches = total * settings.training.gradient_accumulation_steps
+    return StepPlan(
+        batches_per_epoch=batches, steps_per_epoch=total, total_steps=total, epochs=1, first_pass=first
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from sd_contract.base_models.base_model import BaseModel, agreed, inspect_trainable, with_vae
 from sd_contract.errors import OptionError
 from sd_contract.lycoris.plan import lycoris_plan, refuse_misfitting_sizes
+from sd_contract.modes import idle_in_mode
 from sd_contract.networks import network_plan
 from sd_contract.options import Settings, network_arguments, option
 from sd_contract.tensors.tensor_files import verify_safetensors
@@ -20,6 +21,10 @@ OVERRULED: Mapping[str, str] = {
     "unet_lr": "network_train_text_encoder_only",
     "lr_scheduler": "lr_scheduler_type",
     "lr_warmup_steps": "lr_scheduler_type",
+    **dict.fromkeys(
+        ("cache_latents", "cache_latents_to_disk", "enable_bucket", "random_crop", "face_crop_aug_range"),
+        "dynamic_crop",
+    ),
 }
 """Options and those beside which they do nothing."""
 IDLE_WITHOUT: Mapping[str, str] = {
@@ -30,6 +35,8 @@ IDLE_WITHOUT: Mapping[str, str] = {
     "ip_noise_gamma_random_strength": "ip_noise_gamma",
     "multires_noise_discount": "multires_noise_iterations",
     "sigmoid_scale": "timestep_sampling",
+    "dynamic_crop_resolution": "dynamic_crop",
+    "dynamic_crop_zoom": "dynamic_crop",
     "validate_every_n_steps": "validation_split",
     "validate_every_n_epochs": "validation_split",
     "max_validation_steps": "validation_split",
@@ -97,19 +104,22 @@ def refuse_misfitting_options(settings: Settings, base: BaseModel) -> None:
         raise OptionError("scale_v_pred_loss_like_noise_pred is for v-prediction models; this one predicts noise.")
     if loss.v_pred_like_loss and is_v:
         raise OptionError("v_pred_like_loss is for models that predict noise; this one is a v-prediction model.")
-    given = settings.network.network_weights
-    for path in (*((given,) if given else ()), *settings.network.base_weights):
+    given = (settings.network.network_weights, settings.difference.diff_load_1st_pass)
+    for path in (*filter(None, given), *settings.network.base_weights):
         verify_safetensors(Path(path))
 
 
-def idle_options(settings: Settings, *, steps: int, epochs: int) -> Iterator[str]:
-    """A warning for each option that is given and changes nothing in a run of so many steps and epochs."""
+def idle_options(settings: Settings, *, steps: int, epochs: int, validates: bool = False) -> Iterator[str]:
+    """A warning for each option that is given and changes nothing in a run of so many steps and epochs.
+    `validates`: images are held out, be it by the dataset config alone."""
+    given_by_datasets = ("validation_split",) if validates else ()
     for name, other in OVERRULED.items():
         if _given(name, settings) and _given(other, settings):
             yield f"{_told(name, settings)} has no effect beside {_told(other, settings)}"
     for name, other in IDLE_WITHOUT.items():
-        if _given(name, settings) and not _given(other, settings):
+        if _given(name, settings) and not _given(other, settings) and other not in given_by_datasets:
             yield f"{_told(name, settings)} has no effect without {other}"
+    yield from idle_in_mode(settings)
     for names, there_are, what in ((BY_STEPS, steps, "steps"), (BY_EPOCHS, epochs, "epochs")):
         for name in names:
             every = settings.get(name)

@@ -245,3 +245,18 @@ def test_usual_values_are_put_in_and_taken_out_by_keyboard(page: Page, house) ->
     rank.press("Escape")
     expect(usual).to_be_hidden()
     expect(group_of(page, "network_dim").locator(".chips")).to_contain_text("×2")
+
+
+def test_a_training_mode_shows_its_own_fields_and_hides_those_of_others(page: Page, house) -> None:
+    opened(page, house, "in modes")
+    expect(field(page, "Target prompts")).to_have_count(0)
+    expect(field(page, "Epochs")).to_be_visible()
+    field(page, "Training mode").fill("ileco")
+    expect(field(page, "Target prompts")).to_be_visible()
+    expect(field(page, "Epochs")).to_have_count(0)
+    expect(field(page, "Settings of the second pass")).to_have_count(0)
+    field(page, "Training mode").fill("ileco, difference")
+    expect(field(page, "Settings of the second pass")).to_be_visible()
+    expect(field(page, "Target prompts")).to_be_visible()
+    field(page, "Training mode").fill("")
+    expect(field(page, "Epochs")).to_be_visible()

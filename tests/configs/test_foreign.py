@@ -222,23 +222,48 @@ def test_a_preset_of_train_train():
     assert became["lora_trigger_word"] is Fate.LEFT_OUT
 
 
-@pytest.mark.parametrize("mode", ["iLECO", "Difference", "ADDifT", "Multi-ADDifT"])
-def test_other_modes_of_train_train_are_not_taken_for_loras(mode):
-    table = {"mode": mode, "train_iterations": "30", "lora_trigger_word": "", "network_type": "lierla"}
+def test_a_preset_of_ileco_brings_its_prompts():
+    table = {"mode": "iLECO", "train_iterations": "300", "lora_trigger_word": "", "network_type": "lierla"}
+    table |= {"original prompt": "a red box", "target prompt": "", "diff_target_name": "_x", "network_rank": "4"}
     config = import_text("x.json", json.dumps(table))
-    assert fates(config)["mode"] is Fate.NOT_SUPPORTED
+
+    assert config.options == {
+        "mode": "ileco",
+        "max_train_steps": 300,
+        "network_module": "networks.lora",
+        "network_dim": 4,
+        "original_prompt": ("a red box",),
+    }
+    assert fates(config)["diff_target_name"] is Fate.LEFT_OUT
 
 
-def test_blocks_that_are_left_out_are_told():
+def test_a_preset_of_difference_brings_what_its_second_pass_has_otherwise():
+    first = {"train_iterations": "500", "network_rank": "16", "network_alpha": "16", "train_learning_rate": "5e-4"}
+    second = {**first, "network_rank": "4", "network_alpha": "4", "train_learning_rate": "1e-4"}
+    table = {"mode": "Difference", "lora_trigger_word": "", **first, "use_2nd_pass_settings": True}
+    config = import_text("x.json", json.dumps({**table, "2nd pass": second, "diff_save_1st_pass": True}))
+
+    assert (config.options["mode"], config.options["network_dim"]) == ("difference", 16)
+    assert config.options["diff_save_1st_pass"] is True
+    assert config.options["second_pass_args"] == ("network_dim=4", "network_alpha=4.0", "learning_rate=0.0001")
+    assert settings_from(config.options).difference.second_pass_args
+
+
+def test_blocks_elements_and_strength_of_train_train_are_taken():
     table = {
         "network_blocks(BASE = TextEncoder)": ["BASE", "M00", "OUT05"],
+        "network_element": "CrossAttention",
+        "network_strength": "0.5",
+        "network_type": "loha",
+        "network_rank": "8",
         "train_iterations": "5",
         "lora_trigger_word": "",
     }
-    config = import_text("x.json", json.dumps(table))
-    [entry] = [each for each in config.entries if each.key.startswith("network_blocks")]
-    assert entry.fate is Fate.NOT_SUPPORTED
-    assert "block_dims" in entry.reason
+    options = import_text("x.json", json.dumps(table)).options
+
+    assert options["network_blocks"] == ("BASE", "M00", "OUT05")
+    assert (options["network_element"], options["network_strength"]) == ("CrossAttention", 0.5)
+    assert settings_from(options).network.network_module == "lycoris.kohya"
 
 
 def kohya_ss(**values: Any) -> ImportedConfig:

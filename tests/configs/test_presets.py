@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sd_contract.modes import second_pass
 from sd_contract.options import settings_from
 from train_tools.configs.presets import Presets, shipped_presets
 from train_tools.errors import AlreadyExistsError, NameNotAllowedError, NotFoundError, StorageError
@@ -49,14 +50,17 @@ def test_there_is_one_for_each_family_subject_and_amount_of_memory():
         for family in ("sd1", "sd2", "sdxl")
         for subject in ("character", "style", "object")
         for memory in (8, 12, 24)
-    } | {"sd-multitrain", "sd-webui-train-tools", "traintrain", "kohya-tutorial", "lora-guide-2023"} == names
+    } | {"sd-multitrain", "sd-webui-train-tools", "traintrain", "kohya-tutorial", "lora-guide-2023"} | {
+        *("traintrain-ileco", "traintrain-difference", "traintrain-difference-2nd-pass"),
+        *("traintrain-addift-action", "traintrain-addift-style"),
+    } == names
 
 
 @pytest.mark.parametrize("preset", SHIPPED, ids=lambda preset: preset.name)
 def test_a_preset_that_came_along_can_be_trained_and_says_why_in_a_sentence(preset):
     [cell] = cells_of(TABLE, grid_of(TABLE, preset.options, preset.axes, {}, preset.rules))
     settings = settings_from(cell)
-    assert settings.rank >= settings.alpha
+    assert settings.rank >= settings.alpha or settings.mode == "ileco"
     assert preset.problem == ""
     assert preset.why.endswith(".")
     assert preset.why.count(". ") == 0
@@ -73,6 +77,13 @@ def test_presets_keep_what_guides_and_other_programs_say():
     assert (second["min_bucket_reso"], second["max_bucket_reso"], second["max_token_length"]) == (320, 960, 150)
     third = options_of("traintrain")
     assert (third["network_dim"], third["network_alpha"], third["max_train_steps"]) == (16, 8.0, 1000)
+    erased = options_of("traintrain-ileco")
+    assert (erased["mode"], erased["network_dim"], erased["network_alpha"]) == ("ileco", 4, 8.0)
+    second = second_pass(settings_from(options_of("traintrain-difference-2nd-pass")))
+    assert (second.rank, second.optimizer.learning_rate, second.training.max_train_steps) == (4, 1e-4, 500)
+    action, style = options_of("traintrain-addift-action"), options_of("traintrain-addift-style")
+    assert (action["min_timestep"], action["max_timestep"], action["max_train_steps"]) == (500, 1000, 30)
+    assert (style["min_timestep"], style["max_timestep"]) == (200, 400)
     tutorial = options_of("kohya-tutorial")
     assert (tutorial["noise_offset"], tutorial["adaptive_noise_scale"]) == (0.02, 0.002)
     assert (tutorial["network_dim"] <= 32, tutorial["debiased_estimation_loss"]) == (True, True)

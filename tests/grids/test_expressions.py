@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from train_tools.errors import OptionValueError
 from train_tools.grids.cells import cells_of, product_size
 from train_tools.grids.expressions import grid_of, items_of, values_of
+from train_tools.model import expressions
 from train_tools.model.grid import Formula
 from train_tools.options.bundled import bundled_options
 
@@ -208,3 +209,8 @@ def test_what_is_typed_over_need_not_be_right():
     stored = {"network_dim": "eight", "seed": 3}
     grid = grid_of(TABLE, stored, {"unet_lr": ("fast",)}, {"network_dim": "8,16", "unet_lr": "1e-4"})
     assert (dict(grid.base), dict(grid.axes)) == ({"seed": 3, "unet_lr": 1e-4}, {"network_dim": (8, 16)})
+
+
+@pytest.mark.parametrize("prompts", [("red", "blue"), ("a red box",), ("1girl, red", "it's"), ("red",)])
+def test_prompts_read_back_as_they_were(prompts):
+    assert values_of(TABLE, "original_prompt", expressions.typed((prompts,))) == (prompts,)

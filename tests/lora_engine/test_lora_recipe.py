@@ -95,6 +95,7 @@ def test_cached_and_uncached_latents_differ_but_not_the_other_draws(train, plain
         ("--token_warmup_step", "9"),
         ("--caption_prefix", "photo of"),
         ("--random_crop",),
+        ("--dynamic_crop", "--cache_latents"),
         ("--flip_aug",),
         ("--clip_skip", "2"),
         ("--network_alpha", "2"),

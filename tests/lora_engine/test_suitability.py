@@ -74,10 +74,10 @@ def test_older_spellings_choose_the_optimizer():
     assert settings_from({"use_lion_optimizer": True}).optimizer.optimizer == "Lion"
 
 
-def idle(**values):
+def idle(*, validates=False, **values):
     settings = settings_from({"output_name": "cat", "max_train_epochs": 2, **values})
     plan = plan_batches(settings, batches_per_epoch=3)
-    return list(idle_options(settings, steps=plan.total_steps, epochs=plan.epochs))
+    return list(idle_options(settings, steps=plan.total_steps, epochs=plan.epochs, validates=validates))
 
 
 def test_options_at_their_defaults_are_never_idle():
@@ -128,6 +128,11 @@ def test_options_at_their_defaults_are_never_idle():
 def test_an_option_that_changes_nothing_is_told(values, told):
     (warning,) = idle(**values)
     assert warning.startswith(told)
+
+
+def test_images_may_be_held_out_by_the_dataset_config_alone():
+    assert idle(validate_every_n_steps=2) == ["validate_every_n_steps = 2 has no effect without validation_split"]
+    assert idle(validate_every_n_steps=2, validates=True) == []
 
 
 @pytest.mark.parametrize(

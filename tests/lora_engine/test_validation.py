@@ -95,6 +95,7 @@ def test_measuring_changes_nothing_that_is_trained(train):
         ("--flip_aug", "--shuffle_caption", "--caption_dropout_rate", "0.9"),
         ("--network_dropout", "0.5", "--network_args", "module_dropout=0.5"),
         ("--random_crop",),
+        ("--dynamic_crop",),
     ],
 )
 def test_chance_in_the_training_is_none_in_the_measurement(train, options):

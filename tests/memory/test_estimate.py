@@ -88,6 +88,8 @@ def test_a_lora_has_the_weights_that_its_file_has(sd1):
         ({}, {"network_args": ["conv_dim=64"]}),
         ({}, {"shuffle_caption": True}),
         ({}, {"random_crop": True}),
+        ({"cache_latents": True}, {"cache_latents": True, "dynamic_crop": True}),
+        ({"dynamic_crop": True}, {"dynamic_crop": True, "dynamic_crop_resolution": "768"}),
     ],
 )
 def test_what_needs_more_is_estimated_higher(sd1, less, more):

@@ -37,6 +37,7 @@ def test_options_that_name_code_or_files_are_marked():
         "tokenizer_cache_dir": Danger.PATH,
         "sample_prompts": Danger.PATH,
         "network_weights": Danger.PATH,
+        "diff_load_1st_pass": Danger.PATH,
         "base_weights": Danger.PATH,
         "log_tracker_config": Danger.PATH,
         "vae": Danger.PATH,

@@ -232,6 +232,15 @@ def test_latents_that_are_kept_of_images_that_change(desk, engine, option):
     assert finding.level is Level.STOP
 
 
+@pytest.mark.parametrize("other", ["cache_latents", "enable_bucket"])
+def test_what_gives_way_to_dynamic_crops_also_where_they_are_an_axis(desk, other):
+    wanted = {"dynamic_crop": "true, false", other: "true"}
+    finding = desk.found(f"{other} = true has no effect beside dynamic_crop = true", **wanted)
+    assert (finding.level, len(finding.runs)) == (Level.WARNING, 1)
+    sizes = {"dynamic_crop": "true", "dynamic_crop_resolution": "64", "dynamic_crop_zoom": "1, 1.5"}
+    assert Level.STOP not in desk.levels(**sizes)
+
+
 @pytest.mark.parametrize("other", ["shuffle_caption", "caption_tag_dropout_rate"])
 def test_a_text_encoder_that_is_read_once_and_captions_that_change(desk, tmp_path, other):
     """kohya's scripts stopped; ours encodes what changes."""

@@ -136,7 +136,7 @@ def test_without_a_word_for_the_subject_nothing_is_made_up(studio):
 
 def test_pictures_stay_out_of_a_version_that_runs_wait_for(studio):
     job = studio.app.regularisation.make(PROJECT, VERSION, ZORB)
-    studio.app.grids.submit(PROJECT, VERSION, {"network_dim": "4"})
+    studio.app.grids.submit(PROJECT, VERSION, {"max_train_epochs": "1"})
     with pytest.raises(InUseError):
         studio.app.regularisation.make(PROJECT, VERSION, ZORB)
     assert studio.app.jobs.worker().run(until=lambda: studio.app.jobs.get(job.id).state.finished)

@@ -43,7 +43,7 @@ def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Attempt:
 
 def kind(url: str, *, wanted: bool = True, more: bool = False) -> WithWebuiUnloaded:
     settings = UserSettings(webui=WebuiSettings(url=url, unload=wanted))
-    return WithWebuiUnloaded(Training(), lambda: settings, lambda: more)
+    return WithWebuiUnloaded(Training(), lambda: settings, lambda: more, lambda job: Path("/nowhere"))
 
 
 def log_of(attempt: Attempt) -> str:

@@ -139,6 +139,24 @@ def test_every_place_is_the_one_page(visitor: httpx.Client, place: str) -> None:
     assert "tt-bar" in page.text
 
 
+@pytest.mark.parametrize("place", ["", "p/cat/v1/checkpoints", "alone/queue"])
+def test_below_a_path_that_a_proxy_takes_away_all_addresses_have_it(visitor: httpx.Client, place: str) -> None:
+    page = visitor.get(f"{PREFIX}/{place}", headers={"x-forwarded-prefix": "/sd"}).text
+    before, base, after = page.partition(f'<base href="/sd{PREFIX}/">')
+    assert base and "href=" not in before and "islands/train-tools.js" in after
+    assert not re.findall(rf'(?:href|src)="{PREFIX}/[^"]*"', page)
+
+
+def test_a_path_before_ours_that_is_none_is_left_out(visitor: httpx.Client) -> None:
+    page = visitor.get(f"{PREFIX}/", headers={"x-forwarded-prefix": '/"><script>'}).text
+    assert f'<base href="{PREFIX}/">' in page
+
+
+def test_gradio_is_told_the_whole_path(visitor: httpx.Client) -> None:
+    told = visitor.get(f"{PREFIX}/config", headers={"x-forwarded-prefix": "/sd", "x-forwarded-host": "me.example"})
+    assert told.json()["root"] == f"http://me.example/sd{PREFIX}"
+
+
 def test_an_island_has_a_page_of_its_own(visitor: httpx.Client) -> None:
     page = visitor.get(f"{PREFIX}/alone/queue?project=cat")
     assert page.status_code == 200

@@ -24,6 +24,7 @@ from train_tools.app.downloads import Downloads
 from train_tools.app.drafts import Drafts
 from train_tools.app.engines import Engines
 from train_tools.app.folders import Folders
+from train_tools.app.giving_way import GivingWay, QueuedTrainings
 from train_tools.app.grids import Grids
 from train_tools.app.health import Health
 from train_tools.app.inbox import Inbox
@@ -69,6 +70,7 @@ from train_tools.regularisation.kind import KIND as REGULARISATION
 from train_tools.regularisation.kind import RegularisationJob
 from train_tools.renderers.diffusers import DiffusersRenderer
 from train_tools.renderers.webui_http.renderer import WebuiRenderer
+from train_tools.renderers.webui_http.traffic import HostTraffic
 from train_tools.renderers.webui_http.unloading import WithWebuiUnloaded
 from train_tools.runs.engine import Engine
 from train_tools.runs.training import TRAIN, TrainingJob
@@ -98,7 +100,7 @@ class App:
         self.engines = Engines(engines, outputs, self.state_folder)
         self._secrets = Secrets(self.state_folder)
         self.settings = Settings(outputs, self._secrets)
-        self.folders = Folders(outputs, self.settings.read)
+        self.folders = Folders(outputs, lambda: self.settings.shown_folders)
         self.machine = Machine(outputs, self.settings, lambda: self.jobs.queue)
         self.jobs = Jobs(
             outputs,
@@ -106,6 +108,9 @@ class App:
             light=LIGHT,
             watch=self.machine.watch,
             has_last_duty=self.machine.is_to_be_shut_down_now,
+        )
+        self.giving_way = GivingWay(
+            QueuedTrainings(self.jobs), HostTraffic(self.settings.read), lambda: self.settings.gives_way
         )
         self.store = ProjectStore(outputs, busy=self.jobs.working_in)
         self.versions = Versions(
@@ -115,7 +120,10 @@ class App:
         self.datasets = Datasets(outputs, self.versions, self.jobs)
         self.inbox = Inbox(outputs, self.versions, self.datasets)
         self.base_models = BaseModels(
-            outputs, self.versions, self.engines["bundled"].check_base_model, self.settings.read
+            outputs,
+            self.versions,
+            self.engines["bundled"].check_base_model,
+            lambda: self.settings.model_folders,
         )
         self.captioners = Captioners(outputs, self.versions, self.base_models, self.jobs, self.settings.read)
         self.captions = Captions(self.versions, self.base_models, self.jobs.working_in)
@@ -159,7 +167,7 @@ class App:
             self.versions,
             self.runs,
             self.jobs,
-            self.settings.read,
+            lambda: self.settings.lora_folder,
             lambda project, version, grid: self.scores.table(project, version, grid),
         )
         self.desktop = Desktop(outputs, self.versions, self.checkpoints)
@@ -232,7 +240,7 @@ class App:
 
     def _kinds(self) -> Sequence[JobKind]:
         work = (
-            WithWebuiUnloaded(self._training(), lambda: self.settings.read(), self._trainings_wait),
+            WithWebuiUnloaded(self._training(), self.settings.read, self._trainings_wait, self.jobs.lock_of),
             self._preview_job("auto", PREVIEW),
             self._preview_job("cpu", PREVIEW_NOW),
             CaptionJob(self.outputs),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,22 +17,21 @@ from train_tools.errors import BaseModelNotUsableError, NotFoundError, TrainTool
 from train_tools.model.base_model import BaseModelFile, BaseModelList, CaptionStyle, Suggestions
 from train_tools.model.config import ConfigChange
 from train_tools.model.paths import OutputsPaths
-from train_tools.model.settings import UserSettings
 
 
 class BaseModels:
-    """`check` raises an error in words for a file that the trainer can't use; `settings` names the folders."""
+    """`check` raises an error in words for a file that the trainer can't use; `named`: the folders looked into."""
 
     def __init__(
         self,
         outputs: OutputsPaths,
         versions: Versions,
         check: Check,
-        settings: Callable[[], UserSettings],
+        named: Callable[[], Iterable[str]],
     ) -> None:
         self._outputs = outputs
         self._versions = versions
-        self._settings = settings
+        self._named = named
         self._styles = Styles(outputs.base_model_styles)
         self._catalogue = Catalogue(check, self._styles, outputs.cache)
         self._writing = threading.Lock()
@@ -41,12 +40,12 @@ class BaseModels:
         """All base models of the folders in the settings, and of one's own; `anew` reads every file again."""
         if anew:
             self._catalogue.forget()
-        return self._catalogue.all(self._settings().models.folders, self._outputs.base_models)
+        return self._catalogue.all(self._named(), self._outputs.base_models)
 
     @property
     def folders(self) -> tuple[Path, ...]:
         """Where base models are looked for."""
-        found, _ = searched_folders(self._settings().models.folders, self._outputs.base_models)
+        found, _ = searched_folders(self._named(), self._outputs.base_models)
         return tuple(found)
 
     def find(self, name: str, *, with_hash: bool = False) -> BaseModelFile:

@@ -34,7 +34,6 @@ from train_tools.model.checkpoint import (
 from train_tools.model.paths import OutputsPaths, RunPaths, VersionPaths
 from train_tools.model.project import Trashed
 from train_tools.model.score import ScoreTable
-from train_tools.model.settings import UserSettings
 from train_tools.projects.trash import Trash
 from train_tools.runs.record import read_record
 from train_tools.runs.training import TRAIN
@@ -55,7 +54,7 @@ class Checkpoints:
         versions: Versions,
         runs: Runs,
         jobs: Jobs,
-        settings: Callable[[], UserSettings],
+        lora_folder: Callable[[], Path | None],
         scores: Callable[[str, str, str | None], ScoreTable],
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -63,7 +62,7 @@ class Checkpoints:
         self._versions = versions
         self._runs = runs
         self._jobs = jobs
-        self._settings = settings
+        self._named_folder = lora_folder
         self._scores = scores
         self._now = now
         self._trash = Trash(outputs.trash, now)
@@ -275,13 +274,13 @@ class Checkpoints:
         return self._outputs.project(origin.project).version(origin.version)
 
     def _lora_folder(self) -> Path:
-        copies = self._settings().copies
-        if not copies.folder:
+        folder = self._named_folder()
+        if folder is None:
             raise OptionValueError(
                 "No folder is named, and none is set. Name the WebUI's, such as .../models/Lora; the setting "
                 "copies.folder names it for good, and for every run that ends."
             )
-        return copies.place
+        return folder
 
 
 def _places(table: ScoreTable) -> Mapping[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sd_contract.errors import ContractError
 from sd_contract.images.buckets import BucketRule
-from sd_contract.options import parse_resolution
+from sd_contract.options import parse_resolution, trained_size
 from train_tools.app.base_models import BaseModels
 from train_tools.app.captions import Captions
 from train_tools.app.engines import Engines
@@ -272,8 +272,8 @@ class Checks:
 def _rule(option: Callable[[str], Any]) -> BucketRule:
     """By the names that all trainers share."""
     return BucketRule(
-        resolution=parse_resolution(str(option("resolution") or USUAL_RESOLUTION)),
-        enabled=bool(option("enable_bucket")),
+        resolution=parse_resolution(str(trained_size(option) or USUAL_RESOLUTION)),
+        enabled=bool(option("enable_bucket") and not option("dynamic_crop")),
         smallest=int(option("min_bucket_reso") or 256),
         largest=int(option("max_bucket_reso") or 1024),
         step=int(option("bucket_reso_steps") or 64),

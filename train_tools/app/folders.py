@@ -10,7 +10,6 @@ from pathlib import Path
 from train_tools.errors import NotFoundError, StorageError
 from train_tools.model.folder import Entry, Listing
 from train_tools.model.paths import OutputsPaths
-from train_tools.model.settings import UserSettings
 
 MOST_SHOWN = 2000
 
@@ -18,16 +17,15 @@ MOST_SHOWN = 2000
 class Folders:
     """Looks into folders, never into files; links are followed first and must end below a root."""
 
-    def __init__(self, outputs: OutputsPaths, settings: Callable[[], UserSettings]) -> None:
+    def __init__(self, outputs: OutputsPaths, named: Callable[[], Iterable[str]]) -> None:
+        """`named` are the folders that are shown besides the outputs and the user's home."""
         self._outputs = outputs
-        self._settings = settings
+        self._named = named
 
     @property
     def roots(self) -> tuple[Path, ...]:
         """The outputs folder, the user's home, where base models lie, and what `page.folders` adds."""
-        settings = self._settings()
-        named = (*settings.page.folders, *settings.models.folders)
-        places = [self._outputs.folder, *_home(), *(Path(each).expanduser() for each in named)]
+        places = [self._outputs.folder, *_home(), *(Path(each).expanduser() for each in self._named())]
         return tuple(dict.fromkeys(place.resolve() for place in places if place.is_dir()))
 
     def listed(self, path: Path | None, suffixes: Collection[str] = ()) -> Listing:

@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sd_contract.attempt import Attempt
+from train_tools.app.companion import Companion
 from train_tools.errors import AlreadyServedError
 from train_tools.files import last_lines
 from train_tools.jobs.kind import JobKind
-from train_tools.jobs.lease import Lease, held, noted, service_lease, worker_lease
+from train_tools.jobs.lease import Lease, held, job_lease, noted, service_lease, worker_lease
 from train_tools.jobs.queue import Queue
 from train_tools.jobs.slots import Slot, slots_of_this_machine
 from train_tools.jobs.tree import APART
 from train_tools.jobs.watch import Watch
 from train_tools.jobs.worker import Worker
+from train_tools.model.host import HostFiles
 from train_tools.model.job import Job, JobState, QueueState, Stop
 from train_tools.model.paths import AttemptPaths, OutputsPaths
 from train_tools.runs.costs import seconds_left
@@ -166,6 +168,19 @@ class Jobs:
             creationflags=APART,
             start_new_session=True,
         )
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs, or will without anybody's doing."""
+        return bool(self.queue.active()) or (bool(self.queue.waiting()) and self.queue.paused is None)
+
+    def lock_of(self, job: Job) -> Path:
+        """The file that is locked as long as a process of the job lives."""
+        return job_lease(self.queue.id, job.id)
+
+    def companion(self, host: HostFiles, say: Say) -> Companion:
+        """Tells when to end, for a service that a WebUI has started."""
+        return Companion(lambda: held(host.lock), lambda: self.busy, say=say)
 
     @contextmanager
     def being_the_service(self) -> Iterator[Callable[[str], None]]:

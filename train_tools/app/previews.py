@@ -29,6 +29,7 @@ from train_tools.previews.contact_sheet import write_contact_sheet
 from train_tools.previews.history import seconds_for
 from train_tools.previews.kind import PREVIEW_NOW, preview_job
 from train_tools.previews.matrix import BaseModelFile, LabelledCheckpoint, matrix_of, missing
+from train_tools.previews.modes import settings_in_mode
 from train_tools.previews.pasted import Pasted, settings_from_infotext
 from train_tools.previews.picture_file import delete_picture, read_infotext, read_picture
 from train_tools.previews.samplers import SAMPLERS, SCHEDULERS
@@ -328,7 +329,8 @@ class Previews:
         return matrix_of(paths, rows, settings, renderer=self._renderer(settings), hash_of=self.hash_of)
 
     def settings_of(self, version: VersionPaths) -> PreviewSettings:
-        """The version's preview settings: with seeds that are drawn, and without a prompt, the first caption."""
+        """The version's preview settings: with seeds that are drawn, and without a prompt, those of the training
+        mode or the first caption."""
         project, name = version.folder.parent.parent.name, version.folder.name
         settings = self._versions.settings(project, name)
         drawn = _drawn(settings.previews)
@@ -340,8 +342,10 @@ class Previews:
         if any(settings.prompts) or settings.axes.get(axes.PROMPT):
             return settings
         folders = read_dataset(version).folders
-        captions = [image.caption for folder in folders for image in folder.images if image.caption]
-        return replace(settings, prompts=(captions[0] if captions else version.folder.parent.parent.name,))
+        captions = tuple(image.caption for folder in folders for image in folder.images if image.caption)
+        project, name = version.folder.parent.parent.name, version.folder.name
+        own = settings_in_mode(settings, self._versions.settings(project, name).options, captions)
+        return own if any(own.prompts) else replace(own, prompts=captions[:1] or (project,))
 
     def _wanted(
         self,

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from train_tools.errors import NotFoundError
@@ -14,8 +15,10 @@ from train_tools.follow_ups.webhook import NotDeliveredError, deliver, payload_o
 from train_tools.machine.awake import can_keep_awake
 from train_tools.machine.notification import notification
 from train_tools.machine.program import run
+from train_tools.model.host import HostFiles
 from train_tools.model.paths import OutputsPaths
 from train_tools.model.settings import CopySettings, Setting, SettingKind, UserSettings, WebhookState
+from train_tools.settings.host import host_files, host_webui
 from train_tools.settings.record import (
     change_settings,
     listed,
@@ -51,6 +54,37 @@ class Settings:
 
     def read(self) -> UserSettings:
         return read_settings(self._outputs.settings)
+
+    @property
+    def host_files(self) -> HostFiles | None:
+        """Of the WebUI that has started this process; None when we stand alone."""
+        return host_files()
+
+    @property
+    def model_folders(self) -> tuple[str, ...]:
+        """Where base models are looked for: as the settings say, and those of the WebUI that we are a tab of."""
+        theirs = host.models if (host := host_webui()) else ()
+        return (*self.read().models.folders, *(str(folder) for folder in theirs if folder.is_dir()))
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether trainings stop while somebody generates in the WebUI that we are a tab of."""
+        webui = self.read().webui
+        return webui.lease and webui.give_way and host_webui() is not None
+
+    @property
+    def shown_folders(self) -> tuple[str, ...]:
+        """Below which the page may pick paths."""
+        theirs = (*host.vaes, host.loras) if (host := host_webui()) else ()
+        return (*self.read().page.folders, *self.model_folders, *map(str, theirs))
+
+    @property
+    def lora_folder(self) -> Path | None:
+        """Where a WebUI looks for LoRAs: as the settings say, else that of the one we are a tab of."""
+        copies = self.read().copies
+        if copies.folder:
+            return copies.place
+        return host.loras if (host := host_webui()) else None
 
     def all(self) -> tuple[Setting, ...]:
         """Every setting as it is now; of the webhook's address no more than may be shown."""

@@ -37,6 +37,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "pretrained_model_name_or_path": (".safetensors",),
     "vae": (".safetensors",),
     "network_weights": (".safetensors",),
+    "diff_load_1st_pass": (".safetensors",),
     "base_weights": (".safetensors",),
     "sample_prompts": (".txt", ".toml", ".json"),
     "tokenizer_cache_dir": (),
@@ -74,6 +75,10 @@ class Intake:
         self.notes: list[str] = []
         self._assuming = False
         self._hidden: set[str] = set()
+
+    def of_the_same(self, values: Mapping[str, Any]) -> Intake:
+        """For a part of the file that is read by itself."""
+        return Intake(self.format, values, self._table)
 
     def hide(self, *keys: str) -> None:
         """The values of these keys may hold a secret."""

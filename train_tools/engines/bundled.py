@@ -13,6 +13,7 @@ from sd_contract.base_models.base_model import SCRIPTS as SCRIPTS_OF_FAMILIES
 from sd_contract.base_models.base_model import BaseModel, cpu_threads, inspect_trainable
 from sd_contract.datasets import to_toml
 from sd_contract.errors import ContractError, OptionError
+from sd_contract.modes import SCRIPTS as MODE_SCRIPTS
 from sd_contract.suitability import model_warnings, refuse_misfitting_options, suited_model
 from train_tools.engines.base_models import inspected, prediction_doubts
 from train_tools.engines.images import CAPTION_SUFFIX, counted, described, settings_of
@@ -99,7 +100,7 @@ class BundledEngine:
                 "--mixed_precision=no",
                 "--dynamo_backend=no",
                 f"--num_cpu_threads_per_process={cpu_threads(base_model)}",
-                str(self._scripts / _script(base_model)),
+                str(self._scripts / _script(base_model, files.options)),
                 "--config_file",
                 str(paths.config),
                 "--dataset_config",
@@ -140,8 +141,12 @@ def _suited(options: Mapping[str, Any], base_model: Path) -> tuple[BaseModel, tu
     return base, told
 
 
-def _script(base_model: Path) -> str:
-    """The script for this model's family; that of SD1 tells what is wrong with a file that can't be read."""
+def _script(base_model: Path, options: Mapping[str, Any]) -> str:
+    """The script for the mode, else for this model's family; that of SD1 tells what is wrong with a file that
+    can't be read."""
+    mode = settings_of(options).mode
+    if mode in MODE_SCRIPTS:
+        return MODE_SCRIPTS[mode]
     try:
         return inspect_trainable(base_model).script
     except ContractError:

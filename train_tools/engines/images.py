@@ -12,12 +12,16 @@ from typing import Any
 from sd_contract.datasets import CollectedDataset, DatasetConfig, DatasetItem, Subset, divided
 from sd_contract.datasets import Dataset as TrainedDataset
 from sd_contract.datasets.description import dataset_defaults, refuse_what_excludes, subset_defaults
+from sd_contract.datasets.pairs import paired
 from sd_contract.errors import ContractError, DatasetError
 from sd_contract.images.buckets import place
 from sd_contract.images.image_sizes import Size, image_size
+from sd_contract.modes import SCRIPTS as MODE_SCRIPTS
+from sd_contract.modes import refuse_incomplete
 from sd_contract.options import Settings, settings_from
+from sd_contract.options.groups import ON_PAIRS
 from sd_contract.output.checkpoints import SaveSchedule
-from sd_contract.steps import plan_steps
+from sd_contract.steps import StepPlan, plan_iterations, plan_steps
 from train_tools.errors import DatasetNotUsableError, OptionValueError
 from train_tools.model.dataset import CaptionPolicy, Dataset, DatasetFolder
 from train_tools.runs.engine import StepCount
@@ -32,9 +36,29 @@ RESOLUTION = 512, 512
 def counted(options: Mapping[str, Any], dataset: Dataset) -> StepCount:
     """How long a run is. Raises OptionValueError or DatasetNotUsableError."""
     settings = settings_of(options)
-    plan = plan_steps(settings, [_collected(settings, dataset)])
-    files = SaveSchedule(settings.output, plan).files_at_end
+    plan = _plan_in_mode(settings, dataset) if settings.mode in MODE_SCRIPTS else _plan(settings, dataset)
+    files = SaveSchedule.of(settings, plan).files_at_end
     return StepCount(steps=plan.total_steps, epochs=plan.epochs, checkpoints=files)
+
+
+def _plan(settings: Settings, dataset: Dataset) -> StepPlan:
+    return plan_steps(settings, [_collected(settings, dataset)])
+
+
+def _plan_in_mode(settings: Settings, dataset: Dataset) -> StepPlan:
+    """Of a mode that counts in steps, however many images there are; its pairs are looked for."""
+    try:
+        refuse_incomplete(settings)
+        plan = plan_iterations(settings)
+    except ContractError as error:
+        raise OptionValueError(str(error)) from error
+    if settings.mode in ON_PAIRS:
+        (trained,) = described(settings, dataset).datasets
+        try:
+            paired([(trained, _items(dataset, trained), ())], settings.difference.diff_target_name)
+        except DatasetError as error:
+            raise DatasetNotUsableError(str(error)) from error
+    return plan
 
 
 def captions_of(folder: DatasetFolder) -> dict[str, str]:
@@ -70,19 +94,21 @@ class _Uncompared:
 @lru_cache(maxsize=64)
 def _collected_once(content: str, trained: TrainedDataset, of: _Uncompared) -> CollectedDataset:
     """The runs of a grid mostly see the same images in the same way."""
-    dataset = of.dataset
-    images = [image.path for folder in (*dataset.folders, *dataset.regularisation) for image in folder.images]
-    by_folder = {subset.image_dir: subset for subset in trained.subsets}
     try:
-        items = [_item(image, by_folder[image.parent], trained) for image in images]
-        (found,) = divided([(trained, items)]).training
+        (found,) = divided([(trained, _items(of.dataset, trained))]).training
     except DatasetError as error:
         raise DatasetNotUsableError(str(error)) from error
     return found
 
 
+def _items(dataset: Dataset, trained: TrainedDataset) -> list[DatasetItem]:
+    images = [image.path for folder in (*dataset.folders, *dataset.regularisation) for image in folder.images]
+    by_folder = {subset.image_dir: subset for subset in trained.subsets}
+    return [_item(image, by_folder[image.parent], trained) for image in images]
+
+
 def _item(image: Path, subset: Subset, trained: TrainedDataset) -> DatasetItem:
-    size = _size_now(image) if trained.enable_bucket else trained.resolution
+    size = _size_now(image) if trained.rule.enabled else trained.rule.resolution
     return DatasetItem(
         image=image,
         caption="",

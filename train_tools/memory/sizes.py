@@ -11,7 +11,7 @@ from typing import Any
 
 from sd_contract.base_models.base_model import PICKLED_SUFFIXES, BaseModel, inspect_trainable
 from sd_contract.lycoris.sizes import LycorisSizes
-from sd_contract.options import parse_resolution
+from sd_contract.options import parse_resolution, trained_size
 from sd_contract.tensors import pickled_files
 from sd_contract.tensors.tensor_files import read_header
 from train_tools.memory.blocks import Block, encoding, text_blocks, unet_blocks
@@ -31,7 +31,7 @@ VARYING = (
     "enable_wildcard",
 )
 """Options that make captions differ from draw to draw, so that the text encoder is needed to the end."""
-DRAWN_ANEW = ("color_aug", "random_crop", "face_crop_aug_range")
+DRAWN_ANEW = ("color_aug", "random_crop", "dynamic_crop", "face_crop_aug_range")
 """Options that make images differ from draw to draw, so that the VAE is."""
 ATTENTION = ("sdpa", "xformers", "mem_eff_attn")
 CHUNK_TOKENS = 75
@@ -45,7 +45,7 @@ class Sizes:
         self.base = base
         self.bundled = engine == BUNDLED
         self.on_gpu = on_gpu
-        width, height = parse_resolution(str(options.get("resolution") or base.resolution))
+        width, height = parse_resolution(str(trained_size(options.get) or base.resolution))
         self.size_px = (width, height)
         cell = base.latent_factor
         self._unet_blocks = tuple(unet_blocks(base.unet, width // cell, height // cell))

@@ -18,7 +18,10 @@ def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple | list):
-        return shlex.join(_word(part) for part in value)
+        words = [_word(part) for part in value]
+        if len(words) > 1 and any(isinstance(part, str) and "=" not in part for part in value):
+            return " ".join(f"'{word}'" if shlex.quote(word) == word else shlex.quote(word) for word in words)
+        return shlex.join(words)
     return str(value)
 
 

@@ -115,6 +115,10 @@ class WebuiSettings:
     """How long a picture may take without coming on; the first one loads the model."""
     unload: bool = False
     """Whether it is asked to free the card before each training."""
+    lease: bool = False
+    """Whether Generate waits there during each training, when we are a tab of it."""
+    give_way: bool = False
+    """Whether trainings then stop for those who wait."""
 
     def __post_init__(self) -> None:
         if self.lora_folder and not _is_whole(self.lora_folder):

@@ -7,7 +7,9 @@ from functools import cache
 from typing import Any
 
 from sd_contract.errors import OptionError
+from sd_contract.modes import has_meaning
 from sd_contract.options import OPTIONS, OptionSpec, option
+from sd_contract.options.groups import MODES
 from train_tools.model.grid import BUNDLED
 from train_tools.options.option import CHOSEN_BY_THE_APP, Danger, Option
 from train_tools.options.table import OptionTable, option_of
@@ -38,7 +40,8 @@ def bundled_options() -> OptionTable:
 
 
 def _option(spec: OptionSpec) -> Option:
-    facts: dict[str, Any] = {"help": spec.help, "group": spec.group}
+    modes = tuple(mode for mode in MODES if has_meaning(spec.name, spec.group, mode))
+    facts: dict[str, Any] = {"help": spec.help, "group": spec.group, "modes": () if modes == MODES else modes}
     if spec.name in TAKEN_AS_THEY_ARE:
         facts["refusal"] = ""
     if spec.name in LOGS:

@@ -41,6 +41,7 @@ PATHS = frozenset(
         "vae",
         "sample_prompts",
         "network_weights",
+        "diff_load_1st_pass",
         "base_weights",
         "controlnet_model_name_or_path",
         "ae",
@@ -78,6 +79,9 @@ _PLACES = (
     "caption_extention",
     "resume",
     "state_dir",
+    "save_overwrite",
+    "original_image",
+    "target_image",
 )
 _COUNTING = "Train Tools says where a run goes on, from what its earlier attempts left"
 _CONSOLE = "Train Tools reads the progress from the console"

@@ -54,6 +54,8 @@ class Option:
     """What an option that names code may name; anything for those that don't."""
     refusal: str = ""
     """Why a user can't set it; empty = may."""
+    modes: tuple[str, ...] = ()
+    """The training modes in which it means something; empty = all."""
     decides_result: bool = True
     """False: it is no part of a run's identity."""
 

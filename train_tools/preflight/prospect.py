@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sd_contract.images.image_sizes import Size
-from sd_contract.options import parse_resolution
+from sd_contract.options import parse_resolution, trained_size
 from train_tools.model.dataset import Dataset
 from train_tools.model.device import Device
 from train_tools.model.finding import Finding, Level
@@ -50,7 +50,7 @@ class Candidate:
 
     @property
     def resolution(self) -> Size:
-        text = self.value("resolution")
+        text = trained_size(self.value)
         return parse_resolution(str(text)) if text else USUAL_SIZE
 
     def finds(self, check: str, level: Level, message: str, cure: str = "") -> Finding:

@@ -11,10 +11,13 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 import uvicorn
 
 from train_tools.app import USER_ERRORS, App
+from train_tools.app.companion import Companion
+from train_tools.app.giving_way import GivingWay
 from train_tools.app.health import PAGE_PORT
 from train_tools.errors import AddressInUseError, AlreadyServedError, OptionValueError
 from train_tools.server.access_token import find_token
@@ -43,7 +46,7 @@ def serve(
 ) -> None:
     """Serves until it is told to stop (Ctrl-C), and works off the queue meanwhile. `port` 0 takes a free one;
     `hosts` are further names it answers to; `insecure` lets other machines in without a password being set; `say`
-    is given the address with the token once it can be opened.
+    is given what people are to read: first the address with the token.
 
     Raises AddressInUseError when the port is taken or another service has the outputs folder, OptionValueError
     when other machines could come in and no password is set, before anything else is done.
@@ -71,11 +74,15 @@ def serve(
         )
         address = address_of(host, taken, access.token)
         note_address(address.partition("?")[0])
-        say(address)
+        say(f"Train Tools is at {address}")
         if open_browser:  # the socket listens already: the browser waits until the first answer comes
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         ended = threading.Event()
         threading.Thread(target=keep_working, args=(app, ended), daemon=True).start()
+        if host_webui := app.settings.host_files:
+            leave = partial(setattr, service, "should_exit", True)
+            companion = app.jobs.companion(host_webui, say)
+            threading.Thread(target=live_with, args=(companion, app.giving_way, leave, ended), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
             service.run(sockets=[listener])
         ended.set()
@@ -123,6 +130,19 @@ def keep_working(app: App, ended: threading.Event) -> None:
             app.jobs.ensure_worker()
         if ended.wait(LOOK_FOR_JOBS_S):
             return
+
+
+def live_with(
+    companion: Companion, giving_way: GivingWay, leave: Callable[[], None], ended: threading.Event
+) -> None:
+    """What a service does that a WebUI has started: it gives way to those who generate there, and ends when the
+    WebUI is gone and there is nothing to do."""
+    while not ended.wait(LOOK_FOR_JOBS_S):
+        with contextlib.suppress(*USER_ERRORS):
+            giving_way.look()
+            if companion.is_to_go():
+                leave()
+                return
 
 
 def address_of(host: str, port: int, token: str) -> str:

@@ -34,6 +34,8 @@ HELP: Mapping[str, str] = {
     "webui.user": "who it is asked as, where it was started with --api-auth",
     "webui.timeout_s": "how long it may take without coming on; the first picture loads the model",
     "webui.unload": "asks it to free the card before each training",
+    "webui.lease": "inside a WebUI: frees the card, and lets Generate there wait while something is trained",
+    "webui.give_way": "stops the queue while somebody waits or generates there, and lets it go on afterwards",
     "scores.clip": "the CLIP model that looks at previews: a repository or a folder; empty = the usual one",
     "scores.dino": "the DINOv2 model that looks at previews, in the same way",
     "scores.tagger": "the tagger that looks at previews, alone or as wd-v3=MODEL",

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from train_tools.ui.beneath import outer_path
 from train_tools.ui.screens import ISLANDS, SCREENS
 
 
@@ -27,13 +28,14 @@ class Addresses:
             await self._alone(inside.removeprefix("alone/"), Request(scope), receive, send)
         elif inside == "" or inside in SCREENS or inside.startswith("p/"):
             page = {**scope, "path": f"{self.prefix}/", "raw_path": f"{self.prefix}/".encode()}
-            await self.app(page, receive, headed(send, f'<base href="{self.prefix}/">', self.head))
+            await self.app(page, receive, headed(send, base_tag(scope, self.prefix), self.head))
         else:
             await self.app(scope, receive, send)
 
     async def _alone(self, screen: str, request: Request, receive: Receive, send: Send) -> None:
         if screen in ISLANDS:
-            await HTMLResponse(alone_page(ISLANDS[screen], self.head))(request.scope, receive, send)
+            head = base_tag(request.scope, self.prefix) + self.head
+            await HTMLResponse(alone_page(ISLANDS[screen], head))(request.scope, receive, send)
         else:
             await self.app(request.scope, receive, send)
 
@@ -45,6 +47,11 @@ def alone_page(tag: str, head: str) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1">{head}</head>'
         f'<body class="tt-alone"><main><{tag}></{tag}></main></body></html>'
     )
+
+
+def base_tag(scope: Scope, prefix: str) -> str:
+    """Lets relative references lead below the prefix, wherever that lies for the browser."""
+    return f'<base href="{outer_path(scope)}{prefix}/">'
 
 
 def headed(send: Send, base: str, head: str) -> Send:

@@ -9,19 +9,21 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from train_tools.ui.addresses import Addresses
+from train_tools.ui.beneath import Beneath
 from train_tools.ui.surface import Surface
 
 PREFIX = "/train-tools"
 STATIC = Path(__file__).with_name("static")
 """Plain ES modules and style sheets; no build step."""
 HEAD = (
-    f'<script src="{PREFIX}/islands/base/first.js"></script>'
-    f'<link rel="stylesheet" href="{PREFIX}/islands/base/tokens.css">'
-    f'<link rel="stylesheet" href="{PREFIX}/islands/page.css">'
-    f'<script type="module" src="{PREFIX}/islands/train-tools.js"></script>'
-    f'<link rel="icon" type="image/svg+xml" href="{PREFIX}/islands/icon.svg">'
+    '<script src="islands/base/first.js"></script>'
+    '<link rel="stylesheet" href="islands/base/tokens.css">'
+    '<link rel="stylesheet" href="islands/page.css">'
+    '<script type="module" src="islands/train-tools.js"></script>'
+    '<link rel="icon" type="image/svg+xml" href="islands/icon.svg">'
 )
-"""What every page of ours loads. In the page itself, not through Gradio, which would add it only once it runs."""
+"""What every page of ours loads, from where its base is. In the page itself, not through Gradio, which would add
+it only once it runs."""
 
 
 def mount_page(server: FastAPI) -> None:
@@ -46,5 +48,6 @@ def mount_page(server: FastAPI) -> None:
         pwa=False,
         theme=theme(),
     )
+    server.add_middleware(Beneath)
     server.add_middleware(Surface, prefix=PREFIX, ours=("islands/", "api/v1/"))
     server.add_middleware(Addresses, prefix=PREFIX, head=HEAD)

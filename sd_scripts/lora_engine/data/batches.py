@@ -20,10 +20,12 @@ SHARED_ORDER = Streams(0)
 @dataclass(frozen=True)
 class Sample:
     """One draw of an image. `number` counts all draws of the run from 0 and is its place in the random
-    streams."""
+    streams; it is the image's `repeat`th draw of the epoch."""
 
     item: DatasetItem
     number: int
+    epoch: int = 1
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def epoch_batches(datasets: Sequence[CollectedDataset], streams: Streams, epoch:
     number = (epoch - 1) * sum(collected.samples for collected in datasets)
     batches: list[Batch] = []
     for place, collected in enumerate(datasets):
-        samples = [Sample(item, number + i) for i, item in enumerate(_shuffled(collected, place, streams, epoch))]
+        pile = _shuffled(collected, place, streams, epoch)
+        samples = [Sample(item, number + i, epoch, repeat) for i, (item, repeat) in enumerate(pile)]
         batches += _batched(collected, samples, epoch)
         number += len(samples)
     SHARED_ORDER.random("batches", epoch).shuffle(batches)
@@ -87,7 +90,9 @@ def _batched(collected: CollectedDataset, samples: Sequence[Sample], epoch: int)
             yield Batch(collected.dataset, bucket, tuple(held[start : start + size]), epoch)
 
 
-def _shuffled(collected: CollectedDataset, place: int, streams: Streams, epoch: int) -> list[DatasetItem]:
-    pile = [item for item in collected.items for _ in range(item.repeats)]
+def _shuffled(
+    collected: CollectedDataset, place: int, streams: Streams, epoch: int
+) -> list[tuple[DatasetItem, int]]:
+    pile = [(item, repeat) for item in collected.items for repeat in range(item.repeats)]
     streams.random("order", place, epoch).shuffle(pile)
     return pile

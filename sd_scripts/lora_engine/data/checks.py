@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from PIL import Image
 
 from lora_engine.data.faces import face_in_name
-from sd_contract.datasets import CollectedDataset
+from sd_contract.datasets import CollectedDataset, DatasetItem
 from sd_contract.errors import DatasetError
 from sd_contract.images.image_files import some
 from sd_contract.images.truncation import is_cut_short
@@ -39,7 +39,7 @@ def refuse_odd_buckets(datasets: Iterable[CollectedDataset], family: str) -> Non
     wanted = STEPS.get(family, USUAL_STEP)
     for collected in datasets:
         step = collected.dataset.bucket_reso_steps
-        if collected.dataset.enable_bucket and step % wanted:
+        if collected.dataset.rule.enabled and step % wanted:
             raise DatasetError(
                 f"bucket_reso_steps = {step} does not suit {family} models. A multiple of {wanted} is allowed."
             )
@@ -54,11 +54,28 @@ def picture_warnings(settings: Settings, datasets: Sequence[CollectedDataset]) -
         yield (
             f"cache_latents_to_disk keeps latents for this run only: {CACHE_VARIABLE} names no folder for them."
         )
+    cached = settings.dataset.cache_latents or settings.dataset.cache_latents_to_disk
+    cropped = [item for item in items if item.subset.dynamic_crop]
+    if cropped and cached and not settings.augmentation.dynamic_crop:
+        yield f"cache_latents has no effect on {len(cropped)} images: dynamic_crop shows another part at each draw"
+    whole = [item.image.name for item in cropped if _shows_one_part(item)]
+    if whole:
+        yield (
+            f"dynamic_crop always shows the same of {len(whole)} images, which are no larger than the crop: "
+            f"{some(whole)}"
+        )
     for collected in datasets:
-        cropped = [item.image for item in collected.items if item.subset.face_crop_aug_range]
-        faceless = [image.name for image in cropped if face_in_name(image) is None]
+        around_faces = [item.image for item in collected.items if item.subset.face_crop_aug_range]
+        faceless = [image.name for image in around_faces if face_in_name(image) is None]
         if faceless:
             yield (
                 f"{len(faceless)} images are not cropped by face_crop_aug_range, since their names don't end in "
                 f"_x_y_width_height: {some(faceless)}"
             )
+
+
+def _shows_one_part(item: DatasetItem) -> bool:
+    """Whether a dynamic crop has no room in an image: it is of the crop's shape, and can't be seen any larger."""
+    placement = item.placement
+    has_room = placement.resized[0] < item.size[0] and item.subset.dynamic_crop_zoom > 1
+    return placement.resized == placement.bucket and not has_room

@@ -51,11 +51,15 @@ def middle_of(item: DatasetItem, *, mirrored: bool = False) -> Framing:
     return Framing(resized, size, left, top, mirrored)
 
 
-def draw_view(item: DatasetItem, number: int, streams: Streams) -> View:
-    """What the draw of that number sees of an image. Mirroring, cropping and colours have streams of their own."""
+def draw_view(item: DatasetItem, number: int, streams: Streams, epoch: int = 1, repeat: int = 0) -> View:
+    """What the draw of that number sees of an image. Mirroring, cropping and colours have streams of their own.
+    Where a dynamic crop lies depends on image, epoch and repeat alone, whatever other images there are."""
     subset = item.subset
     mirrored = subset.flip_aug and streams.random("flip", number).random() < 0.5
     tint = draw_tint(streams.random("color", number)) if subset.color_aug else None
+    if subset.dynamic_crop:
+        place = streams.random("dynamic crop", item.image.parent.name, item.image.name, epoch, repeat)
+        return View(zoomed(item, place, mirrored), tint)
     crop = streams.random("crop", number)
     face = face_in_name(item.image) if subset.face_crop_aug_range else None
     if face is not None:
@@ -68,6 +72,18 @@ def draw_view(item: DatasetItem, number: int, streams: Streams) -> View:
 def anywhere(item: DatasetItem, random: Random, mirrored: bool) -> Framing:
     """The image in its bucket, its overhang cut off by chance."""
     resized, size = item.placement.resized, item.placement.bucket
+    left, top = (random.randint(0, resized[axis] - size[axis]) for axis in (0, 1))
+    return Framing(resized, size, left, top, mirrored)
+
+
+def zoomed(item: DatasetItem, random: Random, mirrored: bool) -> Framing:
+    """A part anywhere in the image, smaller by chance than the largest one; but for that it is never enlarged."""
+    size, covering = item.placement.bucket, item.placement.resized
+    largest = max(new / old for new, old in zip(covering, item.size, strict=True))
+    zoom = random.uniform(1.0, item.subset.dynamic_crop_zoom)
+    scale = max(largest, min(1.0, largest * zoom))
+    width, height = (max(least, int(side * scale + 0.5)) for least, side in zip(covering, item.size, strict=True))
+    resized = width, height
     left, top = (random.randint(0, resized[axis] - size[axis]) for axis in (0, 1))
     return Framing(resized, size, left, top, mirrored)
 

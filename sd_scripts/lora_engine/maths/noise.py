@@ -64,6 +64,8 @@ class NoiseSource:
         """A timestep for each sample in the options' range, all equally likely, or logit-normal: sigmoid(scale n)
         with n normal, so that the middle comes more often (Esser et al., arXiv 2403.03206)."""
         first, end = self._options.timesteps
+        if self._options.fixed_timesteps_in_batch:
+            samples = [samples[0]] * len(samples)
         return torch.cat([self._timestep(number, first, max(end, first + 1)) for number in samples])
 
     def noise(self, samples: Sequence[int], x0_BCHW: Tensor) -> Tensor:

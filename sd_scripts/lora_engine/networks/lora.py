@@ -78,6 +78,10 @@ class LoraModule(nn.Module):
             return torch.addcmul(y, self._up(inner), _rows_of(self.multiplier, y), value=self.scale)
         return torch.add(y, self._up(inner), alpha=self.scale * self.multiplier)
 
+    def added(self, x: Tensor) -> Tensor:
+        """What it adds to its layer's output at strength 1, whatever the multiplier and dropout."""
+        return self._up(self._down(x)) * self.scale
+
     @torch.no_grad()
     def weight_change(self) -> Tensor:
         """What the LoRA at strength 1 adds to the layer's weight, in the weight's shape."""

@@ -6,7 +6,7 @@ lycoris-lora is not used: doc/decisions/0013-lycoris.md."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -90,7 +90,7 @@ class LycorisLayer(nn.Module):
         y: Tensor = self.base(x)
         if self.multiplier == 0 or (self.dropout is not None and self.dropout.skips(self.name)):
             return y
-        added = self._added(x)
+        added = self.added(x)
         if self.dropout is not None:
             ranks_last = not isinstance(self.base, (nn.Conv2d, nn.GroupNorm))
             added = self.dropout.thinned(self.name, added, ranks_last=ranks_last)
@@ -119,8 +119,9 @@ class LycorisLayer(nn.Module):
             self.learning[leaf].mul_(root)
         return length
 
-    def _added(self, x: Tensor) -> Tensor:
-        """What the change makes of the input. It is computed again for the gradients instead of being kept."""
+    def added(self, x: Tensor) -> Tensor:
+        """What the change makes of the input at strength 1. It is computed again for the gradients instead of
+        being kept."""
         leaves = self.leaves
         if DOWN in leaves and MAGNITUDE not in leaves:
             return self._through_ranks(x, leaves)
@@ -173,12 +174,14 @@ class LycorisNetwork:
         streams: Streams,
         dropout: Dropout | None = None,
         dtype: torch.dtype = torch.float32,
+        takes: Callable[[str], bool] = lambda name: True,
     ) -> LycorisNetwork:
-        """A new network on the layers that the plan names. OptionError when a method can't split one of them."""
+        """A new network on the layers that the plan names, those of them that are taken. OptionError when a method
+        can't split one of them."""
         network = cls(unet, text_encoder, dropout)
         for name, seat in network._seats.items():
             wanted = plan.wanted(seat.seat)
-            if wanted is not None:
+            if wanted is not None and takes(name):
                 leaves = new_leaves(seat.layer, name, wanted, streams, dtype)
                 network._put(seat, leaves, _constants(wanted), _block(wanted))
         return network

@@ -34,17 +34,20 @@ class Checkpoints:
         self._folder = folder
         self._facts = facts
         self._options = facts.settings.output
-        self._name = CheckpointName(self._options.output_name)
-        self._schedule = SaveSchedule(self._options, facts.plan)
+        self._name = CheckpointName.of(facts.settings, facts.plan)
+        self._schedule = SaveSchedule.of(facts.settings, facts.plan)
         self._collect = collect
         self._reporter = reporter
 
     def due(self, step: Step) -> bool:
         """Whether something is saved after this step, the final file not counted."""
-        return self._schedule.saves_step(step.number) or self._due_by_epoch(step)
+        by_step = self._schedule.saves_step(step.number) or self._schedule.saves_first_pass(step.number)
+        return by_step or self._due_by_epoch(step)
 
     def after(self, step: Step) -> None:
         """Saves what is due after a step, and removes what the `save_last_n_...` options let go."""
+        if self._schedule.saves_first_pass(step.number):
+            self._write(self._name.of_first_pass(), step, epoch=step.epoch)
         if self._schedule.saves_step(step.number):
             self.at_step(step)
             gone = self._schedule.step_let_go(step.number, self._options.save_last_n_steps)
@@ -59,7 +62,8 @@ class Checkpoints:
         self._write(self._name.at_step(step.number), step, epoch=step.epoch - 1)
 
     def at_end(self, step: Step) -> None:
-        self._write(self._name.at_end(), step, epoch=self._facts.plan.epochs)
+        name = self._name.of_first_pass() if self._schedule.is_first_pass_only else self._name.at_end()
+        self._write(name, step, epoch=self._facts.plan.epochs)
 
     def _due_by_epoch(self, step: Step) -> bool:
         return step.ends_epoch and self._schedule.saves_epoch(step.epoch)

@@ -55,8 +55,8 @@ class States:
         self._made_with = made_with
         self._options = facts.settings.state
         self._own_folder = Path(self._options.state_dir) if self._options.state_dir else None
-        self._name = CheckpointName(facts.settings.output.output_name)
-        self._schedule = SaveSchedule(facts.settings.output, facts.plan)
+        self._name = CheckpointName.of(facts.settings, facts.plan)
+        self._schedule = SaveSchedule.of(facts.settings, facts.plan)
         self._collect = collect
         self._reporter = reporter
         self._saved_at = monotonic()

@@ -4,8 +4,8 @@ Shapes: B batch, C channels, H and W latent cells, T tokens, D text width."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -40,11 +40,17 @@ def encode_images(job: Job, model: Family, cache_folder: Path | None, reporter: 
     """Encodes the images; the VAE is let go afterwards unless it is needed at each draw."""
     cache = LatentCache(model.take_vae(), cache_folder)
     moments = {}
-    for key in image_keys((*job.datasets, *job.validation)):
+    for key in image_keys((*job.datasets, *targets_as_datasets(job), *job.validation)):
         reporter.go_on_or_stop()
         moments[key] = cache.moments(key)
     subsets = [subset for collected in job.datasets for subset in collected.dataset.subsets]
     return Encoded(moments, cache if any(subset.differs_at_each_draw for subset in subsets) else None)
+
+
+def targets_as_datasets(job: Job) -> Iterator[CollectedDataset]:
+    """The targets of pairs, in datasets like those of their originals."""
+    for collected in job.datasets if job.targets else ():
+        yield replace(collected, items=tuple(job.targets[item.image] for item in collected.items))
 
 
 def refuse_broken_latents(encoded: Encoded) -> None:
@@ -68,7 +74,8 @@ class PictureBatch:
 
 
 class Pictures:
-    """Draws the images of batches: a latent once an image with `cache_latents`, else anew for each sample."""
+    """Draws the images of batches: a latent once an image with `cache_latents`, else, and of images that differ at
+    each draw, anew for each sample."""
 
     def __init__(self, settings: Settings, encoded: Encoded, streams: Streams) -> None:
         self._drawn_once = settings.dataset.cache_latents or settings.dataset.cache_latents_to_disk
@@ -78,7 +85,10 @@ class Pictures:
         self._masks: dict[ImageKey, Tensor] = {}
 
     def of(self, batch: Batch) -> PictureBatch:
-        views = [draw_view(sample.item, sample.number, self._streams) for sample in batch.samples]
+        views = [
+            draw_view(sample.item, sample.number, self._streams, sample.epoch, sample.repeat)
+            for sample in batch.samples
+        ]
         return PictureBatch(
             latents=self._latents(batch, views),
             mask=self._mask(batch, views),
@@ -91,7 +101,7 @@ class Pictures:
         keys = [ImageKey.of(sample.item, view.framing) for sample, view in zip(batch.samples, views, strict=True)]
         moments = [self._moments(key, view) for key, view in zip(keys, views, strict=True)]
         positions = [
-            ("image", self._places[key]) if self._drawn_once else ("sample", sample.number)
+            ("image", self._places[key]) if self._drawn_once and key in self._places else ("sample", sample.number)
             for key, sample in zip(keys, batch.samples, strict=True)
         ]
         return draw_latents(moments, self._streams, positions)

@@ -18,7 +18,7 @@ from lora_engine.networks.lora import LoraNetwork
 from lora_engine.networks.lycoris import LycorisNetwork
 from sd_contract.errors import OptionError
 from sd_contract.lycoris.plan import lycoris_plan
-from sd_contract.networks import NetworkPlan, block_of, dropout_of, network_plan
+from sd_contract.networks import NetworkPlan, block_of, dropout_of, layer_choice, network_plan
 from sd_contract.options import Settings, network_arguments
 from sd_contract.tensors.tensor_names import Part
 
@@ -52,8 +52,9 @@ def attach_network(settings: Settings, model: Family, streams: Streams, tell: Te
     network: Network
     if is_lycoris:
         changes = lycoris_plan(settings)
+        choice = layer_choice(settings, model.base.family)
         network = LycorisNetwork.planned(
-            unet, text_encoder, changes, streams=streams, dropout=dropout, dtype=dtype
+            unet, text_encoder, changes, streams=streams, dropout=dropout, dtype=dtype, takes=choice.takes
         )
         if not network.modules:
             raise OptionError(f"network_args: preset={changes.method.preset} names no layer of this model.")
@@ -61,7 +62,10 @@ def attach_network(settings: Settings, model: Family, streams: Streams, tell: Te
         plan = network_plan(settings, model.base.family)
         network = LoraNetwork.planned(unet, text_encoder, plan, streams=streams, dropout=dropout, dtype=dtype)
     if not network.modules:
-        raise OptionError("network_args leave no layer to train: every block has rank or learning rate 0.")
+        raise OptionError(
+            "No layer is left to train: network_blocks or network_element leave none, or network_args give all "
+            "blocks rank or learning rate 0."
+        )
     for message in network.start_from(Path(options.network_weights)) if options.network_weights else ():
         tell(message)
     return network

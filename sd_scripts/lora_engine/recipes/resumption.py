@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -14,8 +14,15 @@ from lora_engine.maths.streams import Streams, generator_states, take_up_generat
 from lora_engine.output.progress import Progress
 from lora_engine.output.reporting import Reporter
 from lora_engine.output.states import MadeWith, read_tree
-from lora_engine.recipes.learner import Learner
 from sd_contract.errors import StateError
+
+
+class Resumable(Protocol):
+    """What can go on from a state."""
+
+    def state(self) -> dict[str, Any]: ...
+
+    def take_up(self, state: Mapping[str, Any]) -> None: ...
 
 
 def steps_to_do(job: Job, streams: Streams) -> Iterator[Step]:
@@ -24,13 +31,13 @@ def steps_to_do(job: Job, streams: Streams) -> Iterator[Step]:
     return islice(run_steps(job.datasets, job.plan, streams, accumulation), job.from_step, None)
 
 
-def state_of(learner: Learner, progress: Progress) -> dict[str, Any]:
+def state_of(learner: Resumable, progress: Progress) -> dict[str, Any]:
     """Everything that changes from step to step. What a step draws depends on its number alone; the library's own
     generators are kept for an optimizer that draws from them."""
     return {**learner.state(), "generators": generator_states(), "losses": progress.window}
 
 
-def restore(job: Job, device: torch.device, learner: Learner, progress: Progress, reporter: Reporter) -> None:
+def restore(job: Job, device: torch.device, learner: Resumable, progress: Progress, reporter: Reporter) -> None:
     """Takes up the state that the job goes on from, if any. StateError when it is of another network or
     optimizer."""
     if job.resumed is None:

@@ -3,7 +3,7 @@ compared with each other and with another run's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +26,11 @@ class Measurements:
 
     batches: tuple[Batch, ...]
     timesteps: tuple[int, ...]
+
+
+def validating(job: Job, learner: Learner, progress: Progress) -> Callable[[Step], None]:
+    """Measures after each step at which it is due."""
+    return Validation(job, learner, progress).after
 
 
 class Validation:

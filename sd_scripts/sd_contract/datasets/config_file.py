@@ -56,6 +56,7 @@ def _is_pair(value: object, of: type) -> bool:
 
 KEYS: Mapping[str, tuple[Kind, tuple[Level, ...]]] = {
     "resolution": (SIZE, UPPER),
+    "dynamic_crop_resolution": (SIZE, UPPER),
     "batch_size": (WHOLE, UPPER),
     "enable_bucket": (TRUTH, UPPER),
     "min_bucket_reso": (WHOLE, UPPER),
@@ -72,6 +73,8 @@ KEYS: Mapping[str, tuple[Kind, tuple[Level, ...]]] = {
     "color_aug": (TRUTH, ANYWHERE),
     "flip_aug": (TRUTH, ANYWHERE),
     "random_crop": (TRUTH, ANYWHERE),
+    "dynamic_crop": (TRUTH, ANYWHERE),
+    "dynamic_crop_zoom": (NUMBER, ANYWHERE),
     "cache_info": (TRUTH, ANYWHERE),
     "keep_tokens": (WHOLE, ANYWHERE),
     "token_warmup_min": (WHOLE, ANYWHERE),
@@ -161,7 +164,9 @@ def _dataset(
         for number, entry in enumerate(_tables(table.get("subsets"), f"{name}.subsets"))
     )
     values = {**dataset_defaults(settings), **_fields_of(Dataset, inherited), "subsets": subsets}
-    values["resolution"] = _resolution(values["resolution"], name)
+    crop = values["dynamic_crop_resolution"]
+    values["resolution"] = _size(values["resolution"] or crop, name)
+    values["dynamic_crop_resolution"] = _size(crop, name) if crop else None
     return _made(Dataset, values, name)
 
 
@@ -229,7 +234,7 @@ def _check_value(key: str, value: object, name: str) -> None:
             )
 
 
-def _resolution(value: int | list[int] | tuple[int, int] | None, name: str) -> tuple[int, int]:
+def _size(value: int | list[int] | tuple[int, int] | None, name: str) -> tuple[int, int]:
     if value is None:
         raise DatasetError(f"{name}: resolution is missing. Give it here, in [general], or as an option.")
     if isinstance(value, int):

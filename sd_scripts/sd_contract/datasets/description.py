@@ -49,6 +49,9 @@ class Subset:
     flip_aug: bool = False
     color_aug: bool = False
     random_crop: bool = False
+    dynamic_crop: bool = False
+    dynamic_crop_zoom: float = 1.25
+    """How many times smaller than the largest part of an image that can be seen the smallest one is."""
     face_crop_aug_range: tuple[float, float] | None = None
     resize_interpolation: str | None = None
     """None: by area when an image is shrunk, Lanczos when it is enlarged."""
@@ -79,7 +82,7 @@ class Subset:
     @property
     def differs_at_each_draw(self) -> bool:
         """Whether the pixels of an image are others each time, apart from mirroring."""
-        return self.color_aug or self.random_crop or self.face_crop_aug_range is not None
+        return self.color_aug or self.random_crop or self.dynamic_crop or self.face_crop_aug_range is not None
 
 
 SMALLEST = {
@@ -88,6 +91,7 @@ SMALLEST = {
     "caption_dropout_every_n_epochs": 0,
     "token_warmup_min": 0,
     "token_warmup_step": 0,
+    "dynamic_crop_zoom": 1,
 }
 RATES = ("caption_dropout_rate", "caption_tag_dropout_rate")
 
@@ -99,6 +103,8 @@ class Dataset:
     resolution: Size
     batch_size: int
     subsets: tuple[Subset, ...]
+    dynamic_crop_resolution: Size | None = None
+    """The size of what dynamic crops show; None: the resolution."""
     enable_bucket: bool = False
     min_bucket_reso: int = 256
     max_bucket_reso: int = 1024
@@ -116,7 +122,7 @@ class Dataset:
             )
         if self.batch_size < 1:
             raise DatasetError(f"batch_size = {self.batch_size} is too small. 1 or more is allowed.")
-        place(self.resolution, self.rule)
+        place(self.rule.resolution, self.rule)
         folders = [subset.image_dir for subset in self.subsets if not subset.metadata_file]
         for number, images in enumerate(folders):
             if images in folders[:number]:
@@ -128,9 +134,11 @@ class Dataset:
 
     @property
     def rule(self) -> BucketRule:
+        """Dynamic crops are all of one size, so that with them there are no buckets."""
+        dynamic = any(subset.dynamic_crop for subset in self.subsets)
         return BucketRule(
-            resolution=self.resolution,
-            enabled=self.enable_bucket,
+            resolution=(self.dynamic_crop_resolution if dynamic else None) or self.resolution,
+            enabled=self.enable_bucket and not dynamic,
             smallest=self.min_bucket_reso,
             largest=self.max_bucket_reso,
             step=self.bucket_reso_steps,
@@ -163,7 +171,8 @@ def dataset_defaults(settings: Settings) -> dict[str, Any]:
     """What a dataset is when its description does not say otherwise."""
     return {
         **_options_of(Dataset, settings),
-        "resolution": settings.resolution,
+        "resolution": settings.resolution or settings.dynamic_crop_resolution,
+        "dynamic_crop_resolution": settings.dynamic_crop_resolution,
         "batch_size": settings.dataset.train_batch_size,
     }
 
@@ -185,7 +194,7 @@ def _exclusions(subset: Subset, dataset: Dataset, settings: Settings) -> tuple[t
         (cached and subset.random_crop, f"random_crop {once}"),
         (cached and subset.face_crop_aug_range, f"face_crop_aug_range {once}"),
         (
-            dataset.enable_bucket and subset.face_crop_aug_range,
+            dataset.rule.enabled and subset.face_crop_aug_range,
             "face_crop_aug_range cuts to one size, but enable_bucket asks for many. Leave one of them out.",
         ),
         (

@@ -132,7 +132,8 @@ def _signs(images: Sequence[Path]) -> Iterator[list[object]]:
 def _measured(dataset: Dataset, items: Sequence[DatasetItem]) -> CollectedDataset:
     """The images as the loss is measured on them: each once, and the same each time."""
     still = {subset: _still(subset) for subset in dataset.subsets}
-    plain = replace(dataset, subsets=tuple(still.values()))
+    rule = dataset.rule
+    plain = replace(dataset, subsets=tuple(still.values()), resolution=rule.resolution, enable_bucket=rule.enabled)
     return collected_from(plain, [replace(item, repeats=1, subset=still[item.subset]) for item in items])
 
 
@@ -144,6 +145,7 @@ def _still(subset: Subset) -> Subset:
         flip_aug=False,
         color_aug=False,
         random_crop=False,
+        dynamic_crop=False,
         face_crop_aug_range=None,
         shuffle_caption=False,
         caption_dropout_rate=0.0,

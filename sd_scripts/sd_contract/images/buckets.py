@@ -87,13 +87,13 @@ def bucket_sizes(rule: BucketRule) -> tuple[Size, ...]:
 def place(size: Size, rule: BucketRule) -> Placement:
     """Where an image of that size belongs. DatasetError when no bucket can hold it."""
     if not rule.enabled:
-        return Placement(_covering(size, rule.resolution), rule.resolution)
+        return Placement(covering(size, rule.resolution), rule.resolution)
     if rule.no_upscale:
         return _placed_without_enlarging(size, rule)
     sizes = bucket_sizes(rule)
     ratio = size[0] / size[1]
     bucket = size if size in sizes else min(sizes, key=lambda one: abs(one[0] / one[1] - ratio))
-    return Placement(_covering(size, bucket), bucket)
+    return Placement(covering(size, bucket), bucket)
 
 
 def aspect_error(size: Size, bucket: Size) -> float:
@@ -101,7 +101,7 @@ def aspect_error(size: Size, bucket: Size) -> float:
     return abs(size[0] / size[1] - bucket[0] / bucket[1])
 
 
-def _covering(size: Size, bucket: Size) -> Size:
+def covering(size: Size, bucket: Size) -> Size:
     """The size scaled until it just covers the bucket, rounded half up."""
     wider = size[0] / size[1] > bucket[0] / bucket[1]
     scale = bucket[1] / size[1] if wider else bucket[0] / size[0]

@@ -15,6 +15,7 @@ from sd_contract.options.settings import (
     read_settings,
     require,
     settings_from,
+    trained_size,
 )
 from sd_contract.options.table import (
     OPTIONS,
@@ -56,4 +57,5 @@ __all__ = [
     "scheduler_arguments",
     "settings_from",
     "supported",
+    "trained_size",
 ]

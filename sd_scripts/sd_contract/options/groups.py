@@ -16,6 +16,12 @@ from sd_contract.options.known_optimizers import ALIASES, KNOWN
 TIMESTEPS = 1000
 LORA, LYCORIS, DYLORA = NETWORKS = ("networks.lora", "lycoris.kohya", "networks.dylora")
 
+NETWORK_TYPES = LIERLA, C3LIER, LOHA = ("lierla", "c3lier", "loha")
+BASE = "BASE"
+BLOCKS = (BASE, *(f"IN{n:02}" for n in range(12)), "M00", *(f"OUT{n:02}" for n in range(12)))
+"""Of the U-Net, as those who merge models count them; BASE is the text encoder."""
+ELEMENTS = ("Full", "CrossAttention", "SelfAttention")
+
 
 def option(
     kind: str,
@@ -26,11 +32,13 @@ def option(
     minimum: float | None = None,
     aliases: Mapping[str, str] = MappingProxyType({}),
     classes: bool = False,
+    prose: bool = False,
 ) -> Any:
     """A dataclass field that is an option. `minimum` is the smallest number allowed, `aliases` are other spellings
-    of choices. With `classes` it may name a class too, as some.package.Class, which is code."""
+    of choices. With `classes` it may name a class too, as some.package.Class, which is code; with `prose` its
+    texts are sentences, between which a user types |."""
     facts = {"kind": kind, "help": help, "choices": choices, "minimum": minimum}
-    return field(default=default, metadata={**facts, "aliases": aliases, "classes": classes})
+    return field(default=default, metadata={**facts, "aliases": aliases, "classes": classes, "prose": prose})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +96,21 @@ class NetworkOptions:
     base_weights_multiplier: tuple[float, ...] | None = option(
         "floats", None, "how strongly each of base_weights is merged; 1 where none is given"
     )
+    network_type: str = option(
+        "str",
+        LIERLA,
+        "lierla: attention layers; c3lier: convolutions too, with the same rank; loha: as c3lier, by LyCORIS",
+        choices=NETWORK_TYPES,
+    )
+    network_element: str = option(
+        "str", "Full", "which attention layers of the U-Net alone get a LoRA; Full is all layers", choices=ELEMENTS
+    )
+    network_blocks: tuple[str, ...] = option(
+        "strings", (), "blocks that get a LoRA: BASE, IN00 to IN11, M00, OUT00 to OUT11; unset is all"
+    )
+    network_strength: float = option(
+        "float", 1.0, "write files that act so strongly at weight 1; the training stays the same", minimum=0
+    )
     network_train_unet_only: bool = option("bool", False, "leave the text encoder as it is")
     network_train_text_encoder_only: bool = option("bool", False, "leave the U-Net as it is")
 
@@ -96,6 +119,13 @@ class NetworkOptions:
             raise OptionError(
                 f"network_dropout = {self.network_dropout:g} is a share of the values. Less than 1 is allowed."
             )
+        unknown = [block for block in self.network_blocks if block not in BLOCKS]
+        if unknown:
+            raise OptionError(
+                f"network_blocks: there is no {unknown[0]!r}. Allowed: BASE, IN00 to IN11, M00, OUT00 to OUT11."
+            )
+        if not self.network_strength:
+            raise OptionError("network_strength = 0 writes files that do nothing. Set it above 0.")
         if len(self.base_weights_multiplier or ()) > len(self.base_weights):
             raise OptionError(
                 f"base_weights_multiplier has {len(self.base_weights_multiplier or ())} values for "
@@ -168,6 +198,13 @@ class AugmentationOptions:
     flip_aug: bool = option("bool", False, "mirror half of the images that are drawn")
     color_aug: bool = option("bool", False, "change hue or brightness a little in a third of the draws")
     random_crop: bool = option("bool", False, "crop anywhere instead of around the middle")
+    dynamic_crop: bool = option("bool", False, "see another part of each image, and of another size, at each draw")
+    dynamic_crop_resolution: str | None = option(
+        "str", None, 'size of these parts in pixels: "512" or "768,512"; unset is resolution'
+    )
+    dynamic_crop_zoom: float = option(
+        "float", 1.25, "how many times smaller than the largest such part it may be; 1 only shifts it", minimum=1
+    )
     face_crop_aug_range: str | None = option(
         "str", None, 'crop around the face of images named _x_y_width_height, so much larger than it: "2.0,4.0"'
     )
@@ -343,6 +380,7 @@ class NoiseOptions:
     zero_terminal_snr: bool = option("bool", False, "let the last timestep be pure noise; for v-prediction models")
     min_timestep: int | None = option("int", None, "smallest timestep drawn; unset is 0", minimum=0)
     max_timestep: int | None = option("int", None, "timesteps drawn are below this; unset is 1000", minimum=1)
+    fixed_timesteps_in_batch: bool = option("bool", False, "all images of a batch have one timestep")
     timestep_sampling: str = option(
         "str", "uniform", "how timesteps are drawn: all alike, or those in the middle more often", choices=SHAPES
     )
@@ -432,6 +470,7 @@ class OutputOptions:
     output_dir: str | None = option("str", None, "folder of the trained files; made if missing")
     output_name: str | None = option("str", None, "file name of the trained LoRA, without suffix")
     save_model_as: str = option("str", "safetensors", "file format", choices=("safetensors",))
+    save_overwrite: bool = option("bool", False, "modes without epochs: replace files of the same name")
     save_precision: str | None = option(
         "str", None, "number format of the files; unset is float", choices=("float", "fp16", "bf16")
     )
@@ -504,6 +543,9 @@ class LoggingOptions:
         "str", None, "TOML file; flush_secs and filename_suffix of its table [tensorboard] are used"
     )
     log_config: bool = option("bool", False, "keep the options beside the curves, except those that name folders")
+    logging_save_csv: bool = option(
+        "bool", False, "keep losses and learning rates beside the files, as a CSV table"
+    )
     console_log_level: str | None = option(
         "str",
         None,
@@ -543,6 +585,111 @@ class StateOptions:
     )
 
 
+IMAGES = "lora"
+ON_PROMPTS = ILECO, LECO, SLIDER = ("ileco", "leco", "slider")
+ON_PAIRS = DIFFERENCE, ADDIFT, MULTI_ADDIFT = ("difference", "addift", "multi_addift")
+MODES = (IMAGES, *ON_PROMPTS, *ON_PAIRS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConceptOptions:
+    """How a LoRA is trained, and what train_leco.py changes without any image: what the model makes of words."""
+
+    mode: str | None = option(
+        "str", None, "how the LoRA is trained; unset is lora, or what the script does", choices=MODES
+    )
+    original_prompt: tuple[str, ...] = option(
+        "strings",
+        (),
+        "words of the concept that is changed, in turn; in modes of pairs what the images show",
+        prose=True,
+    )
+    target_prompt: tuple[str, ...] = option(
+        "strings",
+        (),
+        "what they are to mean instead: one for each or one for all; unset erases the concept",
+        prose=True,
+    )
+    neutral_prompt: str | None = option(
+        "str", None, "leco: what is left in the concept's place; unset is target_prompt"
+    )
+    positive_prompt: tuple[str, ...] = option(
+        "strings",
+        (),
+        "slider: what weight 1 gives more of; one for each original_prompt or one for all",
+        prose=True,
+    )
+    negative_prompt: tuple[str, ...] = option(
+        "strings",
+        (),
+        "slider: what weight -1 gives more of; as many as positive_prompt",
+        prose=True,
+    )
+    prompt_guidance: float | None = option(
+        "float",
+        None,
+        "how far the target is exaggerated; unset is 0 for ileco, 1 for leco and slider",
+        minimum=0,
+    )
+    fixed_noise: bool = option("bool", False, "ileco and modes of pairs: the same noise at every step")
+    denoise_steps: int = option(
+        "int", 20, "leco and slider: steps of the sampling that pictures to learn from are taken out of", minimum=2
+    )
+    denoise_guidance: float = option("float", 3.0, "leco and slider: guidance of that sampling", minimum=0)
+
+    def __post_init__(self) -> None:
+        if len(self.positive_prompt) != len(self.negative_prompt):
+            raise OptionError(
+                f"positive_prompt has {len(self.positive_prompt)} prompts, negative_prompt "
+                f"{len(self.negative_prompt)}. Give as many of each: they are pairs."
+            )
+        for name in ("target_prompt", "positive_prompt"):
+            count = len(getattr(self, name))
+            if count not in (0, 1, len(self.original_prompt)):
+                raise OptionError(
+                    f"{name} has {count} prompts for {len(self.original_prompt)} of original_prompt. "
+                    "Give one for each, or one for all."
+                )
+
+    @property
+    def guidance(self) -> float:
+        """`prompt_guidance`, or what each method begins with."""
+        usual = 1.0 if self.mode in (LECO, SLIDER) else 0.0
+        return usual if self.prompt_guidance is None else self.prompt_guidance
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceOptions:
+    """What train_difference.py learns from pairs of images that differ in one thing."""
+
+    original_image: str | None = option("str", None, "the one pair's image as it is, where no dataset is given")
+    target_image: str | None = option("str", None, "the same image with the change that is learnt")
+    diff_target_name: str = option(
+        "str", "_target", "what the target's file name ends with: face.png and face_target.png are a pair"
+    )
+    diff_revert_original_target: bool = option("bool", False, "learn the way back, from target to original")
+    diff_use_diff_mask: bool = option("bool", False, "learn only where the images of a pair differ")
+    diff_save_1st_pass: bool = option("bool", False, "difference: keep the first LoRA too, as <name>_copy")
+    diff_1st_pass_only: bool = option("bool", False, "difference: train and save that first LoRA alone")
+    diff_load_1st_pass: str | None = option("str", None, "difference: take the first LoRA from this file instead")
+    second_pass_args: tuple[str, ...] = option(
+        "strings", (), 'difference: what the second LoRA has otherwise, as "network_dim=4"'
+    )
+    diff_alt_ratio: float = option(
+        "float", 1.0, "addift: strength of the steps backwards; below 0 they see noise alone; 0 leaves them out"
+    )
+
+    def __post_init__(self) -> None:
+        if (self.original_image is None) != (self.target_image is None):
+            raise OptionError("original_image and target_image are a pair. Give both, or a dataset instead.")
+        if not self.diff_target_name:
+            raise OptionError("diff_target_name is empty, so no image would be told from its target. Set _target.")
+        if self.diff_1st_pass_only and self.diff_load_1st_pass:
+            raise OptionError(
+                "diff_1st_pass_only and diff_load_1st_pass leave nothing to train. Remove one of them."
+            )
+
+
 GROUPS: dict[str, type] = {
     "model": ModelOptions,
     "network": NetworkOptions,
@@ -561,4 +708,6 @@ GROUPS: dict[str, type] = {
     "state": StateOptions,
     "samples": SampleOptions,
     "logging": LoggingOptions,
+    "concept": ConceptOptions,
+    "difference": DifferenceOptions,
 }

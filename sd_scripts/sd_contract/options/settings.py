@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,10 +14,16 @@ from typing import Any, NoReturn
 from sd_contract.errors import OptionError
 from sd_contract.options.groups import (
     GROUPS,
+    IMAGES,
+    LOHA,
+    LORA,
+    LYCORIS,
     AugmentationOptions,
     BucketOptions,
     CaptionOptions,
+    ConceptOptions,
     DatasetOptions,
+    DifferenceOptions,
     LoggingOptions,
     LossOptions,
     MemoryOptions,
@@ -49,6 +55,8 @@ from sd_contract.options.table import (
 from sd_contract.tensors.tensor_names import Part
 
 COMMAND_LINE = "command line"
+OF_LOHA = ("algo=loha", "preset=locon", "use_tucker=True")
+"""What the network type loha stands for."""
 RESOLUTION = re.compile(r"\s*(\d+)\s*(?:,\s*(\d+)\s*)?")
 
 
@@ -73,6 +81,8 @@ class Settings:
     metadata: MetadataOptions = field(default_factory=MetadataOptions)
     state: StateOptions = field(default_factory=StateOptions)
     logging: LoggingOptions = field(default_factory=LoggingOptions)
+    concept: ConceptOptions = field(default_factory=ConceptOptions)
+    difference: DifferenceOptions = field(default_factory=DifferenceOptions)
 
     def __post_init__(self) -> None:
         network, output = self.network, self.output
@@ -97,6 +107,8 @@ class Settings:
             )
         if self.dataset.resolution is not None:
             parse_resolution(self.dataset.resolution)
+        if self.augmentation.dynamic_crop_resolution is not None:
+            parse_resolution(self.augmentation.dynamic_crop_resolution, "dynamic_crop_resolution")
         optimizer_arguments(self.optimizer)
         scheduler_arguments(self.optimizer)
         network_arguments(network)
@@ -143,6 +155,11 @@ class Settings:
             )
 
     @property
+    def mode(self) -> str:
+        """How the LoRA is trained."""
+        return self.concept.mode or IMAGES
+
+    @property
     def trained_parts(self) -> tuple[Part, ...]:
         """The parts of the model that get a LoRA, in the order in which the optimizer holds them."""
         if self.network.network_train_unet_only:
@@ -176,6 +193,12 @@ class Settings:
         return None if text is None else parse_resolution(text)
 
     @property
+    def dynamic_crop_resolution(self) -> tuple[int, int] | None:
+        """The same that the option `dynamic_crop_resolution` asks for."""
+        text = self.augmentation.dynamic_crop_resolution
+        return None if text is None else parse_resolution(text)
+
+    @property
     def rank(self) -> int:
         return self.network.network_dim or 4
 
@@ -184,11 +207,17 @@ class Settings:
         return self.network.network_alpha or float(self.rank)
 
 
-def parse_resolution(text: str) -> tuple[int, int]:
-    """Width and height from "512" or "768,512"."""
+def trained_size(value: Callable[[str], Any]) -> Any:
+    """What says how large the training images are, as it stands in a config file; `value` is that of the option of
+    a name."""
+    return (value("dynamic_crop_resolution") if value("dynamic_crop") else None) or value("resolution")
+
+
+def parse_resolution(text: str, name: str = "resolution") -> tuple[int, int]:
+    """Width and height from "512" or "768,512"; `name` is that of the option that says so."""
     match = RESOLUTION.fullmatch(text)
     if match is None:
-        raise OptionError(f'resolution = "{text}" is not a size. Write "512" or "768,512" (width, height).')
+        raise OptionError(f'{name} = "{text}" is not a size. Write "512" or "768,512" (width, height).')
     width = int(match[1])
     return width, int(match[2] or width)
 
@@ -199,7 +228,16 @@ def settings_from(values: Mapping[str, object], where: str = "") -> Settings:
     by_group: dict[str, dict[str, Value]] = {group: {} for group in GROUPS}
     for name, value in checked.items():
         by_group[option(name).group][name] = value
+    _settle_type(by_group["network"])
     return Settings(**{group: cls(**by_group[group]) for group, cls in GROUPS.items()})
+
+
+def _settle_type(network: dict[str, Value]) -> None:
+    """TrainTrain's network type loha is a network of LyCORIS under the field's other names."""
+    if network.get("network_type") == LOHA and network.get("network_module", LORA) == LORA:
+        given = network.get("network_args", ())
+        assert isinstance(given, tuple)
+        network |= {"network_module": LYCORIS, "network_args": (*OF_LOHA, *map(str, given))}
 
 
 @dataclass(frozen=True)
@@ -250,7 +288,7 @@ def refuse_code(settings: Settings, allowed: Iterable[str] = ()) -> None:
 def require(settings: Settings, names: Iterable[str]) -> None:
     """OptionError for the first of these options that has no value."""
     for name in names:
-        if settings.get(name) in (None, ""):
+        if settings.get(name) in (None, "", ()):
             raise OptionError(
                 f"option {name!r} is missing: {option(name).help}. "
                 f"Give --{name} on the command line or {name} in the config file."

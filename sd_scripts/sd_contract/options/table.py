@@ -45,6 +45,8 @@ class OptionSpec:
     """Other spellings of choices."""
     classes: bool = False
     """It may name a class as well, which is code."""
+    prose: bool = False
+    """Its texts are sentences: typed as they are, with | between them, or each in quotes."""
 
 
 def _options() -> tuple[OptionSpec, ...]:
@@ -59,6 +61,7 @@ def _options() -> tuple[OptionSpec, ...]:
             minimum=one.metadata["minimum"],
             aliases=one.metadata["aliases"],
             classes=one.metadata["classes"],
+            prose=one.metadata["prose"],
         )
         for group, cls in GROUPS.items()
         for one in fields(cls)
@@ -67,6 +70,7 @@ def _options() -> tuple[OptionSpec, ...]:
 
 OPTIONS: tuple[OptionSpec, ...] = _options()
 _BY_NAME: Mapping[str, OptionSpec] = {spec.name: spec for spec in OPTIONS}
+QUOTES = ("'", '"')
 ON_COMMAND_LINE = ("config_file", "output_config", "allow_code")
 """Options that mean nothing inside a file; the last is ours."""
 
@@ -124,12 +128,15 @@ def checked(spec: OptionSpec, value: object, where: str = "") -> Value:
 
 
 def parse(name: str, text: str, where: str = "") -> Value:
-    """The value that a user's text means, as on the command line; a list's items are separated by spaces."""
+    """The value that a user's text means, as on the command line; a list's items are separated by spaces, those of
+    sentences by |."""
     return parsed(option(name, where), text, where)
 
 
 def parsed(spec: OptionSpec, text: str, where: str = "") -> Value:
     """`parse` for an option that need not be in the table."""
+    if spec.prose and not text.lstrip().startswith(QUOTES):
+        return checked(spec, tuple(filter(None, map(str.strip, text.split("|")))), where)
     if spec.type in ("strings", "floats"):
         try:
             words = shlex.split(text)

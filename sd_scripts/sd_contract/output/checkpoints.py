@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sd_contract.base_models.base_model import BaseModel
 from sd_contract.datasets import CollectedDataset
-from sd_contract.options.groups import OutputOptions
+from sd_contract.modes import OF_MODES
+from sd_contract.options.groups import IMAGES, OutputOptions
 from sd_contract.options.settings import Settings
 from sd_contract.options.table import kohya_options, supported
 from sd_contract.output.dataset_facts import dataset_facts
@@ -20,6 +21,7 @@ from sd_contract.tensors.tensor_files import Header, verify_safetensors
 
 SUFFIX = ".safetensors"
 SOFTWARE = "train-tools"
+UNTITLED = "untitled"
 Metadata = Mapping[str, str]
 DIFFUSERS, STABILITY = "diffusers", "https://github.com/Stability-AI/generative-models"
 """The `modelspec.implementation` of LoRAs that use diffusers' names, and of SDXL's."""
@@ -33,20 +35,38 @@ class FileHashes:
     legacy: str
 
 
+COPY = "_copy"
+"""What the name of a run's first LoRA ends with, where there are two."""
+
+
 @dataclass(frozen=True)
 class CheckpointName:
-    """File names as sd-scripts writes them. `stem` is the option output_name or None."""
+    """File names as sd-scripts writes them; where a run has no epochs, as TrainTrain does. `stem` is the option
+    output_name or None."""
 
     stem: str | None
+    has_epochs: bool = True
+    first_pass: int = 0
+    """Up to this step the files are those of the run's first LoRA."""
+
+    @classmethod
+    def of(cls, settings: Settings, plan: StepPlan) -> CheckpointName:
+        return cls(settings.output.output_name, settings.mode == IMAGES, plan.first_pass)
 
     def at_epoch(self, epoch: int) -> str:
         return f"{self.stem or 'epoch'}-{epoch:06d}{SUFFIX}"
 
     def at_step(self, step: int) -> str:
-        return f"{self.stem or 'at'}-step{step:08d}{SUFFIX}"
+        if self.has_epochs:
+            return f"{self.stem or 'at'}-step{step:08d}{SUFFIX}"
+        copied = COPY if step <= self.first_pass else ""
+        return f"{self.stem or UNTITLED}{copied}_{step}steps{SUFFIX}"
 
     def at_end(self) -> str:
-        return f"{self.stem or 'last'}{SUFFIX}"
+        return f"{self.stem or ('last' if self.has_epochs else UNTITLED)}{SUFFIX}"
+
+    def of_first_pass(self) -> str:
+        return f"{self.stem or UNTITLED}{COPY}{SUFFIX}"
 
     @staticmethod
     def of_state(file: str) -> str:
@@ -56,10 +76,31 @@ class CheckpointName:
 
 @dataclass(frozen=True)
 class SaveSchedule:
-    """After which steps and epochs a run saves, and which earlier saves that lets go. Both count from 1."""
+    """After which steps and epochs a run saves, and which earlier saves that lets go. Both count from 1. Nothing
+    of a first pass is saved but, where `keeps_first`, its end; and where a run has no epochs, the last step is the
+    final file's."""
 
     options: OutputOptions
     plan: StepPlan
+    has_epochs: bool = True
+    keeps_first: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings, plan: StepPlan) -> SaveSchedule:
+        return cls(
+            settings.output,
+            plan,
+            settings.mode == IMAGES,
+            settings.difference.diff_save_1st_pass and 0 < plan.first_pass < plan.total_steps,
+        )
+
+    @property
+    def is_first_pass_only(self) -> bool:
+        """Whether the final file is the first LoRA's."""
+        return self.plan.first_pass == self.plan.total_steps
+
+    def saves_first_pass(self, step: int) -> bool:
+        return self.keeps_first and step == self.plan.first_pass
 
     @property
     def epoch_interval(self) -> int | None:
@@ -69,7 +110,8 @@ class SaveSchedule:
 
     def saves_step(self, step: int) -> bool:
         every = self.options.save_every_n_steps
-        return every is not None and step % every == 0
+        later = self.plan.first_pass < step and (self.has_epochs or step < self.plan.total_steps)
+        return every is not None and step % every == 0 and later
 
     def saves_epoch(self, epoch: int) -> bool:
         """Whether the end of an epoch is saved under its number; the last one's is the final file."""
@@ -97,21 +139,24 @@ class SaveSchedule:
         return [epoch for epoch in range(1, self.plan.epochs + 1) if self.saves_epoch(epoch)]
 
     @property
-    def saved_steps(self) -> range:
+    def saved_steps(self) -> list[int]:
         every = self.options.save_every_n_steps
-        return range(every, self.plan.total_steps + 1, every) if every else range(0)
+        return [s for s in range(every, self.plan.total_steps + 1, every) if self.saves_step(s)] if every else []
 
     @property
     def files_at_end(self) -> int:
         """How many files lie there when the run is done, the final one among them."""
         gone_epochs = {self.epoch_let_go(epoch, self.options.save_last_n_epochs) for epoch in self.saved_epochs}
         gone_steps = {self.step_let_go(step, self.options.save_last_n_steps) for step in self.saved_steps}
-        return 1 + len(set(self.saved_epochs) - gone_epochs) + len(set(self.saved_steps) - gone_steps)
+        in_between = len(set(self.saved_epochs) - gone_epochs) + len(set(self.saved_steps) - gone_steps)
+        return 1 + in_between + self.keeps_first
 
     def file_names(self, name: CheckpointName) -> list[str]:
         """All files that the run writes, those among them that it will remove again."""
         by_epoch = [name.at_epoch(epoch) for epoch in self.saved_epochs]
-        return [*by_epoch, *(name.at_step(step) for step in self.saved_steps), name.at_end()]
+        first = [name.of_first_pass()] if self.keeps_first or self.is_first_pass_only else []
+        last = [] if self.is_first_pass_only else [name.at_end()]
+        return [*by_epoch, *first, *(name.at_step(step) for step in self.saved_steps), *last]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +174,13 @@ class RunFacts:
     optimizer: str
     session_id: int
     started_at: float
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height that are trained at."""
+        if self.datasets:
+            return self.datasets[0].dataset.rule.resolution
+        return self.settings.resolution or (self.base.resolution, self.base.resolution)
 
 
 def verify(path: Path) -> Header:
@@ -162,7 +214,7 @@ def training_metadata(facts: RunFacts, *, epoch: int, step: int, saved_at: float
 
 def model_spec(facts: RunFacts, *, saved_at: float) -> dict[str, str]:
     """The `modelspec.` keys (SAI model specification 1.0.1) of a LoRA file. They tell the size trained at."""
-    width, height = facts.datasets[0].dataset.resolution
+    width, height = facts.size_px
     name = facts.settings.output.output_name or "last"
     clip_skip = facts.settings.model.clip_skip
     return {
@@ -244,6 +296,7 @@ def _option_values(facts: RunFacts) -> dict[str, object]:
         "network_dim": settings.rank,
         "network_alpha": settings.alpha,
         **_network_arguments(settings),
+        **_concept(settings),
         "debiased_estimation": _value(settings, "debiased_estimation_loss"),
     }
 
@@ -259,6 +312,15 @@ def _network_arguments(settings: Settings) -> dict[str, object]:
         return {}
     pairs = (str(argument).partition("=") for argument in arguments)
     return {"network_args": {name.strip(): value.strip() for name, _, value in pairs}}
+
+
+def _concept(settings: Settings) -> dict[str, object]:
+    """How else than on images it was trained, with the options of that mode."""
+    if settings.mode == IMAGES:
+        return {}
+    names = ("mode", *(name for name, modes in OF_MODES.items() if settings.mode in modes and IMAGES not in modes))
+    values = {name: settings.get(name) for name in names}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def _run_values(facts: RunFacts) -> dict[str, object]:

@@ -24,6 +24,8 @@ SUBSET_KEYS = (
     "caption_suffix",
     "resize_interpolation",
 )
+DYNAMIC_KEYS = ("dynamic_crop", "dynamic_crop_zoom")
+"""What sd-scripts knows nothing of, told where it is so."""
 Frequency = Mapping[str, Mapping[str, int]]
 """Folder -> tag -> images that bear it."""
 
@@ -46,6 +48,10 @@ def dataset_facts(
         "tag_frequency": tag_frequency(datasets),
         "dataset_dirs": _folders(datasets, is_reg=False),
     }
+    if not datasets:
+        return facts
+    if settings.augmentation.dynamic_crop:
+        facts |= {key: settings.get(key) for key in DYNAMIC_KEYS}
     if settings.dataset.dataset_config:
         return facts | {"datasets": [_dataset_table(collected) for collected in datasets]}
     return facts | {"reg_dataset_dirs": _folders(datasets, is_reg=True)} | _only_dataset(settings, datasets[0])
@@ -73,7 +79,7 @@ def tag_list(datasets: Iterable[CollectedDataset]) -> str:
 def bucket_info(collected: CollectedDataset) -> dict[str, object] | None:
     """The buckets with the samples of an epoch, and how far the images' shapes are from theirs on average; None
     without buckets."""
-    if not collected.dataset.enable_bucket:
+    if not collected.dataset.rule.enabled:
         return None
     errors = [aspect_error(item.size, item.placement.bucket) for item in collected.items]
     return {
@@ -90,12 +96,12 @@ def _only_dataset(settings: Settings, collected: CollectedDataset) -> dict[str, 
     return {
         "batch_size_per_device": dataset.batch_size,
         "total_batch_size": dataset.batch_size,
-        "resolution": dataset.resolution,
+        "resolution": dataset.rule.resolution,
         "color_aug": settings.augmentation.color_aug,
         "flip_aug": settings.augmentation.flip_aug,
         "random_crop": settings.augmentation.random_crop,
         "shuffle_caption": settings.captions.shuffle_caption,
-        "enable_bucket": dataset.enable_bucket,
+        "enable_bucket": dataset.rule.enabled,
         "bucket_no_upscale": dataset.bucket_no_upscale,
         "min_bucket_reso": dataset.min_bucket_reso,
         "max_bucket_reso": dataset.max_bucket_reso,
@@ -111,8 +117,8 @@ def _dataset_table(collected: CollectedDataset) -> dict[str, object]:
         "batch_size_per_device": dataset.batch_size,
         "num_train_images": collected.samples_of(is_reg=False),
         "num_reg_images": collected.samples_of(is_reg=True),
-        "resolution": list(dataset.resolution),
-        "enable_bucket": dataset.enable_bucket,
+        "resolution": list(dataset.rule.resolution),
+        "enable_bucket": dataset.rule.enabled,
         "min_bucket_reso": dataset.min_bucket_reso,
         "max_bucket_reso": dataset.max_bucket_reso,
         "tag_frequency": tag_frequency([collected]),
@@ -127,6 +133,7 @@ def _subset_table(subset: Subset, items: Sequence[DatasetItem]) -> dict[str, obj
     return {
         "img_count": _images(subset, items),
         **{key: getattr(subset, key) for key in SUBSET_KEYS},
+        **({key: getattr(subset, key) for key in DYNAMIC_KEYS} if subset.dynamic_crop else {}),
         "image_dir": subset.image_dir.name,
         **({"metadata_file": listed.name} if listed else captioned),
     }

@@ -1,5 +1,5 @@
-"""That networks of LyCORIS learn: each method lowers the loss on the training pictures with fixed noise, and two
-of them are looked at by what the pocket model paints. Trainings take seconds each."""
+"""That networks of LyCORIS learn: each method lowers the loss on the training pictures with fixed noise, and one
+of them is looked at by what the pocket model paints. Trainings take seconds each."""
 
 from statistics import mean
 
@@ -78,11 +78,10 @@ def test_each_method_lowers_the_loss_on_fixed_noise(school, easel, shown, method
     assert after < 0.75 * before
 
 
-@pytest.mark.parametrize(("method", "steps"), [("loha", 110), ("dora", 80)])
-def test_what_was_learnt_is_painted(school, easel, shown, method, steps):
-    """Scores of zorbs 0.66 and 0.45, of the base model 0."""
+def test_what_was_learnt_is_painted(school, easel, shown):
+    """Scores of zorbs 0.45, of the base model 0; LoHa had 0.66 after 110 steps."""
     before = mean(map(zorb_score, easel.paint(ZORB, SEEDS)))
-    shown.show(train(school, method, steps))
+    shown.show(train(school, "dora", 80))
     learnt = mean(map(zorb_score, easel.paint(ZORB, SEEDS)))
     shown.show(None)
 

@@ -23,6 +23,7 @@ WRONG = {
     TABLE: (1, "x", []),
 }
 GOOD = {"caption_dropout_rate": 1, "caption_tag_dropout_rate": 0.5, "token_warmup_step": 0.5}
+GOOD |= {"dynamic_crop_zoom": 1.5}
 GOOD |= {"resize_interpolation": "area", "min_bucket_reso": 64, "keep_tokens": 3}
 FLOATS = set(GOOD) - {"resize_interpolation", "min_bucket_reso", "keep_tokens"}
 
@@ -108,6 +109,7 @@ def test_a_subset_can_switch_off_what_an_option_switches_on(read):
     ("values", "told"),
     [
         ({"num_repeats": 0}, "subsets[0]: num_repeats = 0 is too small. 1 or more is allowed."),
+        ({"dynamic_crop_zoom": 0.5}, "dynamic_crop_zoom = 0.5 is too small. 1 or more is allowed."),
         ({"caption_dropout_rate": 1.5}, "caption_dropout_rate = 1.5 is no share. 0 to 1 is allowed."),
         ({"resize_interpolation": "sinc"}, 'resize_interpolation = "sinc" is unknown. Allowed: lanczos'),
         ({"face_crop_aug_range": [4.0, 2.0]}, "face_crop_aug_range = [4.0, 2.0] is no range"),
@@ -135,6 +137,18 @@ def test_a_face_crop_excludes_buckets(read):
     assert "face_crop_aug_range cuts to one size" in refusal(
         read, "subset", buckets, face_crop_aug_range=[1.0, 2.0]
     )
+
+
+def test_dynamic_crops_are_of_one_size_whatever_buckets_and_caches_are_asked_for(read):
+    options = {"enable_bucket": True, "cache_latents": True, "resolution": "1024", "min_bucket_reso": 256}
+    dataset = read("subset", options, dynamic_crop=True)
+    assert (dataset.rule.enabled, dataset.rule.resolution) == (False, (64, 64))
+
+    options |= {"dynamic_crop": True, "dynamic_crop_resolution": "96,64"}
+    assert read("subset", options).rule.resolution == (96, 64)
+    assert read("dataset", options, dynamic_crop_resolution=[64, 128]).rule.resolution == (64, 128)
+    options |= {"min_bucket_reso": 64}
+    assert read("subset", options, dynamic_crop=False).rule.resolution == (64, 64)
 
 
 def test_masks_need_the_loss_that_heeds_them(read):

@@ -127,6 +127,7 @@ def test_each_image_is_measured_once_and_without_chance(folder):
         num_repeats=7,
         flip_aug=True,
         random_crop=True,
+        dynamic_crop=True,
         shuffle_caption=True,
         caption_dropout_rate=0.5,
         caption_tag_dropout_rate=0.5,

@@ -5,6 +5,10 @@ from sd_contract.options import OPTIONS, check, kohya_options, option, parse, su
 
 OWN = {"state_dir", "state_every_n_steps", "state_every_n_minutes", "ema_decay"}
 OWN |= {"prior_preservation_weight", "masked_prior_weight", "timestep_sampling", "sigmoid_scale"}
+OWN |= {"network_type", "network_element", "network_blocks", "network_strength", "save_overwrite"}
+OWN |= {"dynamic_crop", "dynamic_crop_resolution", "dynamic_crop_zoom"}
+OWN |= {"logging_save_csv"}
+OWN |= {"fixed_timesteps_in_batch", *(spec.name for spec in OPTIONS if spec.group in ("concept", "difference"))}
 
 
 def message(name, value, where="run.toml"):
@@ -120,3 +124,16 @@ def test_a_text_that_means_no_value_is_refused(name, text):
 def test_every_option_has_help_and_a_group():
     assert all(spec.help and spec.group for spec in OPTIONS)
     assert option("network_dim").group == "network"
+
+
+@pytest.mark.parametrize(
+    ("text", "prompts"),
+    [
+        ("a red circle", ("a red circle",)),
+        ("a red circle | 1girl, red hair", ("a red circle", "1girl, red hair")),
+        ("'a red circle' \"it's\"", ("a red circle", "it's")),
+        ("red |", ("red",)),
+    ],
+)
+def test_prompts_are_typed_as_sentences(text, prompts):
+    assert parse("original_prompt", text) == prompts

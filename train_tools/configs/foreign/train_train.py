@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sd_contract.modes import taken_by_second_pass
+from sd_contract.options.groups import ADDIFT, DIFFERENCE, ILECO, MULTI_ADDIFT, ON_PAIRS
 from sd_contract.options.known_optimizers import KNOWN
 from train_tools.configs.intake import NETWORK_MODULE, Intake
 from train_tools.configs.rules import (
@@ -55,6 +57,8 @@ BASE_FORMATS = {
     "float32": None,
 }
 FILE_FORMATS = {name: meant or "float" for name, meant in BASE_FORMATS.items()}
+MODES = {"LoRA": None, "iLECO": ILECO, "Difference": DIFFERENCE, "ADDifT": ADDIFT, "Multi-ADDifT": MULTI_ADDIFT}
+SECOND = "2nd pass"
 OTHER_MODES = "only other modes use it"
 
 
@@ -72,15 +76,60 @@ def _mode(intake: Intake, key: str, value: Any) -> None:
     if value == "LoRA":
         intake.leave(key, Fate.WITHOUT_EFFECT, "a LoRA is what is trained here")
     else:
-        intake.leave(key, Fate.NOT_SUPPORTED, "only the mode LoRA can be trained here")
+        chosen("mode", MODES, "mode")(intake, key, value)
+
+
+def _mode_of(intake: Intake) -> str | None:
+    return MODES.get(str(intake.values.get("mode")))
+
+
+def _of_pairs(option: str, *harmless: Any) -> Any:
+    """Only modes of pairs use it."""
+
+    def applied(intake: Intake, key: str, value: Any) -> None:
+        if _mode_of(intake) in ON_PAIRS:
+            unless_nothing(called(option), *harmless)(intake, key, value)
+        else:
+            left(OTHER_MODES)(intake, key, value)
+
+    return applied
+
+
+def _prompt(option: str, *modes: str) -> Any:
+    """One prompt; of a mode that has it."""
+
+    def applied(intake: Intake, key: str, value: Any) -> None:
+        if _mode_of(intake) not in modes:
+            left(OTHER_MODES)(intake, key, value)
+        elif str(value).strip():
+            intake.set(key, option, (str(value).strip(),))
+        else:
+            intake.leave(key, Fate.WITHOUT_EFFECT, "it is empty")
+
+    return applied
+
+
+def _second_pass(intake: Intake, key: str, value: Any) -> None:
+    """What the second pass has otherwise than the first; all of it is in the file."""
+    if _mode_of(intake) != DIFFERENCE or not isinstance(value, Mapping):
+        left(OTHER_MODES)(intake, key, value)
+    elif intake.values.get("use_2nd_pass_settings") not in (True, "True", "true"):
+        intake.leave(key, Fate.WITHOUT_EFFECT, "both passes have the same settings")
+    else:
+        own = intake.of_the_same(value)
+        first = intake.of_the_same({name: said for name, said in intake.values.items() if name != SECOND})
+        for one in (own, first):
+            take_in(one, RULES, unknown)
+        other = {name: said for name, said in own.options.items() if said != first.options.get(name)}
+        intake.set(key, "second_pass_args", tuple(taken_by_second_pass(other)))
 
 
 def _network(intake: Intake, key: str, value: Any) -> None:
     if value in ("lierla", "c3lier"):
         intake.set(key, "network_module", NETWORK_MODULE)
     else:
-        intake.leave(key, Fate.NOT_SUPPORTED, "only lierla and c3lier can be trained here")
-    if value == "c3lier":
+        chosen("network_type", {"loha": "loha"}, "network")(intake, key, value)
+    if value in ("c3lier", "loha"):
         _convolutions(intake, key)
 
 
@@ -95,18 +144,17 @@ def _convolutions(intake: Intake, key: str) -> None:
 
 
 def _of_convolutions(intake: Intake, key: str, value: Any) -> None:
-    if intake.values.get("network_type") == "c3lier":
+    if intake.values.get("network_type") in ("c3lier", "loha"):
         intake.leave(key, Fate.WITHOUT_EFFECT, "taken with network_type")
     else:
-        intake.leave(key, Fate.WITHOUT_EFFECT, "only c3lier uses it")
+        intake.leave(key, Fate.WITHOUT_EFFECT, "only c3lier and loha use it")
 
 
 def _blocks(intake: Intake, key: str, value: Any) -> None:
-    blocks = set(value) if isinstance(value, list) and all(isinstance(block, str) for block in value) else set()
-    if not any(whole <= blocks for whole in BLOCKS_WITH_ATTENTION):
-        reason = "some blocks are left out; here they are picked with network_args block_dims"
-        intake.leave(key, Fate.NOT_SUPPORTED, reason)
-    elif TEXT_ENCODER not in blocks:
+    listed = [block for block in value if isinstance(block, str)] if isinstance(value, list) else []
+    if not any(whole <= set(listed) for whole in BLOCKS_WITH_ATTENTION):
+        intake.set(key, "network_blocks", tuple(listed))
+    elif TEXT_ENCODER not in listed:
         intake.set(key, "network_train_unet_only", True, Fate.CONVERTED, f"{TEXT_ENCODER} is not among them")
     else:
         intake.leave(key, Fate.WITHOUT_EFFECT, "all blocks are trained anyway")
@@ -155,9 +203,9 @@ RULES: Rules = {
     "network_alpha": called("network_alpha"),
     "network_conv_rank": _of_convolutions,
     "network_conv_alpha": _of_convolutions,
-    "network_element": not_here("all attention layers are trained here", "Full"),
+    "network_element": unless_nothing(called("network_element"), "Full"),
     "network_resume": called("network_weights"),
-    "network_strength": not_here("a LoRA is trained with strength 1", 1, "1", "1.0", 1.0),
+    "network_strength": unless_nothing(called("network_strength"), 1, "1", "1.0", 1.0),
     "network_train_text_encoder": left(OTHER_MODES),
     BLOCKS: _blocks,
     SIZE: _size,
@@ -177,7 +225,7 @@ RULES: Rules = {
     "train_loss_function": chosen("loss_type", LOSSES, "loss"),
     "train_min_timesteps": unless_nothing(called("min_timestep")),
     "train_max_timesteps": unless_nothing(called("max_timestep"), 1000, "1000"),
-    "train_fixed_timsteps_in_batch": not_here("every image of a batch has its own timestep here"),
+    "train_fixed_timsteps_in_batch": switch("fixed_timesteps_in_batch"),
     "train_seed": unless_nothing(called("seed")),
     "train_model_precision": chosen("mixed_precision", BASE_FORMATS, "number format"),
     "train_lora_precision": not_here("LoRAs are trained in float32", "fp32", "float32"),
@@ -201,14 +249,20 @@ RULES: Rules = {
     "lora_data_directory": left(DATASET),
     "lora_trigger_word": left("put it before the captions, or name the version's class so"),
     **dict.fromkeys(("save_lora_name", "save_overwrite", "save_as_json"), left(PLACE)),
-    **dict.fromkeys(("logging_verbose", "logging_save_csv", "logging_dir"), left(LOGS)),
+    **dict.fromkeys(("logging_verbose", "logging_dir"), left(LOGS)),
+    "logging_save_csv": switch("logging_save_csv"),
     **dict.fromkeys(("logging_use_wandb", "logging_use_tensorboard"), left(LOGS)),
-    **dict.fromkeys(
-        (
-            *("original prompt", "target prompt", "use_2nd_pass_settings", "2nd pass", "diff_target_name"),
-            *("diff_load_1st_pass", "diff_save_1st_pass", "diff_1st_pass_only", "diff_alt_ratio"),
-            *("diff_revert_original_target", "diff_use_diff_mask", "diff_use_fixed_noise", "te"),
-        ),
-        left(OTHER_MODES),
-    ),
+    "original prompt": _prompt("original_prompt", ILECO, DIFFERENCE, ADDIFT),
+    "target prompt": _prompt("target_prompt", ILECO),
+    "use_2nd_pass_settings": left("taken with 2nd pass"),
+    SECOND: _second_pass,
+    "diff_target_name": _of_pairs("diff_target_name"),
+    "diff_load_1st_pass": _of_pairs("diff_load_1st_pass"),
+    "diff_save_1st_pass": _of_pairs("diff_save_1st_pass"),
+    "diff_1st_pass_only": _of_pairs("diff_1st_pass_only"),
+    "diff_alt_ratio": _of_pairs("diff_alt_ratio", 1, "1", "1.0", 1.0),
+    "diff_revert_original_target": _of_pairs("diff_revert_original_target"),
+    "diff_use_diff_mask": _of_pairs("diff_use_diff_mask"),
+    "diff_use_fixed_noise": _of_pairs("fixed_noise"),
+    **dict.fromkeys(("te",), left(OTHER_MODES)),
 }

@@ -22,6 +22,7 @@ CONNECT_S = 10.0
 ANSWER_S = 60.0
 """For everything but a picture; loading a model makes a WebUI deaf for a while."""
 LONGEST_ANSWER = 512_000_000
+TOKEN_HEADER = "x-train-tools-token"
 SHOWN = 300
 """How much of an answer is repeated."""
 REFUSED = frozenset({401, 403})
@@ -51,6 +52,8 @@ class Door:
     url: str
     user: str = ""
     password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    """Of the bridge into the WebUI that has started us; empty for another's API."""
 
     @property
     def host(self) -> str:
@@ -71,7 +74,7 @@ class Client:
             follow_redirects=False,
             trust_env=False,
             limits=httpx.Limits(max_keepalive_connections=0),
-            headers={"Connection": "close"},
+            headers={"Connection": "close", **({TOKEN_HEADER: door.token} if door.token else {})},
         )
 
     def get(self, path: str) -> Any:
@@ -111,10 +114,7 @@ class Client:
                     if length > LONGEST_ANSWER:
                         raise WebuiError(f"{self.door.url} answers more than pictures can be.")
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise WebuiError(
-                f"No WebUI answers at {self.door.url} ({_reason(error)}). Start it with --api, or say where it "
-                "is: `train-tools settings webui.url=ADDRESS`."
-            ) from error
+            raise WebuiError(self._nobody_there(error)) from error
         except httpx.TimeoutException as error:
             raise self._too_slow(wait_s) from error
         except httpx.HTTPError as error:
@@ -123,6 +123,14 @@ class Client:
                 "may say why; is that a WebUI?"
             ) from error
         return self._judged(answer, b"".join(pieces), path)
+
+    def _nobody_there(self, error: httpx.HTTPError) -> str:
+        if self.door.token:
+            return f"The WebUI that Train Tools is a tab of does not run now ({_reason(error)}). Start it again."
+        return (
+            f"No WebUI answers at {self.door.url} ({_reason(error)}). Start it with --api, or say where it is: "
+            "`train-tools settings webui.url=ADDRESS`."
+        )
 
     def _too_slow(self, wait_s: float) -> WebuiError:
         return WebuiError(
@@ -153,6 +161,8 @@ class Client:
             ) from error
 
     def _refused(self, status: int) -> str:
+        if self.door.token:
+            return "The WebUI does not know this Train Tools any more: start the WebUI again, then this job."
         ways = "`train-tools settings webui.user=NAME webui_password=-`"
         if self.door.user:
             problem = f"refuses the user {self.door.user!r} or the password ({status})"

@@ -15,6 +15,8 @@ from train_tools.renderers.session import PictureError
 from train_tools.renderers.webui_http.client import API, Client, FailedError, LostConnectionError, WebuiError
 from train_tools.renderers.webui_http.families import TASK_PROGRESS, Webui
 
+OUR_TASKS = "task(train-tools-"
+"""How the names begin that we give to our pictures."""
 LOOK_EVERY_S = 0.25
 LOOK_S = 10.0
 """How long a look may take; a WebUI that loads a model answers nothing meanwhile."""
@@ -49,7 +51,7 @@ class Rendering:
         A request whose connection was lost is asked again once, after what had begun has ended.
         """
         for may_be_lost in (True, False):
-            task = f"task(train-tools-{uuid.uuid4().hex})"
+            task = f"{OUR_TASKS}{uuid.uuid4().hex})"
             try:
                 reply = self._reply(task, body, stopped)
             except LostConnectionError as error:

@@ -1,10 +1,11 @@
-"""A WebUI's model off the card while something is trained. It may come back at any time: whoever presses Generate
-there brings it."""
+"""A WebUI's model off the card while something is trained. It may come back at any time, when somebody presses
+Generate there; unless the WebUI is the one we are a tab of, which can make Generate wait."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +26,19 @@ ANSWER_S = 20.0
 class WithWebuiUnloaded:
     """A JobKind before which the WebUI is asked to free the card, where the settings want that. It is asked to
     take its model back when `more_to_come` says that no such job waits. What goes wrong with that is a line in the
-    job's log and never keeps it from its work."""
+    job's log and never keeps it from its work. `lock_of` tells the file that is locked as long as a job lives."""
 
     def __init__(
-        self, kind: JobKind, settings: Callable[[], UserSettings], more_to_come: Callable[[], bool]
+        self,
+        kind: JobKind,
+        settings: Callable[[], UserSettings],
+        more_to_come: Callable[[], bool],
+        lock_of: Callable[[Job], Path],
     ) -> None:
         self._kind = kind
         self._settings = settings
         self._more_to_come = more_to_come
+        self._lock_of = lock_of
 
     @property
     def name(self) -> str:
@@ -40,7 +46,9 @@ class WithWebuiUnloaded:
 
     def prepare(self, job: Job, folder: Path, attempt: Attempt) -> Launch:
         launch = self._kind.prepare(job, folder, attempt)
-        if self._is_wanted():
+        if self._leases():
+            self._tell(attempt, self._asked(partial(_lease, file=self._lock_of(job))))
+        elif self._is_wanted():
             self._tell(attempt, self._asked(_unload))
         return launch
 
@@ -49,7 +57,7 @@ class WithWebuiUnloaded:
 
     def judge(self, job: Job, folder: Path, attempt: Attempt, exit_: Exit, result: Result | None) -> Verdict:
         verdict = self._kind.judge(job, folder, attempt, exit_, result)
-        if verdict.state.finished and self._is_wanted() and not self._more_to_come():
+        if verdict.state.finished and not self._leases() and self._is_wanted() and not self._more_to_come():
             self._tell(attempt, self._asked(_reload))
         return verdict
 
@@ -62,6 +70,16 @@ class WithWebuiUnloaded:
             return self._settings().webui.unload
         except TrainToolsError:
             return False
+
+    def _leases(self) -> bool:
+        """Whether Generate is to wait. The WebUI then takes its model back by itself."""
+        from train_tools.renderers.webui_http.place import host_meant_by
+
+        try:
+            settings = self._settings().webui
+        except TrainToolsError:
+            return False
+        return settings.lease and host_meant_by(settings) is not None
 
     def _asked(self, ask: Callable[[Client], str]) -> str:
         """What came of it, in a sentence."""
@@ -76,6 +94,13 @@ class WithWebuiUnloaded:
     def _tell(self, attempt: Attempt, sentence: str) -> None:
         with suppress(OSError), AttemptPaths(attempt.folder).log.open("a", encoding="utf-8") as log:
             log.write(f"{sentence}\n")
+
+
+def _lease(client: Client, file: Path) -> str:
+    told = client.post("/-/lease", {"file": str(file)}) or {}
+    if told.get("taken"):
+        return "The WebUI has freed the card; Generate waits there until the training has ended."
+    return "The WebUI renders something. As soon as that is done it frees the card, and Generate waits there."
 
 
 def _unload(client: Client) -> str:

@@ -32,6 +32,8 @@ class OptionAnswer(Answer):
     """Single values worth a try, as one would type each."""
     simple: bool
     """Whether it is among the few that most people set."""
+    modes: tuple[str, ...]
+    """The training modes in which it means something; empty = all."""
     type: str
     default: Any
     choices: tuple[Any, ...]
@@ -76,6 +78,7 @@ def options(name: str, app: TheApp) -> OptionsAnswer:
                 usual=option.usual,
                 suggestions=option.suggestions,
                 simple=option.simple,
+                modes=option.modes,
                 type=option.spec.type,
                 default=option.spec.default,
                 choices=option.spec.choices,

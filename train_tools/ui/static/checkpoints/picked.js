@@ -2,6 +2,7 @@
 import { ask } from "../base/api.js";
 import { choose, chosen } from "../base/choice.js";
 import { confirm, Sheet } from "../base/dialogs.js";
+import { hostPage } from "../base/host.js";
 import { h, say } from "../base/island.js";
 import { PathField } from "../base/path_field.js";
 import { size, t } from "../base/words.js";
@@ -96,9 +97,17 @@ export class Picked {
     told.replaceChildren();
     for (const pick of picks) {
       const made = await ask(this.path(pick, "copy"), { method: "POST", body });
-      told.append(h("li", {}, h("span", {}, t(made.was_there ? "checkpoints.copied_before" : "checkpoints.copied")), " ", h("code", {}, made.path), made.notes.map((note) => h("small", {}, ` ${note}`))));
+      told.append(h("li", {}, h("span", {}, t(made.was_there ? "checkpoints.copied_before" : "checkpoints.copied")), " ", h("code", {}, made.path), made.notes.map((note) => h("small", {}, ` ${note}`)), " ", this.sending(made, body.weight)));
     }
     choose(FOLDER, body.folder || null);
+  }
+
+  /** Inside a WebUI, a button that puts a copied LoRA into its txt2img. */
+  sending(made, weight) {
+    const host = hostPage();
+    const stem = made.path.split(/[\\/]/).at(-1).replace(/\.[^.]*$/, "");
+    const send = () => host.txt2img(`<lora:${stem}:${weight || 1}>`) || this.notices.tell(t("checkpoints.not_sent"));
+    return host ? h("button", { type: "button", onclick: send }, t("checkpoints.send")) : "";
   }
 }
 

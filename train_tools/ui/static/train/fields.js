@@ -6,6 +6,10 @@ import { labelOf } from "./field.js";
 
 export const SHOWN = ["simple", "all", "set"];
 const TYPING_MS = 60;
+const MODE = "mode";
+const IMAGES = "lora";
+/** What most people set of modes that count in steps instead of epochs. */
+const OF_STEPS = ["max_train_steps", "save_every_n_steps"];
 
 /** `make(option)` is the field of an option. What is not in sight is not in the page. */
 export class Fields {
@@ -51,6 +55,7 @@ export class Fields {
 
   /** Decides anew which fields are in sight. */
   sift() {
+    this.sifted = this.trainingModes.join();
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const visible = this.options.filter((option) => (words.length ? matches(option, words) : this.isShown(option)));
     const some = this.shown !== "all" || words.length > 0;
@@ -64,8 +69,20 @@ export class Fields {
 
   isShown(option) {
     if (option.refusal) return false;
-    if (this.shown === "simple") return option.simple;
-    return this.shown === "all" || this.draft.text(option.name) !== "";
+    const isSet = this.draft.text(option.name) !== "";
+    if (this.shown === "set") return isSet;
+    if (!this.isOfMode(option)) return false;
+    return this.shown === "all" || option.simple || (!this.trainingModes.includes(IMAGES) && OF_STEPS.includes(option.name));
+  }
+
+  /** The modes that the draft asks for; several when they are an axis. */
+  get trainingModes() {
+    const text = this.draft.ready ? this.draft.text(MODE) : "";
+    return text ? text.split(",").map((mode) => mode.trim().toLowerCase()) : [IMAGES];
+  }
+
+  isOfMode(option) {
+    return !option.modes.length || this.trainingModes.some((mode) => option.modes.includes(mode));
   }
 
   drawGroup(group) {
@@ -81,8 +98,10 @@ export class Fields {
     return this.fields.get(option.name);
   }
 
-  /** Shows what the draft says now. */
+  /** Shows what the draft says now. Another training mode has other fields. */
   draw() {
+    const modes = this.trainingModes.join();
+    if (modes !== this.sifted) this.sift();
     for (const field of this.fields.values()) if (field.element.isConnected) field.draw();
     this.drawSet();
   }
