@@ -6,6 +6,7 @@ import { Log } from "./log.js";
 const STOPS = ["step", "epoch", "now"];
 const SIGNS = { done: "✔", failed: "✖", cancelled: "◼", lost: "?", queued: "…", paused: "‖", starting: "▷", running: "▶" };
 const NEXT = ["less-memory", "clone", "suggest"];
+const ON_PICTURES = ["preview", "preview-now", "import", "prepare", "check", "caption", "regularisation"];
 
 export class Row {
   constructor(job, queue) {
@@ -82,7 +83,7 @@ export class Row {
 }
 
 function facts(job, moving) {
-  const steps = job.total_steps ? t(`queue.${["preview", "regularise"].includes(job.kind) ? "pictures" : "steps"}`, { step: job.step, n: job.total_steps }) : null;
+  const steps = job.total_steps ? t(`queue.${ON_PICTURES.includes(job.kind) ? "pictures" : "steps"}`, { step: job.step, n: job.total_steps }) : null;
   const speed = moving && job.steps_per_s ? t("queue.speed", { n: Number(job.steps_per_s.toPrecision(2)) }) : null;
   const left = job.seconds_left === null ? null : t("queue.left", { time: duration(job.seconds_left) });
   const loss = job.loss === null ? null : t("queue.loss", { loss: job.loss.toPrecision(3) });
