@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from PIL import Image
 
@@ -55,6 +57,8 @@ def test_a_run_leaves_three_files_which_are_three_rows_of_the_matrix(version: Co
     trained = version.json("checkpoints", "list", *PLACE)
     ends = [(one["name"].removeprefix("stages-v1_"), one["final"]) for one in trained]
     assert ends == [("base", False), ("concept_A", True), ("concept_B", True)]
-    rows = [row["label"] for row in version.json("matrix", *PLACE)["rows"]]
-    assert all(any(row.startswith(stage) for row in rows) for stage in ("base", "concept A", "concept B")), rows
+    rows = json.dumps(version.json("matrix", *PLACE)["rows"])
+    assert all(
+        stage in rows for stage in ("base, epoch 1", "concept A, final, epoch 1", "concept B, final, epoch 1")
+    ), rows
     assert [run["done"] for run in version.json("plan", *asked())["runs"]] == [True]
