@@ -57,6 +57,7 @@ OF_MODES: Mapping[str, tuple[str, ...]] = {
             *("save_last_n_epochs_state", "sample_every_n_epochs", "text_encoder_lr"),
             *("network_train_unet_only", "network_train_text_encoder_only", "prior_loss_weight"),
             *("prior_preservation_weight", "masked_loss", "masked_prior_weight"),
+            *("dynamic_crop", "dynamic_crop_resolution", "dynamic_crop_zoom", "face_crop_aug_range"),
         ),
         (IMAGES,),
     ),
