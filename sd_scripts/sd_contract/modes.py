@@ -64,17 +64,19 @@ OF_MODES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("train_batch_size", "resolution"), MODES),
 }
 """Options that mean something in these modes alone; it goes before what is said of their group."""
-OF_IMAGES = frozenset({"buckets", "captions", "augmentation", "dataset"})
-"""Groups of options that mean nothing without images."""
+OF_SOME: Mapping[str, tuple[str, ...]] = {
+    "validation": (IMAGES,),
+    "captions": (IMAGES, MULTI_ADDIFT),
+    **dict.fromkeys(("buckets", "augmentation", "dataset"), (IMAGES, *ON_PAIRS)),
+}
+"""Groups of options that mean something in these modes alone."""
 
 
 def has_meaning(name: str, group: str, mode: str) -> bool:
     """Whether an option of a group changes anything in a mode."""
     if name in OF_MODES:
         return mode in OF_MODES[name]
-    if group == "validation":
-        return mode == IMAGES
-    return mode not in ON_PROMPTS or group not in OF_IMAGES
+    return mode in OF_SOME.get(group, MODES)
 
 
 def idle_in_mode(settings: Settings) -> Iterator[str]:

@@ -98,6 +98,26 @@ def test_network_element_and_type_choose_the_layers(train):
     assert crossing.keys() | own.keys() < everywhere.keys()
 
 
+def test_blocks_are_left_out_of_loha_too_and_strength_is_in_the_file(train):
+    weak = train(*ILECO, "--network_type", "loha", "--network_blocks", "M00", "--network_alpha", "2")
+    strong = train(
+        *ILECO,
+        "--network_type",
+        "loha",
+        "--network_blocks",
+        "M00",
+        "--network_alpha",
+        "2",
+        "--network_strength",
+        "3",
+    )
+
+    assert weak and all("mid_block" in name for name in weak)
+    assert any("hada_w1_a" in name for name in weak)
+    for name, tensor in strong.items():
+        assert torch.equal(tensor, weak[name] * (3 if name.endswith(".alpha") else 1)), name
+
+
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(train, tmp_path):
     whole = train(*ILECO, "--max_train_steps", "4", "--save_every_n_steps", "2", "--save_state", name="whole")
     state = tmp_path / "out" / "whole_2steps-state"
