@@ -6,8 +6,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sd_contract.attempt import Attempt
-from tests.browser.test_first_page import claimed
-from train_tools.model.job import JobState, NewJob, Stop, Verdict, Wish
+from sd_contract.events import EventLog, StepDone
+from tests.browser.test_first_page import claimed, make_version
+from train_tools.app import App
+from train_tools.model.job import Job, JobState, NewJob, Stop, Verdict, Wish
 from train_tools.model.paths import AttemptPaths
 
 pytestmark = pytest.mark.browser
@@ -116,3 +118,32 @@ def test_a_long_list_is_shown_in_parts(page: Page, house) -> None:
     expect(waiting).to_have_count(100)
     for id_ in ids:
         queue.forget(id_)
+
+
+def under_way(app: App, project: str) -> Job:
+    """The run of a new version, some steps along."""
+    make_version(app, project)
+    [id_] = app.grids.submit(project, "v1", {"network_dim": "2"}, anyway=True).jobs
+    job = claimed(app.jobs.queue, app.jobs.get(id_).title)
+    attempt = Attempt(AttemptPaths.of(app.outputs.folder / job.folder, job.attempt).folder)
+    attempt.folder.mkdir(parents=True)
+    log = EventLog(attempt.events)
+    for step in range(1, 5):
+        log.emit(StepDone(step=step, total_steps=9, loss=0.1))
+    log.close()
+    app.jobs.queue.start(job.id, job.attempt)
+    app.jobs.queue.progress(job.id, job.attempt, step=4, total_steps=9, loss=0.1)
+    return job
+
+
+def test_losses_over_each_other_are_of_the_version_that_is_being_trained(page: Page, house) -> None:
+    queue = house.app.jobs.queue
+    for project in ("learnt", "learning"):
+        job = under_way(house.app, project)
+        if project == "learnt":
+            queue.finish(job.id, job.attempt, Verdict(state=JobState.DONE))
+    page.get_by_role("link", name="Queue", exact=True).click()
+    curves = page.locator("tt-queue .curves")
+    expect(curves).to_contain_text("learning / v1")
+    expect(curves).not_to_contain_text("learnt / v1")
+    queue.finish(job.id, job.attempt, Verdict(state=JobState.CANCELLED))

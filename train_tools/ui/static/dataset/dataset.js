@@ -3,7 +3,7 @@ import { ask, Feed, versionPath } from "../base/api.js";
 import { chartLook } from "../base/chart.js";
 import { h, Island, link, say, sheet } from "../base/island.js";
 import { places } from "../base/place.js";
-import { number, t } from "../base/words.js";
+import { t } from "../base/words.js";
 import { Bringing } from "./bringing.js";
 import { Captioners } from "./captioners.js";
 import { Checks } from "./checks.js";

@@ -1,6 +1,6 @@
 // Regularisation images: pictures of the class alone, planned from the captions, rendered as a job or taken from a set.
 import { ask, versionPath } from "../base/api.js";
-import { h, say } from "../base/island.js";
+import { h } from "../base/island.js";
 import { places } from "../base/place.js";
 import { t } from "../base/words.js";
 

@@ -1,12 +1,12 @@
 // One job: how far it is, what may be done with it, why it failed, its log.
-import { ask } from "../base/api.js";
 import { h, link, say } from "../base/island.js";
-import { duration, moment, number, t } from "../base/words.js";
+import { duration, moment, t } from "../base/words.js";
 import { Log } from "./log.js";
 
 const STOPS = ["step", "epoch", "now"];
 const SIGNS = { done: "✔", failed: "✖", cancelled: "◼", lost: "?", queued: "…", paused: "‖", starting: "▷", running: "▶" };
 const NEXT = ["less-memory", "clone", "suggest"];
+const ON_PICTURES = ["preview", "preview-now", "import", "prepare", "check", "caption", "regularisation"];
 
 export class Row {
   constructor(job, queue) {
@@ -83,7 +83,7 @@ export class Row {
 }
 
 function facts(job, moving) {
-  const steps = job.total_steps ? t(`queue.${["preview", "regularise"].includes(job.kind) ? "pictures" : "steps"}`, { step: job.step, n: job.total_steps }) : null;
+  const steps = job.total_steps ? t(`queue.${ON_PICTURES.includes(job.kind) ? "pictures" : "steps"}`, { step: job.step, n: job.total_steps }) : null;
   const speed = moving && job.steps_per_s ? t("queue.speed", { n: Number(job.steps_per_s.toPrecision(2)) }) : null;
   const left = job.seconds_left === null ? null : t("queue.left", { time: duration(job.seconds_left) });
   const loss = job.loss === null ? null : t("queue.loss", { loss: job.loss.toPrecision(3) });
