@@ -59,7 +59,7 @@ OF_MODES: Mapping[str, tuple[str, ...]] = {
             *("save_last_n_epochs_state", "sample_every_n_epochs", "text_encoder_lr"),
             *("network_train_unet_only", "network_train_text_encoder_only", "prior_loss_weight"),
             *("prior_preservation_weight", "masked_loss", "masked_prior_weight"),
-            *("dynamic_crop", "dynamic_crop_resolution", "dynamic_crop_zoom"),
+            *("dynamic_crop", "dynamic_crop_resolution", "dynamic_crop_zoom", "face_crop_aug_range"),
         ),
         ON_IMAGES,
     ),
@@ -77,17 +77,19 @@ OF_MODES: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Options that mean something in these modes alone; it goes before what is said of their group."""
-OF_IMAGES = frozenset({"buckets", "captions", "augmentation", "dataset"})
-"""Groups of options that mean nothing without images."""
+OF_SOME: Mapping[str, tuple[str, ...]] = {
+    "validation": ON_IMAGES,
+    "captions": (*ON_IMAGES, MULTI_ADDIFT),
+    **dict.fromkeys(("buckets", "augmentation", "dataset"), (*ON_IMAGES, *ON_PAIRS)),
+}
+"""Groups of options that mean something in these modes alone."""
 
 
 def has_meaning(name: str, group: str, mode: str) -> bool:
     """Whether an option of a group changes anything in a mode."""
     if name in OF_MODES:
         return mode in OF_MODES[name]
-    if group == "validation":
-        return mode in ON_IMAGES
-    return mode not in ON_PROMPTS or group not in OF_IMAGES
+    return mode in OF_SOME.get(group, MODES)
 
 
 def idle_in_mode(settings: Settings) -> Iterator[str]:

@@ -274,6 +274,11 @@ def test_images_that_are_no_pair_are_named(many, pairs):
         read_pair_job([*many, *MULTI])
 
 
+def test_pairs_are_not_cut_differently(many):
+    with pytest.raises(DatasetError, match="would cut the images of a pair differently"):
+        read_pair_job([*many, *MULTI, "--face_crop_aug_range", "1.0,2.0"])
+
+
 def test_files_are_not_overwritten_unless_that_is_wanted(train, words):
     train(*ADDIFT)
 
