@@ -13,10 +13,11 @@ from sd_contract.options.groups import (
     ADDIFT,
     DIFFERENCE,
     ILECO,
-    IMAGES,
     LECO,
     MODES,
     MULTI_ADDIFT,
+    MULTI_STAGE,
+    ON_IMAGES,
     ON_PAIRS,
     ON_PROMPTS,
     SLIDER,
@@ -28,6 +29,7 @@ TRUE_ANYWAY = "network_train_unet_only"
 SCRIPTS: Mapping[str, str] = {
     **dict.fromkeys(ON_PROMPTS, "train_leco.py"),
     **dict.fromkeys(ON_PAIRS, "train_difference.py"),
+    MULTI_STAGE: "train_multi_stage.py",
 }
 """Of the modes that have one of their own; the others' is that of the base model's family."""
 
@@ -59,15 +61,26 @@ OF_MODES: Mapping[str, tuple[str, ...]] = {
             *("prior_preservation_weight", "masked_loss", "masked_prior_weight"),
             *("dynamic_crop", "dynamic_crop_resolution", "dynamic_crop_zoom", "face_crop_aug_range"),
         ),
-        (IMAGES,),
+        ON_IMAGES,
+    ),
+    **dict.fromkeys(
+        (
+            *("concept_a_keywords", "concept_b_keywords", "further_concepts", "concept_tie", "concept_unmatched"),
+            *("stage1_share", "stage2_lr_scale"),
+        ),
+        (MULTI_STAGE,),
     ),
     **dict.fromkeys(("train_batch_size", "resolution"), MODES),
+    **dict.fromkeys(
+        ("save_state", "save_state_on_train_end", "state_every_n_steps"),
+        tuple(mode for mode in MODES if mode != MULTI_STAGE),
+    ),
 }
 """Options that mean something in these modes alone; it goes before what is said of their group."""
 OF_SOME: Mapping[str, tuple[str, ...]] = {
-    "validation": (IMAGES,),
-    "captions": (IMAGES, MULTI_ADDIFT),
-    **dict.fromkeys(("buckets", "augmentation", "dataset"), (IMAGES, *ON_PAIRS)),
+    "validation": ON_IMAGES,
+    "captions": (*ON_IMAGES, MULTI_ADDIFT),
+    **dict.fromkeys(("buckets", "augmentation", "dataset"), (*ON_IMAGES, *ON_PAIRS)),
 }
 """Groups of options that mean something in these modes alone."""
 
@@ -101,7 +114,9 @@ def in_mode(settings: Settings, modes: tuple[str, ...]) -> Settings:
 def refuse_incomplete(settings: Settings) -> None:
     """OptionError where a mode lacks what it learns from, or is asked for what it can't do."""
     options, mode = settings.concept, settings.mode
-    if mode == IMAGES:
+    if mode == MULTI_STAGE:
+        require(settings, ("concept_a_keywords", "concept_b_keywords"))
+    if mode in ON_IMAGES:
         return
     if mode in ON_PROMPTS:
         require(settings, ("original_prompt",))
