@@ -203,6 +203,7 @@ def test_a_preset_of_train_train():
         "lr_scheduler": "cosine",
         "lr_warmup_steps": 50,
         "max_train_steps": 1000,
+        "logging_save_csv": True,
         "train_batch_size": 2,
         "gradient_checkpointing": True,
         "mixed_precision": "bf16",
