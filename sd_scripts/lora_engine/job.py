@@ -25,6 +25,17 @@ from sd_contract.suitability import chosen_model, idle_options, refuse_misfittin
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """The place of a stage in its run."""
+
+    name: str
+    stages: int
+    keywords: tuple[str, ...]
+    session_id: int
+    started_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """Everything that decides a run. `seed` is drawn when the settings give none."""
 
@@ -43,6 +54,8 @@ class Job:
     """What the images are to become, where they are trained on in pairs."""
     curves: CurveFiles | None = None
     """Where curves go; None when there are to be none."""
+    part: Part | None = None
+    """What the job is of a run of several stages; None where it is a run of its own."""
 
     @property
     def from_step(self) -> int:
@@ -55,6 +68,39 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
     options, output folder, images and base model, in this order; raises the ContractError of the first that
     can't be used."""
     settings = in_mode(read_settings(arguments), (IMAGES,))
+    material = read_material(settings, script)
+    plan = plan_steps(settings, material.datasets)
+    resumed = resumed_state(settings, plan)
+    told = run_warnings(settings, material.output_folder, plan, resumed, validates=bool(material.validation))
+    return Job(
+        settings=settings,
+        seed=chosen_seed(settings, resumed),
+        output_folder=material.output_folder,
+        datasets=material.datasets,
+        validation=material.validation,
+        base=material.base,
+        plan=plan,
+        warnings=(*material.warnings, *told),
+        resumed=resumed,
+        sample_prompts=sample_prompts(settings, material.base),
+        curves=material.curves,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What a training on images is made of, and where it goes."""
+
+    output_folder: Path
+    curves: CurveFiles | None
+    datasets: tuple[CollectedDataset, ...]
+    validation: tuple[CollectedDataset, ...]
+    base: BaseModel
+    warnings: tuple[str, ...]
+
+
+def read_material(settings: Settings, script: str = "") -> Material:
+    """The images and the base model of a training on images; looks and raises as `read_job` does."""
     output_folder, curves = ready_places(settings)
     config = read_datasets(settings)
     divided = collect_divided(config.datasets)
@@ -63,26 +109,18 @@ def read_job(arguments: Sequence[str], script: str = "") -> Job:
     base, doubts = chosen_model(settings, script)
     refuse_misfitting_options(settings, base)
     refuse_odd_buckets(datasets, base.family)
-    plan = plan_steps(settings, datasets)
-    resumed = resumed_state(settings, plan)
-    return Job(
-        settings=settings,
-        seed=chosen_seed(settings, resumed),
+    return Material(
         output_folder=output_folder,
+        curves=curves,
         datasets=datasets,
         validation=divided.validation,
         base=base,
-        plan=plan,
         warnings=(
             *config.warnings,
             *doubts,
             *(text for collected in datasets for text in collected.warnings),
             *picture_warnings(settings, datasets),
-            *run_warnings(settings, output_folder, plan, resumed, validates=bool(divided.validation)),
         ),
-        resumed=resumed,
-        sample_prompts=sample_prompts(settings, base),
-        curves=curves,
     )
 
 

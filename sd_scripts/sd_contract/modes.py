@@ -13,19 +13,23 @@ from sd_contract.options.groups import (
     ADDIFT,
     DIFFERENCE,
     ILECO,
-    IMAGES,
     LECO,
     MODES,
     MULTI_ADDIFT,
+    MULTI_STAGE,
+    ON_IMAGES,
     ON_PAIRS,
     ON_PROMPTS,
     SLIDER,
 )
 
 EPOCHS = "max_train_epochs"
+TRUE_ANYWAY = "network_train_unet_only"
+"""Of every mode but that on images."""
 SCRIPTS: Mapping[str, str] = {
     **dict.fromkeys(ON_PROMPTS, "train_leco.py"),
     **dict.fromkeys(ON_PAIRS, "train_difference.py"),
+    MULTI_STAGE: "train_multi_stage.py",
 }
 """Of the modes that have one of their own; the others' is that of the base model's family."""
 
@@ -55,29 +59,43 @@ OF_MODES: Mapping[str, tuple[str, ...]] = {
             *("save_last_n_epochs_state", "sample_every_n_epochs", "text_encoder_lr"),
             *("network_train_unet_only", "network_train_text_encoder_only", "prior_loss_weight"),
             *("prior_preservation_weight", "masked_loss", "masked_prior_weight"),
+            *("dynamic_crop", "dynamic_crop_resolution", "dynamic_crop_zoom", "face_crop_aug_range"),
         ),
-        (IMAGES,),
+        ON_IMAGES,
+    ),
+    **dict.fromkeys(
+        (
+            *("concept_a_keywords", "concept_b_keywords", "further_concepts", "concept_tie", "concept_unmatched"),
+            *("stage1_share", "stage2_lr_scale"),
+        ),
+        (MULTI_STAGE,),
     ),
     **dict.fromkeys(("train_batch_size", "resolution"), MODES),
+    **dict.fromkeys(
+        ("save_state", "save_state_on_train_end", "state_every_n_steps"),
+        tuple(mode for mode in MODES if mode != MULTI_STAGE),
+    ),
 }
 """Options that mean something in these modes alone; it goes before what is said of their group."""
-OF_IMAGES = frozenset({"buckets", "captions", "augmentation", "dataset"})
-"""Groups of options that mean nothing without images."""
+OF_SOME: Mapping[str, tuple[str, ...]] = {
+    "validation": ON_IMAGES,
+    "captions": (*ON_IMAGES, MULTI_ADDIFT),
+    **dict.fromkeys(("buckets", "augmentation", "dataset"), (*ON_IMAGES, *ON_PAIRS)),
+}
+"""Groups of options that mean something in these modes alone."""
 
 
 def has_meaning(name: str, group: str, mode: str) -> bool:
     """Whether an option of a group changes anything in a mode."""
     if name in OF_MODES:
         return mode in OF_MODES[name]
-    if group == "validation":
-        return mode == IMAGES
-    return mode not in ON_PROMPTS or group not in OF_IMAGES
+    return mode in OF_SOME.get(group, MODES)
 
 
 def idle_in_mode(settings: Settings) -> Iterator[str]:
     """A warning for each option of another mode that is given."""
     for spec in OPTIONS:
-        given = settings.get(spec.name) != spec.default
+        given = settings.get(spec.name) != spec.default and spec.name != TRUE_ANYWAY
         if given and spec.name in OF_MODES and settings.mode not in OF_MODES[spec.name]:
             instead = f": {settings.training.max_train_steps} steps are trained" if spec.name == EPOCHS else ""
             yield f"{spec.name} has no effect in mode {settings.mode}{instead}"
@@ -96,7 +114,9 @@ def in_mode(settings: Settings, modes: tuple[str, ...]) -> Settings:
 def refuse_incomplete(settings: Settings) -> None:
     """OptionError where a mode lacks what it learns from, or is asked for what it can't do."""
     options, mode = settings.concept, settings.mode
-    if mode == IMAGES:
+    if mode == MULTI_STAGE:
+        require(settings, ("concept_a_keywords", "concept_b_keywords"))
+    if mode in ON_IMAGES:
         return
     if mode in ON_PROMPTS:
         require(settings, ("original_prompt",))

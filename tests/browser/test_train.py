@@ -260,3 +260,23 @@ def test_a_training_mode_shows_its_own_fields_and_hides_those_of_others(page: Pa
     expect(field(page, "Target prompts")).to_be_visible()
     field(page, "Training mode").fill("")
     expect(field(page, "Epochs")).to_be_visible()
+
+
+def test_stages_by_concept_say_which_images_they_take(page: Page, house) -> None:
+    make_version(house.app, "in stages")
+    processed = house.app.versions.paths("in stages", "v1").processed
+    first, second = sorted(processed.glob("*/*.png"))[:2]
+    first.with_suffix(".txt").write_text("a red thing", encoding="utf-8")
+    second.with_suffix(".txt").write_text("a blue thing", encoding="utf-8")
+    visit(page, house.page, "in stages", "train")
+    expect(field(page, "Rank")).to_be_editable()
+    expect(field(page, "Concept A keywords")).to_have_count(0)
+    field(page, "Training mode").fill("multi_stage")
+    field(page, "Concept A keywords").fill("red | crimson")
+    field(page, "Concept B keywords").fill("blue")
+    field(page, "Epochs").fill("4")
+    expect(field(page, "Steps")).to_have_count(0)
+    expect(page.get_by_text(re.compile("concept A .red, crimson.: 1 image"))).to_be_visible()
+    expect(page.get_by_role("button", name="Add 1 run to the queue")).to_be_enabled()
+    page.locator("tt-train input[type=search]").fill("dynamic crop")
+    expect(field(page, "Dynamic crop")).to_be_visible()

@@ -123,7 +123,7 @@ class School:
     ) -> Path:
         """The LoRA that so many steps of batch 4 make."""
         words = [
-            *("--pretrained_model_name_or_path", base, "--dataset_config", self._dataset(name, subsets)),
+            *("--pretrained_model_name_or_path", base, "--dataset_config", self.dataset(name, subsets)),
             *("--output_dir", self.folder, "--output_name", name, "--max_train_steps", steps, "--seed", 1),
             *("--network_dim", 16, "--network_alpha", 16, "--learning_rate", 2e-3, "--cache_latents"),
             *("--lr_scheduler", "constant_with_warmup", "--lr_warmup_steps", 10, *options),
@@ -137,7 +137,7 @@ class School:
         self.easels[base].use(lora)
         return self.easels[base].paint(prompt, **how)
 
-    def _dataset(self, name: str, subsets: Iterable[dict[str, object]]) -> Path:
+    def dataset(self, name: str, subsets: Iterable[dict[str, object]]) -> Path:
         path = self.folder / f"{name}.json"
         dataset = {"resolution": SIZE_PX, "batch_size": 4, "caption_extension": ".txt", "subsets": [*subsets]}
         path.write_text(json.dumps({"datasets": [dataset]}), encoding="utf-8")

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import sd_contract
+from lora_engine.families import ImageSize
 from lora_engine.job import read_job, read_prompt_job
 from lora_engine.output.reporting import Reporter
 from lora_engine.recipes.leco import train_concept
@@ -18,6 +19,7 @@ from sd_contract.attempt import Attempt, Result, read_result
 from sd_contract.errors import OptionError
 from sd_contract.events import StepDone, Tail
 from sd_contract.tensors.tensor_files import verify_safetensors
+from tests.lora_engine.lessons import POCKET, Easel
 
 SCRIPT = Path(sd_contract.__file__).parent.parent / "train_leco.py"
 QUICK = ("--max_train_steps", "2", "--learning_rate", "1e-2", "--network_dim", "2", "--seed", "7")
@@ -96,6 +98,26 @@ def test_network_element_and_type_choose_the_layers(train):
     assert crossing.keys() | own.keys() < everywhere.keys()
 
 
+def test_blocks_are_left_out_of_loha_too_and_strength_is_in_the_file(train):
+    weak = train(*ILECO, "--network_type", "loha", "--network_blocks", "M00", "--network_alpha", "2")
+    strong = train(
+        *ILECO,
+        "--network_type",
+        "loha",
+        "--network_blocks",
+        "M00",
+        "--network_alpha",
+        "2",
+        "--network_strength",
+        "3",
+    )
+
+    assert weak and all("mid_block" in name for name in weak)
+    assert any("hada_w1_a" in name for name in weak)
+    for name, tensor in strong.items():
+        assert torch.equal(tensor, weak[name] * (3 if name.endswith(".alpha") else 1)), name
+
+
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(train, tmp_path):
     whole = train(*ILECO, "--max_train_steps", "4", "--save_every_n_steps", "2", "--save_state", name="whole")
     state = tmp_path / "out" / "whole_2steps-state"
@@ -152,3 +174,24 @@ def test_the_script_tells_its_story_and_its_files_say_what_they_change(words, tm
     assert rows[8] == ["Step", "Loss", "unet"]
     assert [row[0] for row in rows[9:]] == ["1", "2"]
     assert float(rows[9][2]) == 1e-2
+
+
+def test_ileco_takes_a_prompt_to_what_another_means(tmp_path, capfd):
+    """Measured on the pocket model, at noise it has not seen; doc/modes.md has pictures counted."""
+    options = ("--network_dim", "4", "--network_alpha", "8", "--learning_rate", "2e-3", "--lr_scheduler", "cosine")
+    options += ("--max_train_steps", "40", "--train_batch_size", "2", "--seed", "1", "--output_name", "blue")
+    words = ("--pretrained_model_name_or_path", str(POCKET), "--output_dir", str(tmp_path), *options, *ILECO)
+    train_concept(read_prompt_job(words), Reporter(None))
+    easel = Easel.of(POCKET)
+    noise = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(5))
+    sizes, t = [ImageSize.uncropped(64, 64)] * 2, torch.full((2,), 800)
+
+    @torch.no_grad()
+    def said(colour):
+        text = easel.model.encode_text([f"a {colour} circle"] * 2)
+        return easel.model.predict(noise, t, text, sizes)
+
+    before = {colour: said(colour) for colour in ("red", "blue")}
+    easel.use(tmp_path / "blue.safetensors")
+    apart = (before["red"] - before["blue"]).norm()
+    assert (said("red") - before["blue"]).norm() < 0.6 * apart

@@ -136,3 +136,10 @@ def test_sigmoid_sampling_is_logit_normal_in_the_range(scale):
     assert logits.mean().abs().item() < 0.1 * scale
     assert logits.std().item() == pytest.approx(scale, rel=0.08)
     assert set(source(timestep_sampling="sigmoid", min_timestep=999).timesteps(range(20)).tolist()) == {999}
+
+
+def test_a_batch_may_have_one_timestep():
+    apart, together = (source(fixed_timesteps_in_batch=fixed).timesteps(range(8)) for fixed in (False, True))
+
+    assert len(set(apart.tolist())) > 1
+    assert set(together.tolist()) == {int(apart[0])}

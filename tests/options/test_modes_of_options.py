@@ -13,6 +13,7 @@ def test_a_mode_has_its_own_options_and_none_of_others():
     assert not {"second_pass_args", "keep_tokens", "max_train_epochs", "text_encoder_lr"} & shown("ileco")
     assert "second_pass_args" in shown("difference") - shown("addift")
     assert not {"original_prompt", "diff_target_name"} & shown("lora")
+    assert "keep_tokens" in shown("multi_addift") - shown("difference")
 
 
 def test_what_all_modes_have_is_never_hidden():

@@ -240,7 +240,7 @@ class Grids:
             seconds_from=pace.source,
             disk_bytes=int((file_bytes + pictures * area * PICTURE_BYTES_PER_PIXEL) * share),
             free_bytes=shutil.disk_usage(paths.folder).free,
-            notes=reading.grid.notes,
+            notes=tuple(dict.fromkeys((*reading.grid.notes, *(note for one in planned for note in one.notes)))),
             warnings=tuple(f"{problem.source}: {problem.reason}" for problem in sorted(problems, key=str)),
         )
 

@@ -192,6 +192,7 @@ class Readings:
                     views=count.steps * per_step * _training_share(dataset) / dataset.image_count,
                     done=is_trained(version.run(run.name)),
                     left_out=left_out,
+                    notes=count.notes,
                 )
             )
         return Counted(runs=tuple(planned), refused=tuple(refused))

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sd_contract.datasets import CollectedDataset, DatasetConfig, DatasetItem, Subset, divided
+from sd_contract.datasets import CollectedDataset, DatasetConfig, DatasetItem, Divided, Subset, divided
 from sd_contract.datasets import Dataset as TrainedDataset
 from sd_contract.datasets.description import dataset_defaults, refuse_what_excludes, subset_defaults
 from sd_contract.datasets.pairs import paired
@@ -19,11 +19,12 @@ from sd_contract.images.image_sizes import Size, image_size
 from sd_contract.modes import SCRIPTS as MODE_SCRIPTS
 from sd_contract.modes import refuse_incomplete
 from sd_contract.options import Settings, settings_from
-from sd_contract.options.groups import ON_PAIRS
+from sd_contract.options.groups import MULTI_STAGE, ON_PAIRS
 from sd_contract.output.checkpoints import SaveSchedule
+from sd_contract.stages import Stages, stages_of
 from sd_contract.steps import StepPlan, plan_iterations, plan_steps
 from train_tools.errors import DatasetNotUsableError, OptionValueError
-from train_tools.model.dataset import CaptionPolicy, Dataset, DatasetFolder
+from train_tools.model.dataset import CaptionPolicy, Dataset, DatasetFolder, TrainingImage
 from train_tools.runs.engine import StepCount
 
 CAPTION_SUFFIX = ".txt"
@@ -36,9 +37,30 @@ RESOLUTION = 512, 512
 def counted(options: Mapping[str, Any], dataset: Dataset) -> StepCount:
     """How long a run is. Raises OptionValueError or DatasetNotUsableError."""
     settings = settings_of(options)
+    if settings.mode == MULTI_STAGE:
+        return _counted_stages(staged(settings, dataset))
     plan = _plan_in_mode(settings, dataset) if settings.mode in MODE_SCRIPTS else _plan(settings, dataset)
     files = SaveSchedule.of(settings, plan).files_at_end
     return StepCount(steps=plan.total_steps, epochs=plan.epochs, checkpoints=files)
+
+
+def staged(settings: Settings, dataset: Dataset) -> Stages:
+    """The stages of a run that has several, and which images they take. Errors as of `counted`."""
+    try:
+        refuse_incomplete(settings)
+        found = _found(settings, dataset)
+        return stages_of(settings, found.training, found.validation)
+    except DatasetError as error:
+        raise DatasetNotUsableError(str(error)) from error
+    except ContractError as error:
+        raise OptionValueError(str(error)) from error
+
+
+def _counted_stages(found: Stages) -> StepCount:
+    files = sum(SaveSchedule.of(stage.settings, stage.plan).files_at_end for stage in found.stages)
+    lengths = ", ".join(f"{stage.name} {stage.plan.total_steps}" for stage in found.stages)
+    notes = (f"steps by stage: {lengths}", *found.division.lines())
+    return StepCount(steps=found.total_steps, epochs=found.epochs, checkpoints=files, notes=notes)
 
 
 def _plan(settings: Settings, dataset: Dataset) -> StepPlan:
@@ -78,10 +100,15 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
 
 
 def _collected(settings: Settings, dataset: Dataset) -> CollectedDataset:
+    (collected,) = _found(settings, dataset).training
+    return collected
+
+
+def _found(settings: Settings, dataset: Dataset) -> Divided:
     """The images as the trainer will find them: what it counts batches by. Their sizes are looked at only for
     buckets."""
     (trained,) = described(settings, dataset).datasets
-    return _collected_once(dataset.content, trained, _Uncompared(dataset))
+    return _found_once(dataset.content, trained, _Uncompared(dataset))
 
 
 @dataclass(frozen=True)
@@ -92,26 +119,34 @@ class _Uncompared:
 
 
 @lru_cache(maxsize=64)
-def _collected_once(content: str, trained: TrainedDataset, of: _Uncompared) -> CollectedDataset:
+def _found_once(content: str, trained: TrainedDataset, of: _Uncompared) -> Divided:
     """The runs of a grid mostly see the same images in the same way."""
     try:
-        (found,) = divided([(trained, _items(of.dataset, trained))]).training
+        return divided([(trained, _items(of.dataset, trained))])
     except DatasetError as error:
         raise DatasetNotUsableError(str(error)) from error
-    return found
 
 
 def _items(dataset: Dataset, trained: TrainedDataset) -> list[DatasetItem]:
-    images = [image.path for folder in (*dataset.folders, *dataset.regularisation) for image in folder.images]
     by_folder = {subset.image_dir: subset for subset in trained.subsets}
-    return [_item(image, by_folder[image.parent], trained) for image in images]
+    return [
+        _item(image.path, _caption(image, folder), by_folder[image.path.parent], trained)
+        for folder in (*dataset.folders, *dataset.regularisation)
+        for image in folder.images
+    ]
 
 
-def _item(image: Path, subset: Subset, trained: TrainedDataset) -> DatasetItem:
+def _caption(image: TrainingImage, folder: DatasetFolder) -> str:
+    """What the trainer reads: the caption as it is written, the class where there is none."""
+    written = "" if folder.captions is CaptionPolicy.CLASS_ONLY else image.caption
+    return written or folder.class_name
+
+
+def _item(image: Path, caption: str, subset: Subset, trained: TrainedDataset) -> DatasetItem:
     size = _size_now(image) if trained.rule.enabled else trained.rule.resolution
     return DatasetItem(
         image=image,
-        caption="",
+        caption=caption,
         repeats=subset.num_repeats,
         subset=subset,
         size=size,

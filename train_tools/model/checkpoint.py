@@ -26,6 +26,8 @@ class Checkpoint:
     step: int
     final: bool
     """The last of its run: the name carries no number."""
+    stage: str = ""
+    """Of a run of several: `base`, `concept_A` ... The base is never final; each concept has a final one."""
 
     @property
     def name(self) -> str:

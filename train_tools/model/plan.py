@@ -24,6 +24,8 @@ class PlannedRun:
     """How often each training image is seen."""
     done: bool = False
     left_out: bool = False
+    notes: tuple[str, ...] = ()
+    """What its trainer says of it besides, as which images it takes for what."""
 
     @property
     def base(self) -> Path:
@@ -61,7 +63,7 @@ class Plan:
     disk_bytes: int
     free_bytes: int
     notes: tuple[str, ...] = ()
-    """What was understood in another way than it was typed."""
+    """What was understood in another way than it was typed; what the trainer says of the runs."""
     warnings: tuple[str, ...] = ()
     memory: MemoryNeed | None = None
     """None where it was not asked for, or nothing is to be trained, or a file can't be read."""

@@ -55,11 +55,12 @@ class TrainingSample:
 
 
 def checkpoint_label(checkpoint: Checkpoint) -> str:
-    """For people: "epoch 5", "step 200", "final, epoch 10"."""
+    """For people: "epoch 5", "step 200", "final, epoch 10", "concept A, final, epoch 5"."""
     reached = (
         f"epoch {checkpoint.epoch}" if checkpoint.epoch else f"step {checkpoint.step}" if checkpoint.step else ""
     )
-    return ", ".join(part for part in ("final" if checkpoint.final else "", reached) if part) or checkpoint.name
+    words = (checkpoint.stage.replace("_", " "), "final" if checkpoint.final else "", reached)
+    return ", ".join(filter(None, words)) or checkpoint.name
 
 
 def lora_hash(checkpoint: Path) -> str:

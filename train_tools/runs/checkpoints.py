@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 from sd_contract.errors import CheckpointError
+from sd_contract.output.checkpoints import STAGE, STAGES
+from sd_contract.stages import BASE
 from sd_contract.tensors.tensor_files import read_header, verify_safetensors
 from train_tools.files import link_or_copy, storage_error
 from train_tools.model.checkpoint import Checkpoint
@@ -40,19 +42,21 @@ def publish_all(output: Path, paths: RunPaths) -> list[str]:
 
 
 def checkpoints_of(paths: RunPaths) -> tuple[Checkpoint, ...]:
-    """The run's checkpoints in the order of training, the final one last. Broken files are left out."""
+    """The run's checkpoints in the order of training, the final ones last. Broken files are left out."""
     found = []
     for file in paths.folder.glob("*.safetensors"):
         try:
             found.append(_checkpoint(paths.folder.name, file))
         except (CheckpointError, OSError):
             continue
-    return tuple(sorted(found, key=lambda checkpoint: (checkpoint.final, checkpoint.step, checkpoint.name)))
+    return tuple(sorted(found, key=_place))
 
 
 def is_trained(paths: RunPaths) -> bool:
-    """Whether the run has its final checkpoint, whatever the project was called when it was trained."""
-    return any(checkpoint.final for checkpoint in checkpoints_of(paths))
+    """Whether the run has its final checkpoint, and that of each concept where it trains by stages, whatever the
+    project was called when it was trained."""
+    finals = [checkpoint for checkpoint in checkpoints_of(paths) if checkpoint.final]
+    return bool(finals) and len({final.stage for final in finals}) >= _finals_wanted(finals[0])
 
 
 def seed_of(paths: RunPaths) -> int | None:
@@ -75,6 +79,8 @@ def _put(file: Path, target: Path) -> Path:
 def _checkpoint(run: str, file: Path) -> Checkpoint:
     header = verify_safetensors(file)
     status = file.stat()
+    stage = header.metadata.get(f"ss_{STAGE}", "")
+    unnumbered = file.stem == header.metadata.get(OUTPUT_NAME) or _NUMBERED.match(file.stem) is None
     return Checkpoint(
         run=run,
         path=file,
@@ -82,8 +88,19 @@ def _checkpoint(run: str, file: Path) -> Checkpoint:
         modified=status.st_mtime,
         epoch=_number(header.metadata.get("ss_epoch")),
         step=_number(header.metadata.get("ss_steps")),
-        final=file.stem == header.metadata.get(OUTPUT_NAME) or _NUMBERED.match(file.stem) is None,
+        final=unnumbered and stage != BASE,
+        stage=stage,
     )
+
+
+def _place(checkpoint: Checkpoint) -> tuple[bool, str, int, str]:
+    stage = "" if checkpoint.stage == BASE else checkpoint.stage
+    return checkpoint.final, stage, checkpoint.step, checkpoint.name
+
+
+def _finals_wanted(final: Checkpoint) -> int:
+    stages = _number(read_header(final.path).metadata.get(f"ss_{STAGES}"))
+    return max(1, stages - 1)
 
 
 def _number(text: str | None) -> int:

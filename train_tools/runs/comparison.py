@@ -41,8 +41,8 @@ def compare_files(first: Path, second: Path) -> FileComparison:
     )
 
 
-def _by_step(run: RunPaths) -> dict[tuple[int, bool], Checkpoint]:
-    return {(checkpoint.step, checkpoint.final): checkpoint for checkpoint in checkpoints_of(run)}
+def _by_step(run: RunPaths) -> dict[tuple[int, bool, str], Checkpoint]:
+    return {(found.step, found.final, found.stage): found for found in checkpoints_of(run)}
 
 
 def _compared(first: Checkpoint | None, second: Checkpoint | None) -> FileComparison:

@@ -24,6 +24,8 @@ class StepCount:
     steps: int
     epochs: int
     checkpoints: int
+    notes: tuple[str, ...] = ()
+    """What to know of it besides, as which images it takes for what."""
 
 
 @dataclass(frozen=True, kw_only=True)

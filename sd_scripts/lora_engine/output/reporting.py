@@ -8,6 +8,7 @@ import errno
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, Literal
@@ -92,13 +93,23 @@ class Console:
                 file.close()
 
 
+@dataclass(frozen=True)
+class Before:
+    """What the stages of a run have done before the one at hand, which counts its own steps and epochs from 1."""
+
+    steps: int = 0
+    epochs: int = 0
+
+
 class Reporter:
-    """Tells one run's story and remembers how far it has come: `step` of `total_steps`, `files` so far."""
+    """Tells one run's story and remembers how far it has come: `step` of `total_steps`, `files` so far. Steps and
+    epochs that it is told count from `before` on."""
 
     def __init__(self, attempt: Attempt | None) -> None:
         self.step = 0
         self.total_steps = 0
         self.files: list[str] = []
+        self.before = Before()
         self._attempt = attempt
         self._events = EventLog(attempt.events) if attempt else None
         self._console = Console(LoggingOptions())
@@ -159,14 +170,14 @@ class Reporter:
         self._console.tell("WARNING", f"warning: {message}")
 
     def step_done(self, step: int, epoch: int, loss: float | None, learning_rate: float) -> None:
-        self.step = step
+        self.step = self.before.steps + step
         now = monotonic()
         seconds, self._last_step_at = now - self._last_step_at, now
         self.emit(
             StepDone(
-                step=step,
+                step=self.step,
                 total_steps=self.total_steps,
-                epoch=epoch,
+                epoch=self.before.epochs + epoch,
                 loss=loss,
                 learning_rate=learning_rate,
                 seconds=round(seconds, 4),
@@ -174,7 +185,8 @@ class Reporter:
         )
 
     def validated(self, found: Validated) -> None:
-        self.emit(found)
+        step, epoch = self.before.steps + found.step, self.before.epochs + found.epoch
+        self.emit(replace(found, step=step, epoch=epoch))
         self.note(f"validation loss after step {found.step}: {found.loss:.5f}")
         self._last_step_at = monotonic()
 
@@ -182,7 +194,7 @@ class Reporter:
         if file in self.files:
             self.files.remove(file)
         self.files.append(file)
-        self.emit(CheckpointSaved(file, step, epoch))
+        self.emit(CheckpointSaved(file, self.before.steps + step, self.before.epochs + epoch))
 
     def removed(self, file: str) -> None:
         self.files.remove(file)

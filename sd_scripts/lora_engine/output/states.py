@@ -151,6 +151,11 @@ class States:
         )
 
 
+def keep_tree(folder: Path, manifest: StateManifest, tree: Tree) -> None:
+    """Puts a state at `folder`, whole or not at all. OSError when the disk does not take it."""
+    write_state(folder, manifest, _writers(tree))
+
+
 def read_tree(folder: Path) -> dict[str, Any]:
     """The tree that lies in a verified state."""
     rests = json.loads((folder / VALUES).read_text(encoding="utf-8"))

@@ -4,10 +4,11 @@ Read from `train_lora` down. Shapes: B batch, C channels, H and W latent cells, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from lora_engine.job import Job
 from lora_engine.output.checkpoints import write_whole
@@ -26,6 +27,13 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     """Trains to the last step ("done") or until a stop is asked for ("cancelled", the LoRA saved as it is
     then). Raises a ContractError when something the user can change is wrong, Stopped when asked before the
     first step."""
+    return trained(job, reporter)[0]
+
+
+def trained(
+    job: Job, reporter: Reporter, begin_with: Mapping[str, Tensor] | None = None
+) -> tuple[Outcome, Learner]:
+    """The same, and what has learnt; it begins with these weights, if any."""
     run = Run(job, reporter)
     run.announce(first_lines(job, run.device))
     model = run.load_model()
@@ -41,7 +49,10 @@ def train_lora(job: Job, reporter: Reporter) -> Outcome:
     reporter.phase("training")
     torch.manual_seed(job.seed)
     learner = Learner(job, model, encoded, run.precision, reporter.warn)
-    return run.carry_through(learner, steps_to_do(job, learner.streams), vae, partial(validating, job, learner))
+    if begin_with is not None:
+        learner.begin_with(begin_with)
+    steps = steps_to_do(job, learner.streams)
+    return run.carry_through(learner, steps, vae, partial(validating, job, learner)), learner
 
 
 def write_tags(job: Job) -> None:

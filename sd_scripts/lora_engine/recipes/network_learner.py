@@ -106,16 +106,30 @@ class NetworkLearner:
     def take_up(self, state: Mapping[str, Any]) -> None:
         """Goes on from a state. KeyError or ValueError when it is not of this network and optimizer; nothing
         promised about the learner then."""
-        weights, saved = self.network.weights(), state["network"]
+        self._take_weights(state["network"])
+        load_optimizer(self.optimizer, state["optimizer"])
+        if self.average:
+            self.average.weights = dict(state.get("average") or self.average.weights)
+        self.scaler.load_state_dict(state["scaler"])
+
+    def weights_as_saved(self) -> dict[str, Tensor]:
+        """What is saved of the network, unrounded and on the CPU: what another learner can begin with."""
+        with self.as_saved():
+            return {name: weight.detach().cpu().clone() for name, weight in self.network.weights().items()}
+
+    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Goes on from the network that another learner has made, with an optimizer that knows nothing of it.
+        ValueError when it is another network."""
+        self._take_weights(weights)
+        self.average = average_of(self.network.weights(), self.settings.training.ema_decay)
+
+    def _take_weights(self, saved: Mapping[str, Tensor]) -> None:
+        weights = self.network.weights()
         if {name: weight.shape for name, weight in weights.items()} != {n: t.shape for n, t in saved.items()}:
             raise ValueError(f"{len(saved)} weights in the state, {len(weights)} here, or of other shapes")
         with torch.no_grad():
             for name, weight in weights.items():
                 weight.copy_(saved[name])
-        load_optimizer(self.optimizer, state["optimizer"])
-        if self.average:
-            self.average.weights = dict(state.get("average") or self.average.weights)
-        self.scaler.load_state_dict(state["scaler"])
 
     @contextmanager
     def as_saved(self) -> Iterator[None]:

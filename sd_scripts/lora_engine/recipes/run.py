@@ -21,7 +21,7 @@ from lora_engine.data.checks import CACHE_VARIABLE
 from lora_engine.errors import NotANumberError
 from lora_engine.families import Family, load
 from lora_engine.families.speed import hurry, refuse_missing_attention
-from lora_engine.job import Job
+from lora_engine.job import Job, Part
 from lora_engine.maths.optimizers import optimizer_name, refuse_missing_device
 from lora_engine.maths.precision import Precision
 from lora_engine.maths.schedules import follows_itself
@@ -39,8 +39,9 @@ from lora_engine.recipes.resumption import restore, state_of
 from sd_contract.attempt import Outcome
 from sd_contract.curves import told_options
 from sd_contract.options import Settings, optimizer_arguments
+from sd_contract.options.groups import MULTI_STAGE
 from sd_contract.options.known_optimizers import KNOWN
-from sd_contract.output.checkpoints import UNTITLED, FileHashes, RunFacts
+from sd_contract.output.checkpoints import STAGE, STAGES, UNTITLED, FileHashes, RunFacts
 from sd_contract.tensors.tensor_files import file_sha256, legacy_file_hash
 
 STEADY = ("constant", "constant_with_warmup")
@@ -82,8 +83,9 @@ class Run:
         self.reporter = reporter
         self.started_at = time.time()
         reporter.use_console(job.settings.logging)
-        reporter.begin(job.from_step, job.resumed.manifest.checkpoints if job.resumed else ())
-        reporter.total_steps = job.plan.total_steps
+        if job.part is None:
+            reporter.begin(job.from_step, job.resumed.manifest.checkpoints if job.resumed else ())
+            reporter.total_steps = job.plan.total_steps
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.precision = Precision.chosen(job.settings.training.mixed_precision, self.device)
         refuse_missing_device(job.settings.optimizer.optimizer, self.device)
@@ -155,7 +157,8 @@ class Run:
         progress.close()
 
         if step.number < total:
-            states.at_stop(step)  # before the file, which is none of a run that goes on
+            if job.part is None:  # a run of several stages goes on from the last whole one
+                states.at_stop(step)  # before the file, which is none of a run that goes on
             checkpoints.at_step(step)
             return "cancelled"
         checkpoints.at_end(step)
@@ -235,6 +238,7 @@ def hashes_of(path: Path, cache_folder: Path | None) -> FileHashes | None:
 def run_facts(job: Job, started_at: float, cache_folder: Path | None) -> RunFacts:
     """What every checkpoint's metadata will tell of this run."""
     arguments = optimizer_arguments(job.settings.optimizer)
+    earlier = job.part or (job.resumed.manifest if job.resumed else None)
     return RunFacts(
         settings=job.settings,
         seed=job.seed,
@@ -245,6 +249,12 @@ def run_facts(job: Job, started_at: float, cache_folder: Path | None) -> RunFact
         datasets=job.datasets,
         validation=job.validation,
         optimizer=optimizer_name(job.settings.optimizer.optimizer, arguments),
-        session_id=job.resumed.manifest.session_id if job.resumed else secrets.randbits(32),
-        started_at=job.resumed.manifest.started_at if job.resumed else started_at,
+        session_id=earlier.session_id if earlier else secrets.randbits(32),
+        started_at=earlier.started_at if earlier else started_at,
+        stage=_stage_facts(job.part) if job.part else {},
     )
+
+
+def _stage_facts(part: Part) -> dict[str, object]:
+    keywords = {"stage_keywords": ", ".join(part.keywords)} if part.keywords else {}
+    return {"mode": MULTI_STAGE, STAGE: part.name, STAGES: part.stages, **keywords}

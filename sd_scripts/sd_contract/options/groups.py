@@ -585,10 +585,10 @@ class StateOptions:
     )
 
 
-IMAGES = "lora"
+ON_IMAGES = IMAGES, MULTI_STAGE = ("lora", "multi_stage")
 ON_PROMPTS = ILECO, LECO, SLIDER = ("ileco", "leco", "slider")
 ON_PAIRS = DIFFERENCE, ADDIFT, MULTI_ADDIFT = ("difference", "addift", "multi_addift")
-MODES = (IMAGES, *ON_PROMPTS, *ON_PAIRS)
+MODES = (*ON_IMAGES, *ON_PROMPTS, *ON_PAIRS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -690,6 +690,40 @@ class DifferenceOptions:
             )
 
 
+NOWHERE, EVERYWHERE = "none", "both"
+PLACES = (EVERYWHERE, NOWHERE, "A", "B")
+"""Where images can go whose captions don't tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageOptions:
+    """What train_multi_stage.py divides the images by, to train a stage on each part after one on all of them."""
+
+    concept_a_keywords: str | None = option(
+        "str", None, "words that captions of concept A hold, with commas or | between them"
+    )
+    concept_b_keywords: str | None = option("str", None, "the same of concept B")
+    further_concepts: tuple[str, ...] = option(
+        "strings", (), "the same of concepts C, D and so on: one such text for each"
+    )
+    stage1_share: float = option(
+        "float", 0.5, "share of the epochs in which all images are trained on first, 0.1 to 0.9", minimum=0.1
+    )
+    stage2_lr_scale: float = option("float", 1.0, "factor of the learning rates in the stages after it", minimum=0)
+    concept_tie: str = option(
+        "str", EVERYWHERE, "where an image goes that has as many keywords of several concepts", choices=PLACES
+    )
+    concept_unmatched: str = option(
+        "str", NOWHERE, "where an image goes that has none; none leaves it to the first stage", choices=PLACES
+    )
+
+    def __post_init__(self) -> None:
+        if self.stage1_share > 0.9:
+            raise OptionError(f"stage1_share = {self.stage1_share:g} leaves nothing to divide. 0.9 is the most.")
+        if not self.stage2_lr_scale:
+            raise OptionError("stage2_lr_scale = 0 would teach the concepts nothing. More than 0 is allowed.")
+
+
 GROUPS: dict[str, type] = {
     "model": ModelOptions,
     "network": NetworkOptions,
@@ -710,4 +744,5 @@ GROUPS: dict[str, type] = {
     "logging": LoggingOptions,
     "concept": ConceptOptions,
     "difference": DifferenceOptions,
+    "stages": StageOptions,
 }

@@ -34,6 +34,7 @@ from sd_contract.options.groups import (
     OptimizerOptions,
     OutputOptions,
     SampleOptions,
+    StageOptions,
     StateOptions,
     TrainingOptions,
     ValidationOptions,
@@ -83,6 +84,7 @@ class Settings:
     logging: LoggingOptions = field(default_factory=LoggingOptions)
     concept: ConceptOptions = field(default_factory=ConceptOptions)
     difference: DifferenceOptions = field(default_factory=DifferenceOptions)
+    stages: StageOptions = field(default_factory=StageOptions)
 
     def __post_init__(self) -> None:
         network, output = self.network, self.output

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 
 from sd_contract.base_models.base_model import BaseModel
 from sd_contract.datasets import CollectedDataset
 from sd_contract.modes import OF_MODES
-from sd_contract.options.groups import IMAGES, OutputOptions
+from sd_contract.options.groups import IMAGES, ON_IMAGES, OutputOptions
 from sd_contract.options.settings import Settings
 from sd_contract.options.table import kohya_options, supported
 from sd_contract.output.dataset_facts import dataset_facts
@@ -51,7 +51,7 @@ class CheckpointName:
 
     @classmethod
     def of(cls, settings: Settings, plan: StepPlan) -> CheckpointName:
-        return cls(settings.output.output_name, settings.mode == IMAGES, plan.first_pass)
+        return cls(settings.output.output_name, settings.mode in ON_IMAGES, plan.first_pass)
 
     def at_epoch(self, epoch: int) -> str:
         return f"{self.stem or 'epoch'}-{epoch:06d}{SUFFIX}"
@@ -90,7 +90,7 @@ class SaveSchedule:
         return cls(
             settings.output,
             plan,
-            settings.mode == IMAGES,
+            settings.mode in ON_IMAGES,
             settings.difference.diff_save_1st_pass and 0 < plan.first_pass < plan.total_steps,
         )
 
@@ -174,6 +174,8 @@ class RunFacts:
     optimizer: str
     session_id: int
     started_at: float
+    stage: Mapping[str, object] = field(default_factory=dict)
+    """What tells a stage of a run of several."""
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -188,10 +190,12 @@ def verify(path: Path) -> Header:
     return verify_safetensors(path)
 
 
+STAGE, STAGES = "stage", "stages"
+"""The stage that a file is of, as `base` or `concept_A`, and how many there are."""
 ALWAYS_TOLD = frozenset(
-    {"v2", "base_model_version", "network_module", "network_dim", "network_alpha", "network_args"}
+    {"v2", "base_model_version", "network_module", "network_dim", "network_alpha", "network_args", STAGE, STAGES}
 )
-"""What loaders need to know; `no_metadata` leaves out the rest."""
+"""What loaders need to know, and what tells whether a run is done; `no_metadata` leaves out the rest."""
 
 
 def training_metadata(facts: RunFacts, *, epoch: int, step: int, saved_at: float) -> dict[str, str]:
@@ -200,6 +204,7 @@ def training_metadata(facts: RunFacts, *, epoch: int, step: int, saved_at: float
         **_option_values(facts),
         **_run_values(facts),
         **dataset_facts(facts.settings, facts.datasets, facts.validation),
+        **facts.stage,
         "training_finished_at": saved_at,
         "epoch": epoch,
         "steps": step,
@@ -241,7 +246,7 @@ def _timestep_range(settings: Settings) -> dict[str, str]:
 
 def _own_words(settings: Settings) -> dict[str, str]:
     """What the `metadata_...` options say, by what comes after that."""
-    values = {field.name: getattr(settings.metadata, field.name) for field in fields(settings.metadata)}
+    values = {one.name: getattr(settings.metadata, one.name) for one in fields(settings.metadata)}
     return {
         name.removeprefix("metadata_"): value
         for name, value in values.items()

@@ -3,12 +3,13 @@ import pytest
 from sd_contract.errors import OptionError
 from sd_contract.options import OPTIONS, check, kohya_options, option, parse, supported
 
+OWN_GROUPS = ("concept", "difference", "stages")
 OWN = {"state_dir", "state_every_n_steps", "state_every_n_minutes", "ema_decay"}
 OWN |= {"prior_preservation_weight", "masked_prior_weight", "timestep_sampling", "sigmoid_scale"}
 OWN |= {"network_type", "network_element", "network_blocks", "network_strength", "save_overwrite"}
 OWN |= {"dynamic_crop", "dynamic_crop_resolution", "dynamic_crop_zoom"}
 OWN |= {"logging_save_csv"}
-OWN |= {"fixed_timesteps_in_batch", *(spec.name for spec in OPTIONS if spec.group in ("concept", "difference"))}
+OWN |= {"fixed_timesteps_in_batch", *(spec.name for spec in OPTIONS if spec.group in OWN_GROUPS)}
 
 
 def message(name, value, where="run.toml"):

@@ -7,7 +7,8 @@ import { labelOf } from "./field.js";
 export const SHOWN = ["simple", "all", "set"];
 const TYPING_MS = 60;
 const MODE = "mode";
-const IMAGES = "lora";
+/** Modes that learn from images by epochs; the first is meant where none is set. */
+const ON_IMAGES = ["lora", "multi_stage"];
 /** What most people set of modes that count in steps instead of epochs. */
 const OF_STEPS = ["max_train_steps", "save_every_n_steps"];
 
@@ -72,13 +73,17 @@ export class Fields {
     const isSet = this.draft.text(option.name) !== "";
     if (this.shown === "set") return isSet;
     if (!this.isOfMode(option)) return false;
-    return this.shown === "all" || option.simple || (!this.trainingModes.includes(IMAGES) && OF_STEPS.includes(option.name));
+    return this.shown === "all" || option.simple || (!this.hasEpochs && OF_STEPS.includes(option.name));
   }
 
   /** The modes that the draft asks for; several when they are an axis. */
   get trainingModes() {
     const text = this.draft.ready ? this.draft.text(MODE) : "";
-    return text ? text.split(",").map((mode) => mode.trim().toLowerCase()) : [IMAGES];
+    return text ? text.split(",").map((mode) => mode.trim().toLowerCase()) : [ON_IMAGES[0]];
+  }
+
+  get hasEpochs() {
+    return this.trainingModes.some((mode) => ON_IMAGES.includes(mode));
   }
 
   isOfMode(option) {
