@@ -3,19 +3,24 @@
 // Gradio shows every tab for a moment while it builds the page: that is no look.)
 (() => {
   const A_LOOK_MS = 300;
+  const TXT2IMG = ["txt2img", "text"];
+  /** What the tab is called; SD.Next says the second. */
   const LANGUAGES = { ja: "ja", ru: "ru", zh: "zh-CN", en: "en" };
 
   const root = () => document.querySelector("gradio-app")?.shadowRoot || document;
 
   const show = frame => {
-    if (!frame.src && frame.offsetParent) frame.src = `${frame.dataset.src}?${new URLSearchParams(taste())}`;
+    if (!frame.src && frame.offsetParent) frame.src = `${frame.dataset.src}?${new URLSearchParams(taste(frame))}`;
   };
 
-  /** What the WebUI looks like: Gradio's dark class, and the localization file that is chosen in its settings. */
-  function taste() {
+  /** What the WebUI looks like: light words are on a dark page (SD.Next has not Gradio's class for that), and the
+   * localization file that is chosen in its settings. */
+  function taste(frame) {
+    const [red, green, blue] = getComputedStyle(frame).color.match(/[\d.]+/g).map(Number);
+    const dark = red + green + blue > 3 * 128;
     const chosen = typeof opts === "object" && typeof opts?.localization === "string" ? opts.localization : "";
     const language = LANGUAGES[chosen.slice(0, 2).toLowerCase()];
-    return { theme: document.body.classList.contains("dark") ? "dark" : "light", ...(language ? { language } : {}) };
+    return { theme: dark ? "dark" : "light", ...(language ? { language } : {}) };
   }
 
   window.trainToolsHost = {
@@ -26,7 +31,7 @@
       if (!prompt.value.includes(words)) prompt.value = [prompt.value.trimEnd(), words].filter(Boolean).join(", ");
       prompt.dispatchEvent(new Event("input", { bubbles: true }));
       const tabs = [...root().querySelectorAll("#tabs > .tab-nav button, #tabs button[role=tab]")];
-      tabs.find(tab => tab.textContent.trim().toLowerCase() === "txt2img")?.click();
+      tabs.find(tab => TXT2IMG.includes(tab.textContent.trim().toLowerCase()))?.click();
       return true;
     },
   };
