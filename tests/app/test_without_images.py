@@ -50,6 +50,7 @@ def test_modes_on_prompts_are_planned_and_looked_at_without_a_complaint(empty: A
     looked = empty.grids.preflight(PROJECT, VERSION, asked)
 
     assert [run.steps for run in empty.grids.plan(PROJECT, VERSION, asked).runs] == [2, 2, 2]
+    assert [run.views for run in empty.grids.plan(PROJECT, VERSION, asked).runs] == [0, 0, 0]
     assert not {"images", "captions", "steps", "left out"} & {finding.check for finding in looked.findings}
     assert not looked.stops
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,7 @@ class Readings:
                     epochs=count.epochs,
                     checkpoints=count.checkpoints,
                     images_per_step=per_step,
-                    views=count.steps * per_step * _training_share(dataset) / max(1, dataset.image_count),
+                    views=count.steps * per_step * _training_share(dataset) / (dataset.image_count or inf),
                     done=is_trained(version.run(run.name)),
                     left_out=left_out,
                     notes=count.notes,
