@@ -16,6 +16,12 @@ def test_a_mode_has_its_own_options_and_none_of_others():
     assert "keep_tokens" in shown("multi_addift") - shown("difference")
 
 
+def test_stages_have_all_that_a_training_on_images_has_but_states_inside_of_a_stage():
+    only_whole_runs = {"save_state", "save_state_on_train_end", "state_every_n_steps"}
+    assert shown("lora") - shown("multi_stage") == only_whole_runs
+    assert {"concept_a_keywords", "stage1_share"} <= shown("multi_stage") - shown("lora")
+
+
 def test_what_all_modes_have_is_never_hidden():
     for name in (
         "mode",

@@ -127,13 +127,17 @@ def test_metadata_are_edited_and_undone(api: httpx.Client, run: RunPaths) -> Non
     assert refused(api.post(f"{ONE}/edits", json={"changes": {"sshs_model_hash": "0"}}), 400)
 
 
-def test_a_copy_goes_only_to_the_folder_of_the_settings(
+def test_a_copy_goes_to_the_folder_of_the_settings_or_to_one_that_is_there(
     api: httpx.Client, app: App, run: RunPaths, tmp_path
 ) -> None:
-    folder = tmp_path / "Lora"
+    folder, other = tmp_path / "Lora", tmp_path / "other"
     folder.mkdir()
+    other.mkdir()
     app.settings.change({"copies.folder": str(folder)})
-    refused(api.post(f"{ONE}/copy", json={"folder": "/tmp"}), 422)
+    assert "whole path" in refused(api.post(f"{ONE}/copy", json={"folder": "Lora"}), 400)
+    assert "is not there" in refused(api.post(f"{ONE}/copy", json={"folder": str(tmp_path / "new")}), 404)
+    made = api.post(f"{ONE}/copy", json={"folder": str(other), "name": "zorb"}).json()
+    assert made["path"] == str(other / "zorb.safetensors")
     made = api.post(f"{ONE}/copy", json={"name": "../../my zorb"}).json()
     assert made["path"] == str(folder / "my zorb.safetensors")
     assert sorted(path.name for path in folder.iterdir()) == [

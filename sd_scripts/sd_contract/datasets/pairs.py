@@ -39,8 +39,6 @@ def paired(
     originals: list[CollectedDataset] = []
     targets: dict[Path, DatasetItem] = {}
     for dataset, items, warnings in found:
-        if any(subset.dynamic_crop for subset in dataset.subsets):
-            raise DatasetError("dynamic_crop would cut the images of a pair apart. Remove it.")
         pairs = _pairs(items, suffix)
         if any(item.subset.dynamic_crop or item.subset.face_crop_aug_range for item, _ in pairs):
             raise DatasetError(
