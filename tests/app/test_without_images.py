@@ -106,3 +106,11 @@ def test_half_a_pair_and_one_that_is_not_there_are_refused(empty: App, pair: dic
         planned(empty, mode="addift", **pair)
     with pytest.raises(OptionValueError, match="Give target_image too"):
         planned(empty, mode="addift", original_image=pair["original_image"])
+
+
+def test_previews_show_the_prompts_of_the_mode(empty: App) -> None:
+    empty.grids.submit(PROJECT, VERSION, drafted(mode="ileco", target_prompt="a blue circle"))
+    previews = empty.previews.settings_of(empty.versions.paths(PROJECT, VERSION))
+
+    assert previews.prompts == ("a red circle", "a blue circle")
+    assert (previews.weights[0], previews.weights[-1]) == (-1, 1)
