@@ -16,7 +16,7 @@ from sd_contract.curves import CurveFiles, curve_files
 from sd_contract.datasets import CollectedDataset, Dataset, collect_divided, read_datasets
 from sd_contract.datasets.pairs import Paired, Targets, collect_pairs, pair_of_files
 from sd_contract.errors import OptionError
-from sd_contract.modes import in_mode, refuse_incomplete, second_pass
+from sd_contract.modes import in_mode, needs_dataset, refuse_incomplete, second_pass
 from sd_contract.options import Settings, read_settings, require
 from sd_contract.options.groups import DIFFERENCE, IMAGES, ON_PAIRS, ON_PROMPTS, SAMPLERS
 from sd_contract.sample_prompts import SamplePrompt, read_sample_prompts
@@ -185,7 +185,7 @@ def read_pairs(settings: Settings, base: BaseModel) -> tuple[Paired, tuple[str, 
     """The pairs that the settings name, and what is to be told of their datasets: those of the datasets, else the
     one of `original_image` and `target_image`."""
     options = settings.difference
-    if options.original_image and options.target_image:
+    if options.original_image and options.target_image and not needs_dataset(settings.values()):
         original, target = Path(options.original_image), Path(options.target_image)
         if options.diff_revert_original_target:
             original, target = target, original

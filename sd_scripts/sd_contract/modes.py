@@ -33,6 +33,8 @@ SCRIPTS: Mapping[str, str] = {
 }
 """Of the modes that have one of their own; the others' is that of the base model's family."""
 
+PAIR = ("original_image", "target_image")
+"""Options that name the files of one pair, which is learnt from instead of a dataset."""
 OF_MODES: Mapping[str, tuple[str, ...]] = {
     "original_prompt": (*ON_PROMPTS, DIFFERENCE, ADDIFT),
     "target_prompt": (ILECO, LECO),
@@ -83,6 +85,15 @@ OF_SOME: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("buckets", "augmentation", "dataset"), (*ON_IMAGES, *ON_PAIRS)),
 }
 """Groups of options that mean something in these modes alone."""
+
+
+def needs_dataset(values: Mapping[str, Any]) -> bool:
+    """Whether a run with these options learns from the images of a dataset: not from prompts alone, nor from one
+    pair whose files it names."""
+    mode = values.get("mode") or MODES[0]
+    if mode in ON_PROMPTS:
+        return False
+    return not any(mode in OF_MODES[name] and values.get(name) for name in PAIR)
 
 
 def has_meaning(name: str, group: str, mode: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.test_first_page import DEMO, make_version, visit
@@ -260,6 +261,44 @@ def test_a_training_mode_shows_its_own_fields_and_hides_those_of_others(page: Pa
     expect(field(page, "Target prompts")).to_be_visible()
     field(page, "Training mode").fill("")
     expect(field(page, "Epochs")).to_be_visible()
+
+
+def test_a_pair_is_dropped_in_as_two_images(page: Page, house, tmp_path) -> None:
+    house.app.create_project("paired")
+    house.app.create_version("paired", "v1")
+    visit(page, house.page, "paired", "train")
+    field(page, "Training mode").fill("addift")
+    for option, colour in (("original_image", "red"), ("target_image", "blue")):
+        file = tmp_path / f"it's {colour}, 1.jpg"
+        Image.new("RGB", (64, 64), colour).save(file)
+        put_in(group_of(page, option), file, dropped=option == "original_image")
+        expect(group_of(page, option).locator("input[type=text]")).to_have_value(
+            re.compile(rf"^dataset/pair/it-s-{colour}-1-[0-9a-f]{{8}}\.png$")
+        )
+        picture = group_of(page, option).get_by_role("img")
+        expect(picture).to_be_visible()
+        assert picture.evaluate("async (image) => (await image.decode(), image.naturalWidth)") == 64
+    field(page, "Base model").fill(str(DEMO / "pocket-sd1.safetensors"))
+    expect(page.get_by_text(re.compile("no images of the dataset are learnt from"))).to_be_visible()
+    expect(page.get_by_role("button", name="Add 1 run to the queue")).to_be_enabled()
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    put_in(group_of(page, "target_image"), broken, dropped=False)
+    expect(group_of(page, "target_image").get_by_role("alert")).to_contain_text("'broken.png' is not taken")
+
+
+def put_in(place: Locator, file: Path, *, dropped: bool) -> None:
+    if not dropped:
+        place.locator("input[type=file]").set_input_files(file)
+        return
+    place.evaluate(
+        """(place, bytes) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([new Uint8Array(bytes[1])], bytes[0], { type: "image/jpeg" }));
+        place.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
+    }""",
+        [file.name, list(file.read_bytes())],
+    )
 
 
 def test_stages_by_concept_say_which_images_they_take(page: Page, house) -> None:

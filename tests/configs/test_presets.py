@@ -53,6 +53,7 @@ def test_there_is_one_for_each_family_subject_and_amount_of_memory():
     } | {"sd-multitrain", "sd-webui-train-tools", "traintrain", "kohya-tutorial", "lora-guide-2023"} | {
         *("traintrain-ileco", "traintrain-difference", "traintrain-difference-2nd-pass"),
         *("traintrain-addift-action", "traintrain-addift-style"),
+        *("ileco-replace", "ileco-erase", "slider", "difference"),
     } == names
 
 
@@ -81,6 +82,8 @@ def test_presets_keep_what_guides_and_other_programs_say():
     assert (erased["mode"], erased["network_dim"], erased["network_alpha"]) == ("ileco", 4, 8.0)
     second = second_pass(settings_from(options_of("traintrain-difference-2nd-pass")))
     assert (second.rank, second.optimizer.learning_rate, second.training.max_train_steps) == (4, 1e-4, 500)
+    strong = second_pass(settings_from(options_of("difference")))
+    assert (strong.rank, strong.network.network_strength) == (4, 2.0)
     action, style = options_of("traintrain-addift-action"), options_of("traintrain-addift-style")
     assert (action["min_timestep"], action["max_timestep"], action["max_train_steps"]) == (500, 1000, 30)
     assert (style["min_timestep"], style["max_timestep"]) == (200, 400)

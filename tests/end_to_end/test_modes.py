@@ -50,3 +50,20 @@ def test_what_a_mode_lacks_is_told_before_anything_is_queued(version: CommandLin
 
     assert done.returncode != 0
     assert "Set positive_prompt and negative_prompt" in done.stdout + done.stderr
+
+
+def test_a_version_without_images_is_trained_on_prompts_and_a_named_pair(
+    command_line: CommandLine, tmp_path: Path
+) -> None:
+    command_line.ok("project", "create", "wordy")
+    command_line.ok("version", "create", "wordy", "v1")
+    files = []
+    for option, colour in (("original_image", "red"), ("target_image", "blue")):
+        Image.new("RGB", (64, 64), colour).save(tmp_path / f"{colour}.png")
+        files += ["--set", f"{option}={tmp_path / colour}.png"]
+    words = ("wordy", *WORDS[1:], "--set", "resolution=64,64", *files)
+    command_line.ok("submit", *words, "--set", "mode=ileco, addift", "--no-previews", "--wait")
+    trained = command_line.json("checkpoints", "list", "wordy", "v1")
+
+    modes = [read_header(Path(one["path"])).metadata["ss_mode"] for one in trained]
+    assert sorted(modes) == ["addift", "addift", "ileco", "ileco"]

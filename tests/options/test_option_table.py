@@ -38,6 +38,8 @@ def test_options_that_name_code_or_files_are_marked():
         "sample_prompts": Danger.PATH,
         "network_weights": Danger.PATH,
         "diff_load_1st_pass": Danger.PATH,
+        "original_image": Danger.PATH,
+        "target_image": Danger.PATH,
         "base_weights": Danger.PATH,
         "log_tracker_config": Danger.PATH,
         "vae": Danger.PATH,

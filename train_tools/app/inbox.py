@@ -10,6 +10,7 @@ from pathlib import Path
 from train_tools.app.datasets import IMPORT, Datasets
 from train_tools.app.versions import Versions
 from train_tools.errors import DatasetNotUsableError, NotFoundError
+from train_tools.imports.pairs import keep_pair_image
 from train_tools.imports.uploads import Incoming, Uploads
 from train_tools.model.dataset import Rejected, Upload
 from train_tools.model.job import Job
@@ -56,6 +57,10 @@ class Inbox:
         """Queues the import of what has come. Raises DatasetNotUsableError when that is nothing."""
         files = self._uploads.files_of(self._of(project, version, id_).id)
         return self._datasets.import_later(project, version, sorted(files.iterdir()), encoding, upload=id_)
+
+    def keep_pair_image(self, project: str, version: str, name: str, content: bytes) -> str:
+        """Keeps an image for `original_image` or `target_image`; returns what the option is to say."""
+        return keep_pair_image(self._versions.paths(project, version), name, content)
 
     def discard(self, project: str, version: str, id_: str) -> None:
         self._uploads.discard(self._of(project, version, id_).id)

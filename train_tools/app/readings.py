@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from sd_contract.errors import ContractError
+from sd_contract.modes import PAIR, needs_dataset
 from sd_contract.tensors.tensor_files import file_sha256
 from train_tools.app.versions import Versions
 from train_tools.errors import (
@@ -189,7 +191,7 @@ class Readings:
                     epochs=count.epochs,
                     checkpoints=count.checkpoints,
                     images_per_step=per_step,
-                    views=count.steps * per_step * _training_share(dataset) / dataset.image_count,
+                    views=count.steps * per_step * _training_share(dataset) / (dataset.image_count or inf),
                     done=is_trained(version.run(run.name)),
                     left_out=left_out,
                     notes=count.notes,
@@ -217,17 +219,21 @@ class _Datasets:
 
     def of(self, cell: Cell) -> Dataset:
         """Raises DatasetNotUsableError when there is nothing to train on."""
-        key = tuple(cell.get(name) for name in ("dataset", "repeats", "captions"))
+        key = tuple(cell.get(name) for name in ("dataset", "repeats", "captions", "mode", *PAIR))
         if key not in self._found:
             version = cell.get("dataset") or self._version
             dataset = self._versions.trained_on(self._project, version, cell)
-            if not dataset.image_count:
-                raise DatasetNotUsableError(
-                    f"{self._project} / {version} has no training images. Add some with "
-                    f'`train-tools dataset import "{self._project}" "{version}" PATH`.'
-                )
+            if not dataset.image_count and needs_dataset(cell):
+                raise self._nothing_there(version, cell.get("mode"))
             self._found[key] = dataset
         return self._found[key]
+
+    def _nothing_there(self, version: str, mode: str | None) -> DatasetNotUsableError:
+        learns = f" Mode {mode} learns from them." if mode else ""
+        return DatasetNotUsableError(
+            f"{self._project} / {version} has no training images. Add some with "
+            f'`train-tools dataset import "{self._project}" "{version}" PATH`.{learns}'
+        )
 
     def by_content(self) -> Mapping[str, Dataset]:
         return {dataset.content: dataset for dataset in self._found.values()}

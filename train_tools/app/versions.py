@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sd_contract.modes import PAIR, needs_dataset
+from sd_contract.options.groups import ON_PROMPTS
 from train_tools.datasets.dataset import read_dataset
 from train_tools.datasets.exclusive import alone_with
 from train_tools.datasets.masks import checked, import_masks, masks_from_opacity, remove_mask, write_mask
 from train_tools.datasets.origin import originals
-from train_tools.datasets.variants import masked, variant
-from train_tools.errors import InUseError
+from train_tools.datasets.variants import WITHOUT_IMAGES, masked, one_pair, variant
+from train_tools.errors import InUseError, OptionValueError
 from train_tools.imports.intake import import_images
 from train_tools.model.dataset import CaptionPolicy, Dataset, ImportReport, MaskReport, Rejected
 from train_tools.model.paths import VersionPaths
@@ -74,7 +76,10 @@ class Versions:
         return originals(self.paths(project, version))
 
     def trained_on(self, project: str, version: str, options: Mapping[str, Any]) -> Dataset:
-        """The version's dataset as a run with these options takes it."""
+        """The version's dataset as a run with these options takes it; nothing of it where the run learns from
+        prompts alone or names the files of its pair."""
+        if not needs_dataset(options):
+            return self._without_dataset(project, version, options)
         captions = options.get("captions") or CaptionPolicy.AS_WRITTEN
         dataset = variant(self.dataset(project, version), options.get("repeats"), captions)
         if (
@@ -84,6 +89,15 @@ class Versions:
         ):
             return masked(dataset, self.paths(project, version).masks)
         return dataset
+
+    def _without_dataset(self, project: str, version: str, options: Mapping[str, Any]) -> Dataset:
+        if options.get("mode") in ON_PROMPTS:
+            return WITHOUT_IMAGES
+        if missing := [name for name in PAIR if not options.get(name)]:
+            raise OptionValueError(f"original_image and target_image are a pair. Give {missing[0]} too.")
+        folder = self.paths(project, version).folder
+        original, target = (folder / Path(options[name]).expanduser() for name in PAIR)
+        return one_pair(original, target)
 
     def masks(self, project: str, version: str) -> MaskReport:
         """The masks of the training images, and which of them do not fit."""

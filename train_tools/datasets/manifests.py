@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
+from sd_contract.modes import PAIR
 from train_tools.datasets.dataset import caption_seen, picture_sha256
 from train_tools.errors import StorageError
 from train_tools.files import storage_error, write_json
@@ -43,7 +44,9 @@ def keep_manifest(version: VersionPaths, dataset: Dataset) -> str:
 
 
 def files_of(dataset: Dataset) -> Iterator[DatasetFile]:
-    """The dataset's files as they are now."""
+    """The dataset's files as they are now; those of a pair that is named by what they are in it."""
+    for name, file in zip(PAIR, dataset.pair, strict=False):
+        yield DatasetFile(path=f"{name}/{file.name}", sha256=picture_sha256(file), caption=None, repeats=1)
     for group, regularises in ((dataset.folders, False), (dataset.regularisation, True)):
         for folder in group:
             yield from _files_in(folder, regularises)

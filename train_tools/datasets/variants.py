@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from train_tools.datasets.dataset import content_of
+from train_tools.datasets.dataset import content_of, picture_sha256
 from train_tools.errors import DatasetNotUsableError
 from train_tools.model.dataset import CaptionPolicy, Dataset, DatasetFolder
 
@@ -38,6 +39,24 @@ def masked(dataset: Dataset, masks: Path) -> Dataset:
         )
     folders = tuple(replace(folder, masks=masks) for folder in dataset.folders)
     return replace(dataset, folders=folders, content=content_of(folders, dataset.regularisation))
+
+
+WITHOUT_IMAGES = Dataset(folders=(), regularisation=(), content=content_of((), ()))
+"""What runs take that learn from prompts alone: the same, whatever images a version has."""
+
+
+def one_pair(original: Path, target: Path) -> Dataset:
+    """What a run takes that names the files of its pair; they count by what they show. Raises
+    DatasetNotUsableError where one is not there."""
+    for file in (original, target):
+        if not file.is_file():
+            raise DatasetNotUsableError(
+                f"The image {file} does not exist. Correct original_image or target_image; a path that does not "
+                "begin at a root begins at the version's folder."
+            )
+    shown = " ".join(picture_sha256(file) for file in (original, target))
+    content = hashlib.sha256(f"pair {shown}".encode("ascii")).hexdigest()
+    return replace(WITHOUT_IMAGES, content=content, pair=(original, target))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from sd_contract.base_models.base_model import SCRIPTS as SCRIPTS_OF_FAMILIES
 from sd_contract.base_models.base_model import BaseModel, cpu_threads, inspect_trainable
 from sd_contract.datasets import to_toml
 from sd_contract.errors import ContractError, OptionError
+from sd_contract.modes import PAIR
 from sd_contract.modes import SCRIPTS as MODE_SCRIPTS
 from sd_contract.suitability import model_warnings, refuse_misfitting_options, suited_model
 from train_tools.engines.base_models import inspected, prediction_doubts
@@ -81,6 +82,7 @@ class BundledEngine:
     def write(self, files: RunFiles) -> None:
         options = {
             **files.options,
+            **{name: str(file) for name, file in zip(PAIR, files.dataset.pair, strict=False)},
             BASE_MODEL: str(files.base_model),
             "output_name": files.output_name,
             "caption_extension": CAPTION_SUFFIX,

@@ -74,7 +74,7 @@ def _plan_in_mode(settings: Settings, dataset: Dataset) -> StepPlan:
         plan = plan_iterations(settings)
     except ContractError as error:
         raise OptionValueError(str(error)) from error
-    if settings.mode in ON_PAIRS:
+    if settings.mode in ON_PAIRS and not dataset.pair:
         (trained,) = described(settings, dataset).datasets
         try:
             paired([(trained, _items(dataset, trained), ())], settings.difference.diff_target_name)

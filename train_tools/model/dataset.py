@@ -127,6 +127,8 @@ class Dataset:
     content: str
     problems: tuple[Rejected, ...] = ()
     """Files and folders that lie there but will not be trained on, and why."""
+    pair: tuple[Path, ...] = ()
+    """Original and target, where a run names the files of one pair; it takes nothing else then."""
 
     @property
     def image_count(self) -> int:

@@ -157,6 +157,11 @@ class VersionPaths:
         return self.folder / "dataset" / "reg"
 
     @property
+    def pair(self) -> Path:
+        """Images that `original_image` and `target_image` of a run name, as a page has sent them."""
+        return self.folder / "dataset" / "pair"
+
+    @property
     def imports(self) -> Path:
         """What was imported when, and what was left out: one file each."""
         return self.folder / "dataset" / "imports"

@@ -21,7 +21,7 @@ class PlannedRun:
     images_per_step: int = 1
     """Images that each move of the optimizer learns from: the batch, times the batches that share one."""
     views: float = 0
-    """How often each training image is seen."""
+    """How often each training image is seen; 0 where the dataset's are not learnt from."""
     done: bool = False
     left_out: bool = False
     notes: tuple[str, ...] = ()

@@ -42,6 +42,8 @@ PATHS = frozenset(
         "sample_prompts",
         "network_weights",
         "diff_load_1st_pass",
+        "original_image",
+        "target_image",
         "base_weights",
         "controlnet_model_name_or_path",
         "ae",
@@ -80,8 +82,6 @@ _PLACES = (
     "resume",
     "state_dir",
     "save_overwrite",
-    "original_image",
-    "target_image",
 )
 _COUNTING = "Train Tools says where a run goes on, from what its earlier attempts left"
 _CONSOLE = "Train Tools reads the progress from the console"
@@ -122,6 +122,8 @@ NOT_OFFERED: Mapping[str, str] = {
 NO_PART_OF_THE_RESULT = frozenset(
     {
         "pretrained_model_name_or_path",
+        "original_image",
+        "target_image",
         "tokenizer_cache_dir",
         "training_comment",
         "no_metadata",
@@ -148,7 +150,8 @@ NO_PART_OF_THE_RESULT = frozenset(
         *(name for name, said in words().items() if said.group in ("metadata", "logging", "upload")),
     }
 )
-"""Options whose value does not decide the result: the base model counts by its hash, not by its path."""
+"""Options whose value does not decide the result: the base model and the files of a pair count by their
+hashes, not by their paths."""
 
 
 _SOUNDS_LIKE_CODE = re.compile(r"_(module|class)$")

@@ -18,7 +18,8 @@ PER_CONCEPT = 1000
 
 def amounts(prospect: Prospect) -> Iterator[Finding]:
     for candidate in prospect.candidates:
-        yield from _views(candidate)
+        if candidate.dataset.image_count:
+            yield from _views(candidate)
         yield from _regularisation(candidate)
 
 

@@ -17,6 +17,8 @@ OF_CAPTIONS = ("tokens", "trigger")
 
 def dataset(prospect: Prospect) -> Iterator[Finding]:
     for candidates in prospect.datasets():
+        if not candidates[0].dataset.folders:
+            continue
         alike: dict[tuple[object, ...], list[Candidate]] = {}
         for candidate in candidates:
             told = tuple(candidate.planned.run.options.get(name) for name in OPTIONS)

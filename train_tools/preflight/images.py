@@ -26,6 +26,8 @@ TOO_NARROW = 3.0
 
 def images(prospect: Prospect) -> Iterator[Finding]:
     for candidates in prospect.datasets():
+        if not (candidates[0].dataset.image_count or candidates[0].dataset.pair):
+            continue
         for finding in (*_files(candidates), *_captions(candidates[0].dataset), *_left_out(candidates[0].dataset)):
             for candidate in candidates:
                 yield candidate.finds(finding.check, finding.level, finding.message, finding.cure)
@@ -35,13 +37,13 @@ def _files(candidates: Sequence[Candidate]) -> Iterator[Finding]:
     dataset = candidates[0].dataset
     sizes: dict[str, Size] = {}
     unreadable = []
-    for folder in (*dataset.folders, *dataset.regularisation):
-        for image in folder.images:
-            found = _looked_at(image.path)
-            if isinstance(found, str):
-                unreadable.append(found)
-            else:
-                sizes[image.path.name] = found
+    prepared = (image.path for folder in (*dataset.folders, *dataset.regularisation) for image in folder.images)
+    for image in (*prepared, *dataset.pair):
+        found = _looked_at(image)
+        if isinstance(found, str):
+            unreadable.append(found)
+        else:
+            sizes[image.name] = found
     if unreadable:
         yield Finding(
             check=IMAGES,
@@ -51,7 +53,8 @@ def _files(candidates: Sequence[Candidate]) -> Iterator[Finding]:
             cure="Replace or remove them, then prepare the dataset again.",
         )
     else:
-        yield Finding(check=IMAGES, level=Level.OK, message=f"{_count(dataset.image_count, 'image')} can be read.")
+        looked_at = _count(dataset.image_count + len(dataset.pair), "image")
+        yield Finding(check=IMAGES, level=Level.OK, message=f"{looked_at} can be read.")
     yield from _sizes(sizes, {candidate.resolution for candidate in candidates})
 
 

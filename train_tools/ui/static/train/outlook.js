@@ -228,6 +228,7 @@ function effect(plan) {
     return least === most ? number(least) : `${number(least)}–${number(most)}`;
   };
   const of = (read) => between(runs.map(read));
+  if (runs.every((run) => !run.views)) return t("train.effect_of_steps", { updates: of((run) => run.steps), batch: of((run) => run.images_per_step) });
   return t("train.effect", { updates: of((run) => run.steps), images: of((run) => run.images_per_step), views: of((run) => Math.round(run.views)), epochs: of((run) => run.epochs) });
 }
 

@@ -10,9 +10,12 @@ import { Fields } from "./fields.js";
 import { Notice } from "./notice.js";
 import { Origins } from "./origins.js";
 import { Outlook } from "./outlook.js";
+import { PAIR, PairImageField } from "./pair_image.js";
 import { Rules } from "./rules.js";
 
 const look = await sheet("train.css", import.meta.url);
+/** Options whose field has more to offer than others'. */
+const KINDS = { [BASE_MODEL]: BaseModelField, ...Object.fromEntries(PAIR.map((name) => [name, PairImageField])) };
 const BLAMED = { BaseModelNotUsableError: BASE_MODEL };
 
 class Form extends Island {
@@ -22,7 +25,7 @@ class Form extends Island {
     this.tables = new Map();
     this.away = h("p.note", { role: "status" });
     this.draft = new Draft(this, () => this.changed(), (error) => this.showAway(error));
-    this.fields = new Fields(this.draft, (option) => new (option.name === BASE_MODEL ? BaseModelField : Field)(option, this.draft));
+    this.fields = new Fields(this.draft, (option) => new (KINDS[option.name] ?? Field)(option, this.draft));
     this.rules = new Rules(this.draft);
     this.notice = new Notice();
     this.origins = new Origins(this.draft, this.notice, () => this.arrived());
