@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,20 +14,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from benchmarks.chromium import MISSING, QUIET, found_browser
 from train_tools.app import App, open_app
 
 ROOT = Path(__file__).resolve().parent.parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-precise-memory-info",
-)
+PRECISE = "--enable-precise-memory-info"
 
 
 @dataclass(frozen=True)
@@ -73,10 +63,10 @@ def service() -> Iterator[Service]:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """The Chromium of this machine."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = found_browser()
     if path is None:
-        raise SystemExit(f"No browser is on PATH (looked for {', '.join(BROWSERS)}).")
+        raise SystemExit(MISSING)
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        opened = playwright.chromium.launch(executable_path=path, args=[*QUIET, PRECISE])
         yield opened
         opened.close()

@@ -1,7 +1,6 @@
 """What every test may ask for: names that break careless code, and a browser."""
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
+
+from benchmarks.chromium import MISSING, QUIET, found_browser
 
 AWKWARD_NAMES = [
     "two words",
@@ -19,16 +20,6 @@ AWKWARD_NAMES = [
     "#1 [50%]",
     "x" * 200,
 ]
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 settings.register_profile("house", deadline=None, derandomize=True)
@@ -51,13 +42,12 @@ def awkward_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def chromium() -> Path:
     """The browser on PATH. Missing, it fails the test in CI and skips it elsewhere."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = found_browser()
     if found:
-        return Path(found)
-    missing = f"no browser on PATH (looked for {', '.join(BROWSERS)})"
+        return found
     if os.environ.get("CI") == "true":
-        pytest.fail(missing)
-    pytest.skip(missing)
+        pytest.fail(MISSING)
+    pytest.skip(MISSING)
 
 
 @pytest.fixture(scope="session")

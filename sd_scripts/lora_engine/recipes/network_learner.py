@@ -3,6 +3,7 @@ weights. Knows nothing of what a step learns from."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -39,7 +40,7 @@ from sd_contract.options import optimizer_arguments
 from sd_contract.tensors.tensor_names import ALPHA, Part
 
 
-class NetworkLearner:
+class NetworkLearner(ABC):
     """A network on a model, and its optimizer. A recipe's own learner adds `step_loss`."""
 
     def __init__(self, job: Job, model: Family, precision: Precision, tell: Tell) -> None:
@@ -60,9 +61,9 @@ class NetworkLearner:
         self.average = average_of(self.network.weights(), self.settings.training.ema_decay)
         self.scaler = precision.scaler()
 
+    @abstractmethod
     def step_loss(self, step: Step) -> Tensor:
         """Lets a step's gradients add up. Returns its mean loss, on the device."""
-        raise NotImplementedError
 
     def learn(self, step: Step) -> Figures:
         """Moves the network once. Returns the step's mean loss and what else there is to tell of it, without

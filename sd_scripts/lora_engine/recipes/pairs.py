@@ -4,6 +4,7 @@ Shapes: B batch, C channels, H and W latent cells."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -81,9 +82,9 @@ class PairLearner(NetworkLearner):
         self.prompt = self._encoded_prompt()
         self._masks: dict[tuple[ImageKey, ImageKey], Tensor] = {}
 
+    @abstractmethod
     def batch_loss(self, batch: Batch, number: int) -> Tensor:
         """Lets the gradients of a batch add up, the `number`th of its pass. Returns its loss, on the device."""
-        raise NotImplementedError
 
     def step_loss(self, step: Step) -> Tensor:
         """Lets the gradients of a step's batches add up. Returns their mean loss, on the device."""
